@@ -1,0 +1,19 @@
+/* Hashing for the core's tables: deterministic for one seed, so that a simulated run replays. */
+#ifndef BATON_BASE_HASH_H
+#define BATON_BASE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* FNV-1a with a final avalanche, mixed with `seed`. */
+uint64_t hash_bytes(const void *data, size_t len, uint64_t seed);
+/* Bijective 64-bit mixer (splitmix64's finaliser). */
+uint64_t hash_u64(uint64_t x);
+
+/* Pseudo-random stream seeded from outside (splitmix64). Not for secrets. */
+struct prng {
+        uint64_t state;
+};
+uint64_t prng_next(struct prng *p);
+
+#endif

@@ -1,0 +1,27 @@
+/* Access control lists in encoded form: fix-up at create and setACL, and the permission check
+ * (zookeeper/client-protocol.md 8.2, 8.3). Identities are a vector<Id> in encoded form, as a REQUEST
+ * packet carries them. Schemes known: world, auth, digest, ip; identities of scheme super may do all. */
+#ifndef BATON_SERVER_ACL_H
+#define BATON_SERVER_ACL_H
+
+#include "election/jute/record.h"
+
+/* Entries accepted in one list; more is InvalidACL. */
+#define ACL_ENTRIES_MAX 1024
+
+enum acl_perm {
+        ACL_READ = 1,
+        ACL_WRITE = 2,
+        ACL_CREATE = 4,
+        ACL_DELETE = 8,
+        ACL_ADMIN = 16,
+        ACL_ALL = 31,
+};
+
+/* Writes the list as it is to be stored (vector<ACL>) to `w`: exact duplicates removed, `auth` replaced
+ * in place by the digest identities. Returns ZK_OK or ZK_INVALID_ACL (nothing useful in `w` then). */
+int acl_fixup(struct jute_vec acl, struct jute_vec ids, struct jute_writer *w);
+/* Whether one of the needed bits is granted. An empty list allows all. */
+bool acl_allows(struct jute_vec acl, int32_t needed, struct jute_vec ids);
+
+#endif

@@ -1,0 +1,295 @@
+/* Reads, watches and pings: answered from memory, one at a time with the transactions, so that what a
+ * read returns and the watch it sets belong together (zookeeper/client-protocol.md 5.4, 7, safety W2). */
+#include "election/server/clients_internal.h"
+
+#include "election/server/acl.h"
+
+#include <string.h>
+
+struct read {
+        struct client *k;
+        const struct event *e;
+        int32_t xid;
+        uint64_t received_ns;
+        const struct tree *tree;
+        int64_t zxid; /* of the state read */
+        struct jute_reader body;
+        struct effects *fx;
+};
+
+bool client__is_read(int32_t opcode)
+{
+        switch (opcode) {
+        case OP_PING:
+        case OP_EXISTS:
+        case OP_GET_DATA:
+        case OP_GET_ACL:
+        case OP_GET_CHILDREN:
+        case OP_GET_CHILDREN2:
+        case OP_SET_WATCHES:
+                return true;
+        default:
+                return false;
+        }
+}
+
+/* A reply of the header alone. */
+static void read_status(struct read *q, int32_t err)
+{
+        client__reply_error(q->k, q->e, q->xid, q->zxid, err, q->received_ns, q->fx);
+}
+
+static struct jute_writer *read_begin(struct read *q)
+{
+        return client__reply_begin(q->k, q->xid, q->zxid, ZK_OK);
+}
+
+static void read_end(struct read *q)
+{
+        client__reply_end(q->k, q->e, q->received_ns, q->fx);
+}
+
+static bool may_read(const struct read *q, const struct znode *n, int32_t perms)
+{
+        return acl_allows(tree_acl(q->tree, n), perms, q->k->ids);
+}
+
+static void watch(struct read *q, enum watch_table table, struct jute_str path)
+{
+        watches_add(q->k->all->watches, table, path, q->k->conn);
+}
+
+/* The common beginning of getData and getChildren: NULL when the reply has been sent. */
+static const struct znode *read_node(struct read *q, struct jute_path_watch *ret)
+{
+        jute_get_path_watch(&q->body, ret);
+        if (q->body.error || ret->path.len < 0) {
+                read_status(q, ZK_MARSHALLING_ERROR);
+                return NULL;
+        }
+        const struct znode *n = tree_find(q->tree, ret->path);
+        if (!n)
+                read_status(q, ZK_NO_NODE);
+        else if (!may_read(q, n, ACL_READ))
+                read_status(q, ZK_NO_AUTH);
+        else
+                return n;
+        return NULL;
+}
+
+static void read_data(struct read *q)
+{
+        struct jute_path_watch request;
+        const struct znode *n = read_node(q, &request);
+        if (!n)
+                return;
+        if (request.watch)
+                watch(q, WATCH_DATA, request.path);
+        struct jute_get_data_response reply = {.data = znode_data(n)};
+        znode_stat(n, &reply.stat);
+        jute_put_get_data_response(read_begin(q), &reply);
+        read_end(q);
+}
+
+static void read_children(struct read *q, bool with_stat)
+{
+        struct jute_path_watch request;
+        const struct znode *n = read_node(q, &request);
+        if (!n)
+                return;
+        if (request.watch)
+                watch(q, WATCH_CHILD, request.path);
+        struct jute_writer *w = read_begin(q);
+        tree_put_children(q->tree, n, w);
+        if (with_stat) {
+                struct jute_stat stat;
+                znode_stat(n, &stat);
+                jute_put_stat(w, &stat);
+        }
+        read_end(q);
+}
+
+/* The watch is set when the node is missing too, but not when reading it is refused. */
+static void read_exists(struct read *q)
+{
+        struct jute_path_watch request;
+        jute_get_path_watch(&q->body, &request);
+        if (q->body.error || request.path.len < 0) {
+                read_status(q, ZK_MARSHALLING_ERROR);
+                return;
+        }
+        if (memchr(request.path.data, 0, (size_t)request.path.len)) {
+                read_status(q, ZK_BAD_ARGUMENTS);
+                return;
+        }
+        const struct znode *n = tree_find(q->tree, request.path);
+        if (n && !may_read(q, n, ACL_READ)) {
+                read_status(q, ZK_NO_AUTH);
+                return;
+        }
+        if (request.watch)
+                watch(q, WATCH_DATA, request.path);
+        if (!n) {
+                read_status(q, ZK_NO_NODE);
+                return;
+        }
+        struct jute_stat stat;
+        znode_stat(n, &stat);
+        jute_put_stat(read_begin(q), &stat);
+        read_end(q);
+}
+
+/* Whoever may not administer the node sees no digests: what follows the user's name becomes "x". */
+static void put_acl_masked(struct jute_writer *w, struct jute_vec acl)
+{
+        struct jute_reader r = jute_vec_reader(&acl);
+        jute_put_int(w, acl.count);
+        for (int32_t i = 0; i < acl.count; i++) {
+                struct jute_acl entry;
+                jute_get_acl(&r, &entry);
+                const uint8_t *colon =
+                        entry.id.id.len > 0 ? memchr(entry.id.id.data, ':', (size_t)entry.id.id.len) : NULL;
+                if (!colon || !jute_str_is(entry.id.scheme, "digest")) {
+                        jute_put_acl(w, &entry);
+                        continue;
+                }
+                size_t user = (size_t)(colon - entry.id.id.data) + 1;
+                jute_put_int(w, entry.perms);
+                jute_put_str(w, entry.id.scheme);
+                jute_put_int(w, (int32_t)user + 1);
+                jute_put_raw(w, entry.id.id.data, user);
+                jute_put_raw(w, "x", 1);
+        }
+}
+
+static void read_acl(struct read *q)
+{
+        struct jute_path request;
+        jute_get_path(&q->body, &request);
+        if (q->body.error || request.path.len < 0) {
+                read_status(q, ZK_MARSHALLING_ERROR);
+                return;
+        }
+        const struct znode *n = tree_find(q->tree, request.path);
+        if (!n) {
+                read_status(q, ZK_NO_NODE);
+                return;
+        }
+        if (!may_read(q, n, ACL_READ | ACL_ADMIN)) {
+                read_status(q, ZK_NO_AUTH);
+                return;
+        }
+        struct jute_stat stat;
+        struct jute_writer *w = read_begin(q);
+        znode_stat(n, &stat);
+        if (may_read(q, n, ACL_ADMIN))
+                jute_put_vec(w, tree_acl(q->tree, n));
+        else
+                put_acl_masked(w, tree_acl(q->tree, n));
+        jute_put_stat(w, &stat);
+        read_end(q);
+}
+
+/* ---- setWatches: what changed while the client was away fires at once, the rest is registered ---- */
+
+static void set_data_watch(struct read *q, struct jute_str path, int64_t since)
+{
+        const struct znode *n = tree_find(q->tree, path);
+        struct jute_stat stat;
+        if (n)
+                znode_stat(n, &stat);
+        if (!n)
+                client__notify(q->k, EVENT_NODE_DELETED, path, q->fx);
+        else if (stat.mzxid > since)
+                client__notify(q->k, EVENT_NODE_DATA_CHANGED, path, q->fx);
+        else
+                watch(q, WATCH_DATA, path);
+}
+
+static void set_exist_watch(struct read *q, struct jute_str path, int64_t since)
+{
+        (void)since; /* the node was missing when the watch was set: being there is the news */
+        if (tree_find(q->tree, path))
+                client__notify(q->k, EVENT_NODE_CREATED, path, q->fx);
+        else
+                watch(q, WATCH_DATA, path);
+}
+
+static void set_child_watch(struct read *q, struct jute_str path, int64_t since)
+{
+        const struct znode *n = tree_find(q->tree, path);
+        struct jute_stat stat;
+        if (n)
+                znode_stat(n, &stat);
+        if (!n)
+                client__notify(q->k, EVENT_NODE_DELETED, path, q->fx);
+        else if (stat.pzxid > since)
+                client__notify(q->k, EVENT_NODE_CHILDREN_CHANGED, path, q->fx);
+        else
+                watch(q, WATCH_CHILD, path);
+}
+
+static void each_path(struct read *q, const struct jute_vec *paths, int64_t since,
+                      void (*fn)(struct read *q, struct jute_str path, int64_t since))
+{
+        struct jute_reader r = jute_vec_reader(paths);
+        for (int32_t i = 0; i < paths->count; i++) {
+                struct jute_str path = jute_get_str(&r);
+                if (path.len >= 0)
+                        fn(q, path, since);
+        }
+}
+
+static void read_set_watches(struct read *q)
+{
+        struct jute_set_watches request;
+        jute_get_set_watches(&q->body, &request);
+        if (q->body.error) {
+                read_status(q, ZK_MARSHALLING_ERROR);
+                return;
+        }
+        each_path(q, &request.data, request.relative_zxid, set_data_watch);
+        each_path(q, &request.exist, request.relative_zxid, set_exist_watch);
+        each_path(q, &request.child, request.relative_zxid, set_child_watch);
+        read_status(q, ZK_OK);
+}
+
+void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
+                  uint64_t received_ns, struct effects *fx)
+{
+        struct clients *c = k->all;
+        const struct database *db = c->host.database(c->host.ctx);
+        struct read q = {.k = k,
+                         .e = e,
+                         .xid = xid,
+                         .received_ns = received_ns,
+                         .tree = database_tree(db),
+                         .zxid = database_zxid(db),
+                         .fx = fx};
+        jute_reader_init(&q.body, body.data, (size_t)body.len, c->item_max);
+        switch (opcode) {
+        case OP_PING:
+                read_status(&q, ZK_OK);
+                break;
+        case OP_EXISTS:
+                read_exists(&q);
+                break;
+        case OP_GET_DATA:
+                read_data(&q);
+                break;
+        case OP_GET_ACL:
+                read_acl(&q);
+                break;
+        case OP_GET_CHILDREN:
+                read_children(&q, false);
+                break;
+        case OP_GET_CHILDREN2:
+                read_children(&q, true);
+                break;
+        case OP_SET_WATCHES:
+                read_set_watches(&q);
+                break;
+        default:
+                break;
+        }
+}

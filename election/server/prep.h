@@ -1,0 +1,48 @@
+/* The leader's request preparation: a request becomes a transaction, checked against the database and
+ * everything proposed but not yet committed (zookeeper/client-protocol.md 5.3 and 6,
+ * quorum-protocol.md 4.2, storage-format.md 3).
+ *
+ * A request that fails becomes an error transaction: it takes its zxid too. Each transaction but an error
+ * carries the digest the tree will have after it. What is foretold of a path (existence, Stat, children,
+ * digest) is kept per path until the transaction that last changed it has been applied. */
+#ifndef BATON_SERVER_PREP_H
+#define BATON_SERVER_PREP_H
+
+#include "election/jute/record.h"
+#include "election/session/session.h"
+#include "election/tree/database.h"
+
+struct prep_request {
+        int64_t session;
+        int32_t cxid;
+        int32_t opcode;       /* a write, or OP_CREATE_SESSION / OP_CLOSE_SESSION */
+        struct jute_str body; /* as after the request header; createSession: int timeout */
+        struct jute_vec ids;  /* of the client; null makes an operation that needs them fail with -5 */
+        int64_t from_sid;     /* the server it came through, for the session check; the leader's own sid
+                                 for its clients and for its own expiries */
+};
+
+struct prep;
+
+/* All borrowed. `item_max` bounds decoding, `payload_max` (jute.maxbuffer) the transaction made. */
+struct prep *prep_new(const struct database *db, struct session_clock *clock, int32_t item_max, size_t payload_max);
+void prep_free(struct prep *p);
+
+/* Whether an opcode is one that prep makes transactions of. */
+bool prep_handles(int32_t opcode);
+/* Decodes the body as far as the transaction would need it: false for one that can't be decoded (the
+ * client gets -5 at its own server, and nothing is forwarded: quorum-protocol.md 5.1). */
+bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max);
+
+/* Writes the payload of the transaction for `r` into `w` (empty, maximum at least payload_max + slack).
+ * Returns the error of a failed request (ZK_*, an error transaction was written) or 0. A session that is
+ * closing, unknown or another server's yields an error transaction -112 or -118. createSession starts the
+ * session's clock, closeSession marks it closing. */
+int prep_make(struct prep *p, uint64_t now_ms, const struct prep_request *r, int64_t zxid, int64_t wall_ms,
+              struct jute_writer *w);
+/* The transaction has been applied to the database: forgets what it had foretold. */
+void prep_applied(struct prep *p, int64_t zxid);
+/* Paths with something foretold, for mntr. */
+size_t prep_pending(const struct prep *p);
+
+#endif

@@ -1,0 +1,115 @@
+/* One server of the ensemble: election, Zab, database, sessions and clients tied together.
+ *
+ * The one door of the core: server_step(server, event, effects). The shell turns descriptors into
+ * events and effects into system calls and decides nothing; the simulator does the same with fakes.
+ * What must be durable before what is sent is written in base/effect.h.
+ *
+ * A write's way: EVENT_CONN_BYTES -> clients (frame, session order) -> prep (checks, makes the
+ * transaction; on a learner the request is forwarded instead) -> zab (propose) -> effects: append +
+ * send -> EVENT_DISK_DONE and ACKs -> commit -> database -> reply and watch events. */
+#ifndef BATON_SERVER_SERVER_H
+#define BATON_SERVER_SERVER_H
+
+#include "election/base/effect.h"
+#include "election/base/ensemble.h"
+#include "election/txnlog/store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Named limits and their defaults (docs/architecture.md lists them all). */
+#define SERVER_MAX_CLIENT_CNXNS_DEFAULT  60    /* connections per address; 0 = no limit */
+#define SERVER_MAX_CNXNS_DEFAULT         10000 /* connections in total */
+#define SERVER_OUTSTANDING_LIMIT_DEFAULT 1000  /* requests read and not yet answered, all connections */
+#define SERVER_CONNECT_TIMEOUT_MS        10000 /* a client connection without a ConnectRequest */
+#define SERVER_SNAP_COUNT_DEFAULT        100000
+#define SERVER_WORDS_MAX                 32
+/* A client that leaves this much unread is dropped by the shell (EVENT_CONN_CLOSED with -ENOBUFS). */
+#define SERVER_CLIENT_BACKLOG_BYTES (64u << 20)
+/* The same for a peer of the ensemble. */
+#define SERVER_PEER_BACKLOG_BYTES (512u << 20)
+
+struct server_config {
+        char name[64];
+        int64_t sid;
+        struct ensemble ensemble;
+        uint32_t tick_ms, init_limit, sync_limit;
+        int32_t min_session_timeout_ms, max_session_timeout_ms;
+        uint32_t snap_count;
+        int32_t max_buffer; /* jute.maxbuffer */
+        uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
+        char words[SERVER_WORDS_MAX][5]; /* allowed four-letter words; "*" allows all */
+        size_t word_count;
+        char data_dir[256]; /* only to be shown (conf) */
+        char version[32];   /* as shown by srvr: "3.8.0"-like text that tools parse */
+        uint64_t seed;      /* randomness for jitter and snapshot timing */
+};
+
+enum event_type {
+        EVENT_START,         /* once, first */
+        EVENT_CONN_ACCEPTED, /* conn, accepted.port, accepted.address */
+        EVENT_CONN_DIALLED,  /* conn, status: outcome of EFFECT_DIAL, 0 or -errno */
+        EVENT_CONN_BYTES,    /* conn, bytes: in order, any portions; borrowed */
+        EVENT_CONN_CLOSED,   /* conn, status: 0 the peer closed, -errno failed (-ENOBUFS: backlog).
+                                The name is dead. Never follows an EFFECT_CLOSE. */
+        EVENT_CONN_SENT,     /* conn: answer to EFFECT_NOTIFY_SENT */
+        EVENT_DISK_DONE,     /* disk: all log-queue effects up to ticket are durable */
+        EVENT_DISK_FAILED,   /* disk.status, disk.why: the log queue is dead */
+        EVENT_SNAPSHOT_DONE, /* disk: all snapshot effects up to ticket are carried out (END: durable), or
+                                failed with disk.status and disk.why: that snapshot is gone, older ones stay */
+        EVENT_TICK,          /* server_deadline() has passed */
+        EVENT_STOP,          /* stop cleanly; EFFECT_HALT follows, now or later */
+        EVENT_MAX,
+};
+
+/* Times of an event. */
+struct moment {
+        uint64_t mono_ms; /* monotonic, never going back */
+        int64_t wall_ms;  /* Unix milliseconds: into transactions, shown to people; decides nothing */
+        uint64_t mono_ns; /* same clock as mono_ms, for latency figures only */
+};
+
+struct event {
+        enum event_type type;
+        struct moment now;
+        conn_id conn;
+        int status;
+        union {
+                struct {
+                        enum port port;
+                        const char *address; /* numeric, without port; IPv6 without brackets */
+                        uint16_t remote_port;
+                } accepted;
+                struct {
+                        const uint8_t *data;
+                        size_t len;
+                } bytes;
+                struct {
+                        uint64_t ticket;
+                        struct recovered *reloaded; /* TRUNCATE with reload that reached its zxid; the core takes
+                                                       what it needs, the shell frees the rest */
+                        const char *why;
+                } disk;
+        };
+};
+
+/* Facts only the shell has, for four-letter words; refreshed by the shell before each step. */
+struct server_facts {
+        int64_t data_dir_size, log_dir_size;
+        int64_t open_files, max_files;
+        uint64_t queued_client_bytes;
+};
+
+struct server;
+
+/* Takes over r->db and r's history. */
+struct server *server_new(const struct server_config *config, struct recovered *r);
+void server_free(struct server *s);
+/* Handles one event; appends what must be done to `fx` (which the caller resets between steps). */
+void server_step(struct server *s, const struct event *e, struct effects *fx);
+/* When EVENT_TICK is wanted next (monotonic ms), UINT64_MAX for never. Ask after each step. */
+uint64_t server_deadline(const struct server *s);
+void server_set_facts(struct server *s, const struct server_facts *facts);
+
+#endif

@@ -1,0 +1,97 @@
+/* What the files of the room share: the server itself. */
+#ifndef BATON_SERVER_SERVER_INTERNAL_H
+#define BATON_SERVER_SERVER_INTERNAL_H
+
+#include "election/server/clients.h"
+#include "election/server/prep.h"
+#include "election/server/server.h"
+#include "election/session/session.h"
+#include "election/txnlog/snapfile.h"
+#include "election/vote/vote.h"
+#include "election/zab/zab.h"
+
+/* Bytes of a snapshot handed to the writer at a time; the next portion follows when it is written. */
+#define SERVER_SNAPSHOT_CHUNK_BYTES (1u << 20)
+/* Room a transaction may need beyond the request that it is made of. */
+#define SERVER_TXN_SLACK_BYTES (64u << 10)
+/* Touches reported to the leader in one ping: 12 bytes each, far below any packet limit. */
+#define SERVER_TOUCHES_MAX 65536
+
+enum server_state {
+        SERVER_RESTING, /* no role; waits for the disk before it looks */
+        SERVER_LOOKING,
+        SERVER_IN_ROLE, /* zab has it */
+        SERVER_HALTED,
+        SERVER_STATE_MAX,
+};
+
+/* A snapshot file being written, portion by portion. */
+struct snapshot_job {
+        enum {
+                JOB_NONE,
+                JOB_ROUTINE,  /* of the serving database */
+                JOB_RECEIVED, /* of a database that came from a leader */
+                JOB_ABORTING,
+        } kind;
+        struct database *db;
+        int64_t zxid;
+        bool read_out; /* all portions handed over, END is under way */
+        struct snapfile_writer file;
+        uint64_t ticket; /* the effect whose completion lets it go on */
+};
+
+struct server {
+        struct server_config config;
+        struct server_facts facts;
+        enum server_state state;
+        bool serving;
+        bool stopping;
+        const struct event *event; /* the one being handled, for upcalls */
+        struct prng prng;
+        struct vote *vote;
+        struct zab *zab;
+        struct database *db;
+        struct database *received; /* loaded from a leader, not adopted yet */
+        struct database_loader *loader;
+        struct session_clock *clock;     /* leader */
+        struct prep *prep;               /* leader */
+        struct session_touches *touches; /* learner */
+        struct clients *clients;
+        struct outcome outcome;
+        struct jute_writer txn;
+        struct snapshot_job job;
+        uint32_t txns_since_snapshot, snapshot_after;
+        uint64_t started_ms, serving_since_ms, looking_since_ms;
+        char role_reason[EFFECT_TEXT_MAX];
+        bool failed; /* halt with fail_status once the step is over */
+        int fail_status;
+        uint64_t digest_mismatches, snapshots;
+};
+
+/* Exit status of a server whose disk failed (daemon/engine/main.c lists them all). */
+#define SERVER_STATUS_DISK 4
+
+/* Ends the server: everything is closed, EFFECT_HALT says why. */
+void server__fail(struct server *s, int status, const char *why);
+/* Installs the ensemble's text in the database at hand. */
+void server__install_config(struct server *s, struct database *db);
+
+/* server_zab.c */
+const struct zab_host *server__zab_host(void);
+/* Makes a transaction of a request and proposes it. False when this server can't propose now. */
+bool server__propose(struct server *s, const struct prep_request *r, struct effects *fx);
+
+/* server_clients.c */
+const struct clients_host *server__clients_host(void);
+
+/* server_snapshot.c */
+void server__snapshot_counted(struct server *s, struct effects *fx);
+void server__snapshot_redraw(struct server *s);
+void server__snapshot_received(struct server *s, struct database *db, int64_t zxid, struct effects *fx);
+void server__snapshot_abort(struct server *s, struct effects *fx);
+void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
+
+/* server_words.c */
+void server__word(void *ctx, const struct event *e, const char word[4], struct jute_writer *w);
+
+#endif

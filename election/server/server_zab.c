@@ -1,0 +1,274 @@
+/* What zab asks of the server: applying, serving, the leader's requests and sessions, snapshots that go
+ * to and come from other servers. */
+#include "election/server/server_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- transactions ---- */
+
+static void server_applied(struct server *s, struct effects *fx)
+{
+        const struct outcome *o = &s->outcome;
+        if (o->digest_mismatch && s->digest_mismatches++ == 0)
+                effect_report(fx, REPORT_ERROR,
+                              "the tree's digest differs from the leader's after transaction 0x%" PRIx64
+                              ": compare this server's data with the others'",
+                              (uint64_t)o->header.zxid);
+        if (s->prep)
+                prep_applied(s->prep, o->header.zxid);
+        if (o->header.type == OP_CLOSE_SESSION) {
+                if (s->clock)
+                        session_clock_remove(s->clock, o->header.session_id);
+                if (s->touches)
+                        session_touches_remove(s->touches, o->header.session_id);
+        }
+        if (s->serving) {
+                clients_applied(s->clients, s->event, o, fx);
+                server__snapshot_counted(s, fx);
+        }
+}
+
+static void host_deliver(void *ctx, const struct store_txn *txn, struct effects *fx)
+{
+        struct server *s = ctx;
+        if (s->failed)
+                return;
+        if (database_apply(s->db, txn->blob->data + txn->offset, txn->len, &s->outcome) < 0) {
+                char why[EFFECT_TEXT_MAX];
+                (void)snprintf(why, sizeof why, "transaction 0x%" PRIx64 " can't be read; this server can't go on",
+                               (uint64_t)txn->zxid);
+                server__fail(s, SERVER_STATUS_DISK, why);
+                return;
+        }
+        server_applied(s, fx);
+}
+
+bool server__propose(struct server *s, const struct prep_request *r, struct effects *fx)
+{
+        uint64_t now_ms = s->event->now.mono_ms;
+        int64_t zxid = s->prep ? zab_next_zxid(s->zab, now_ms, fx) : 0;
+        if (!zxid)
+                return false;
+        jute_writer_reset(&s->txn);
+        (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
+        assert(!s->txn.error);
+        zab_propose(s->zab, now_ms, s->txn.data, s->txn.len, fx);
+        return true;
+}
+
+/* ---- roles ---- */
+
+static void clock_session(void *ctx, int64_t id, int32_t timeout_ms)
+{
+        struct server *s = ctx;
+        session_clock_add(s->clock, s->event->now.mono_ms, id, timeout_ms, SESSION_NO_OWNER);
+}
+
+/* Every session gets its full timeout again: its last touch may have been heard by the leader before. */
+static void server_lead(struct server *s, int64_t epoch)
+{
+        database_set_zxid(s->db, (int64_t)((uint64_t)epoch << 32));
+        s->clock = session_clock_new(s->config.tick_ms);
+        session_table_each(database_sessions(s->db), clock_session, s);
+        s->prep = prep_new(s->db, s->clock, s->config.max_buffer + JUTE_EXTRA_DEFAULT, (size_t)s->config.max_buffer);
+}
+
+static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
+{
+        struct server *s = ctx;
+        if (zab_role(s->zab) == ZAB_LEADING)
+                server_lead(s, epoch);
+        else
+                s->touches = session_touches_new();
+        s->serving = true;
+        s->serving_since_ms = s->event->now.mono_ms;
+        vote_set_epoch(s->vote, epoch);
+        clients_serve(s->clients, true, fx);
+        effect_role(fx, "%s, epoch %" PRId64, zab_role_name(zab_role(s->zab)), epoch);
+}
+
+static void host_ended(void *ctx, const char *reason, struct effects *fx)
+{
+        struct server *s = ctx;
+        s->serving = false;
+        s->state = SERVER_RESTING;
+        clients_serve(s->clients, false, fx);
+        prep_free(s->prep);
+        session_clock_free(s->clock);
+        session_touches_free(s->touches);
+        s->prep = NULL;
+        s->clock = NULL;
+        s->touches = NULL;
+        effect_report(fx, REPORT_INFO, "left the ensemble: %s", reason);
+}
+
+/* ---- leader ---- */
+
+static void host_request(void *ctx, int64_t from_sid, int64_t session, int32_t cxid, int32_t opcode,
+                         struct jute_str body, struct jute_vec authinfo, struct effects *fx)
+{
+        struct server *s = ctx;
+        if (!prep_handles(opcode) || opcode == OP_DELETE_CONTAINER) {
+                effect_report(fx, REPORT_WARNING,
+                              "server %" PRId64 " forwarded a request of unknown type %" PRId32 ", ignored", from_sid,
+                              opcode);
+                return;
+        }
+        struct prep_request r = {.session = session,
+                                 .cxid = cxid,
+                                 .opcode = opcode,
+                                 .body = body,
+                                 .ids = authinfo,
+                                 .from_sid = from_sid};
+        (void)server__propose(s, &r, fx); /* a leader about to leave drops it: the learner's clients are disconnected */
+}
+
+static void host_synced(void *ctx, struct effects *fx)
+{
+        struct server *s = ctx;
+        clients_sync_done(s->clients, s->event, fx);
+}
+
+static bool host_revalidate(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms)
+{
+        struct server *s = ctx;
+        return s->clock && session_clock_touch(s->clock, s->event->now.mono_ms, session, timeout_ms) &&
+               session_clock_set_owner(s->clock, session, from_sid);
+}
+
+static void host_touch(void *ctx, int64_t session, int32_t timeout_ms)
+{
+        struct server *s = ctx;
+        if (s->clock)
+                (void)session_clock_touch(s->clock, s->event->now.mono_ms, session, timeout_ms);
+}
+
+static int host_snapshot_begin(void *ctx, int64_t *ret_zxid)
+{
+        struct server *s = ctx;
+        int r = database_snapshot_begin(s->db);
+        if (!r)
+                *ret_zxid = database_snapshot_zxid(s->db);
+        return r;
+}
+
+static int host_snapshot_read(void *ctx, struct jute_writer *w, size_t max_bytes)
+{
+        struct server *s = ctx;
+        return database_snapshot_read(s->db, w, max_bytes);
+}
+
+static void host_snapshot_end(void *ctx)
+{
+        struct server *s = ctx;
+        database_snapshot_end(s->db);
+}
+
+/* ---- learner ---- */
+
+static void host_revalidated(void *ctx, int64_t session, bool valid, struct effects *fx)
+{
+        struct server *s = ctx;
+        clients_revalidated(s->clients, s->event, session, valid, fx);
+}
+
+static void host_touches(void *ctx, struct jute_writer *w)
+{
+        struct server *s = ctx;
+        if (s->touches)
+                session_touches_drain(s->touches, w, SERVER_TOUCHES_MAX);
+}
+
+static void host_load_begin(void *ctx)
+{
+        struct server *s = ctx;
+        database_loader_free(s->loader);
+        s->loader = database_loader_new(s->config.max_buffer + JUTE_EXTRA_DEFAULT);
+}
+
+static int host_load_feed(void *ctx, const uint8_t *data, size_t len, size_t *ret_consumed)
+{
+        struct server *s = ctx;
+        return database_loader_feed(s->loader, data, len, ret_consumed);
+}
+
+static void host_load_save(void *ctx, int64_t zxid, struct effects *fx)
+{
+        struct server *s = ctx;
+        assert(!s->received);
+        s->received = database_loader_take(s->loader, zxid);
+        database_loader_free(s->loader);
+        s->loader = NULL;
+        server__snapshot_received(s, s->received, zxid, fx);
+}
+
+static void host_load_adopt(void *ctx, int64_t zxid)
+{
+        struct server *s = ctx;
+        assert(s->received && database_zxid(s->received) == zxid);
+        assert(s->job.kind == JOB_NONE || s->job.db != s->db);
+        database_free(s->db);
+        s->db = s->received;
+        s->received = NULL;
+        s->txns_since_snapshot = 0;
+        server__install_config(s, s->db);
+}
+
+static void host_load_drop(void *ctx, struct effects *fx)
+{
+        struct server *s = ctx;
+        if (s->job.kind == JOB_RECEIVED)
+                server__snapshot_abort(s, fx);
+        database_loader_free(s->loader);
+        database_free(s->received);
+        s->loader = NULL;
+        s->received = NULL;
+}
+
+static void host_reloaded(void *ctx, struct recovered *r)
+{
+        struct server *s = ctx;
+        assert(s->job.kind == JOB_NONE);
+        database_free(s->db);
+        s->db = r->db;
+        r->db = NULL;
+        server__install_config(s, s->db);
+}
+
+static bool host_snapshot_writing(void *ctx, struct effects *fx)
+{
+        struct server *s = ctx;
+        if (s->job.kind == JOB_NONE)
+                return false;
+        server__snapshot_abort(s, fx);
+        return true;
+}
+
+const struct zab_host *server__zab_host(void)
+{
+        static const struct zab_host host = {
+                .deliver = host_deliver,
+                .serving = host_serving,
+                .ended = host_ended,
+                .request = host_request,
+                .synced = host_synced,
+                .revalidate = host_revalidate,
+                .touch = host_touch,
+                .snapshot_begin = host_snapshot_begin,
+                .snapshot_read = host_snapshot_read,
+                .snapshot_end = host_snapshot_end,
+                .sync_reply = host_synced,
+                .revalidated = host_revalidated,
+                .touches = host_touches,
+                .load_begin = host_load_begin,
+                .load_feed = host_load_feed,
+                .load_save = host_load_save,
+                .load_adopt = host_load_adopt,
+                .load_drop = host_load_drop,
+                .reloaded = host_reloaded,
+                .snapshot_writing = host_snapshot_writing,
+        };
+        return &host;
+}

@@ -1,0 +1,88 @@
+/* The durable half of a server: transaction log, snapshots, epoch files; recovery from them.
+ * Formats are ZooKeeper's (zookeeper/storage-format.md); rules for what may be cut, and when a
+ * directory is refused, are in that page's sections 1.2, 2.2, 2.5, 4.4, 6 and 8, and in safety.md D1-D9.
+ *
+ * Two halves that share only the directory: `store` (log + epochs, used by the log writer's thread)
+ * and `snapstore` (snapshot files and retention, used by the snapshot writer's thread). Both carry out
+ * the effects of base/effect.h. Neither has threads of its own. */
+#ifndef BATON_TXNLOG_STORE_H
+#define BATON_TXNLOG_STORE_H
+
+#include "election/base/effect.h"
+#include "election/tree/database.h"
+#include "election/txnlog/storage.h"
+
+/* Longest explanation, a full sentence with file and offset. */
+#define STORE_WHY_MAX 512
+/* A log segment grows in these steps, so that an append's sync seldom touches metadata. */
+#define STORE_PREALLOCATE_DEFAULT (64u << 20)
+
+struct store_config {
+        int32_t item_max;                /* jute.maxbuffer + extra: longest record payload */
+        uint64_t preallocate_bytes;      /* 0: do not */
+        size_t history_max;              /* transactions kept in `recovered.history`, newest ones */
+        size_t history_bytes_max;        /* and their bytes */
+        size_t retain_snapshots;         /* at least 3 */
+};
+
+/* One transaction in memory: payload bytes [offset, offset+len) of blob. */
+struct store_txn {
+        int64_t zxid;
+        struct blob *blob;
+        uint32_t offset, len;
+};
+
+/* What a directory holds. */
+struct recovered {
+        struct database *db;
+        int64_t last_zxid;               /* highest zxid in log or snapshot; the log's uncommitted tail counts */
+        int64_t accepted_epoch, current_epoch;
+        struct store_txn *history;       /* contiguous, ending at last_zxid; may be empty */
+        size_t history_count;
+        int64_t snapshot_zxid;           /* the snapshot recovery began from */
+        size_t replayed;                 /* transactions read from the log */
+        bool torn;                       /* a torn tail was cut; `note` says where */
+        size_t digest_mismatches;
+        char note[STORE_WHY_MAX];        /* warnings worth saying, or "" */
+};
+/* Frees what is still owned (takes a half-filled one). */
+void recovered_done(struct recovered *r);
+
+struct store;
+/* Prepares, reads nothing. `io` is borrowed. */
+struct store *store_new(const struct storage *io, const struct store_config *config);
+void store_free(struct store *s);
+
+/* Loads the newest valid snapshot and replays the log. A torn tail (an invalid suffix of the last
+ * segment with nothing valid behind it) is cut, durably. Refuses, with the reason, file, offset and what
+ * to do in `why`: corruption anywhere else (-EUCLEAN), a snapshot missing where logs exist, all
+ * snapshots invalid, acceptedEpoch < currentEpoch, an epoch file missing beside a non-empty log
+ * (-EUCLEAN), an epoch of the last zxid above currentEpoch that no acceptedEpoch >= it explains. A gap
+ * in zxids inside the replayed range is corruption. An empty directory is a fresh database: snapshot.0
+ * and both epoch files (0) are written. Java's directories without epoch files but with a log get them
+ * as storage-format.md 1.2 says only if the log is empty too. Other failures: -errno.
+ * Must be called once before store_perform(). */
+int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX]);
+
+/* Carries out one log-queue effect. Appends are buffered in the file system: durable after store_sync().
+ * EPOCH_WRITE and TRUNCATE are durable on return (they sync what came before first).
+ * A new segment is created under its final name with the header written and the directory synced before
+ * store_sync() returns. Appending a zxid not above the last one is -EINVAL.
+ * `reloaded` is filled for TRUNCATE with reload (see effect.h) and 1 is returned, or 0 when that zxid
+ * can't be reached from what is on disk: nothing was changed then.
+ * On failure -errno, and the store refuses everything from then on (-EIO). */
+int store_perform(struct store *s, const struct effect *e, struct recovered *reloaded, char why[STORE_WHY_MAX]);
+/* Makes all appends so far durable: one fdatasync (two when a segment was just left). */
+int store_sync(struct store *s, char why[STORE_WHY_MAX]);
+
+struct snapstore;
+struct snapstore *snapstore_new(const struct storage *io, const struct store_config *config);
+void snapstore_free(struct snapstore *s);
+/* Carries out one SNAPSHOT_* effect. Chunks are the stream of database.h; header and what of the seals
+ * lies outside the chunks is the core's business too: see snapfile.h. END: sync, rename to
+ * snapshot.<zxid>, sync the directory, then retention: keeps the newest `retain_snapshots` valid ones
+ * and the logs from the newest one named <= the oldest kept snapshot's zxid; removes leftover temporary
+ * files. A failure leaves all older files as they were; the unfinished file is removed. */
+int snapstore_perform(struct snapstore *s, const struct effect *e, char why[STORE_WHY_MAX]);
+
+#endif
