@@ -296,7 +296,7 @@ size_t ensemble_voters(const struct ensemble *e)
 
 static int parse_server_line(struct slice sid_text, struct slice value, struct ensemble *e)
 {
-        struct member m;
+        struct member m = {.sid = 0};
         uint64_t sid;
         if (!parse_number(sid_text, 10, SID_MAX, &sid))
                 return -EINVAL;
@@ -332,7 +332,7 @@ static int parse_line(struct slice line, struct ensemble *e, bool *has_version)
 int ensemble_parse(const char *text, size_t len, struct ensemble *ret)
 {
         struct ensemble e = {.count = 0};
-        struct slice left = {text, len};
+        struct slice left = {text ? text : "", len}; /* arithmetic on NULL is undefined even with 0 */
         bool has_version = false;
         bool more = true;
         while (more) {
