@@ -142,8 +142,10 @@ static void server_halt(struct server *s, struct effects *fx)
 /* Follows what the event has left behind until nothing more happens by itself. */
 static void server_settle(struct server *s, struct effects *fx)
 {
-        clients_settle(s->clients, s->event, fx);
         for (;;) {
+                clients_settle(s->clients, s->event, fx);
+                if (s->role_over)
+                        server__rest(s, fx);
                 enum server_state before = s->state;
                 if (s->failed || (s->stopping && s->state != SERVER_IN_ROLE)) {
                         server_halt(s, fx);

@@ -45,6 +45,7 @@ struct server {
         struct server_facts facts;
         enum server_state state;
         bool serving;
+        bool role_over;                  /* zab has left its role in this step */
         bool stopping;
         const struct event *event; /* the one being handled, for upcalls */
         struct prng prng;
@@ -78,6 +79,8 @@ void server__install_config(struct server *s, struct database *db);
 
 /* server_zab.c */
 const struct zab_host *server__zab_host(void);
+/* Clears away what a role owned, after it ended. */
+void server__rest(struct server *s, struct effects *fx);
 /* Makes a transaction of a request and proposes it. False when this server can't propose now. */
 bool server__propose(struct server *s, const struct prep_request *r, struct effects *fx);
 

@@ -16,7 +16,7 @@ static void server_applied(struct server *s, struct effects *fx)
                               "the tree's digest differs from the leader's after transaction 0x%" PRIx64
                               ": compare this server's data with the others'",
                               (uint64_t)o->header.zxid);
-        if (s->prep)
+        if (s->prep && s->serving)
                 prep_applied(s->prep, o->header.zxid);
         if (o->header.type == OP_CLOSE_SESSION) {
                 if (s->clock)
@@ -89,10 +89,19 @@ static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
         effect_role(fx, "%s, epoch %" PRId64, zab_role_name(zab_role(s->zab)), epoch);
 }
 
+/* This may come from inside a client's request: what the role owned is cleared away by server__rest() once
+ * the step is back at the door. From now on nothing is answered. */
 static void host_ended(void *ctx, const char *reason, struct effects *fx)
 {
         struct server *s = ctx;
         s->serving = false;
+        s->role_over = true;
+        effect_report(fx, REPORT_INFO, "left the ensemble: %s", reason);
+}
+
+void server__rest(struct server *s, struct effects *fx)
+{
+        s->role_over = false;
         s->state = SERVER_RESTING;
         clients_serve(s->clients, false, fx);
         prep_free(s->prep);
@@ -101,7 +110,6 @@ static void host_ended(void *ctx, const char *reason, struct effects *fx)
         s->prep = NULL;
         s->clock = NULL;
         s->touches = NULL;
-        effect_report(fx, REPORT_INFO, "left the ensemble: %s", reason);
 }
 
 /* ---- leader ---- */

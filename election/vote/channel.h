@@ -10,7 +10,9 @@
  * the newest. On a new connection the last message is said again.
  *
  * Redialling: while this server looks, every voter that is not connected, at once and then at growing
- * intervals up to VOTE_REDIAL_MAX_MS; otherwise once per message that wants to be sent.
+ * intervals up to VOTE_REDIAL_MAX_MS. Otherwise once per message that wants to be sent; and the larger sid
+ * mends a connection to a voter with a few dials, until one is refused (a dead peer dials when it is back),
+ * so that the next election finds all connections up. ZooKeeper leaves them down.
  *
  * Known to be away: the peer's connection was up and was closed or failed, and dialling its configured
  * address was refused since (and since this server began to look). Ends when a dial gets through or the
@@ -29,6 +31,8 @@
 #define VOTE_REDIAL_MAX_MS 1000
 /* A connection that lasted this long makes the next dial immediate again. */
 #define VOTE_STABLE_MS 1000
+/* Failed dials, between elections, before a lost connection is left alone. */
+#define VOTE_MEND_TRIES 5
 /* How long a peer with a larger sid is given to dial back, first and at most (it may be stopped: each
  * call leaves a connection in its backlog). */
 #define VOTE_CALLBACK_WAIT_MIN_MS 1000
@@ -38,6 +42,8 @@
 #define VOTE_CROSSING_MS 200
 /* A frame that has begun must be whole within this long. */
 #define VOTE_FRAME_TIMEOUT_MS 5000
+/* See vote__channel_repeats(). Below the interval at which a looking server repeats itself. */
+#define VOTE_REPEAT_MS 100
 /* Reports about bad input: one per this many ms. */
 #define VOTE_COMPLAINT_INTERVAL_MS 1000
 
@@ -58,15 +64,18 @@ struct vote_peer {
         struct vote_inbox inbox;
         bool in_flight;
         struct blob *pending; /* waits for a connection or for the one in flight */
+        uint64_t told_at_ms;  /* when a message was last handed over for it */
         struct blob *last;    /* to be said again on a new connection */
         /* dialling */
         conn_id dial; /* 0 when none is in progress */
         bool dial_back;
         uint64_t dial_deadline_ms;
         bool wanted;
+        unsigned mend_tries; /* left */
         uint64_t redial_at_ms;
         uint32_t backoff_ms;
-        bool called; /* our handshake was sent at called_at_ms, the peer is to dial back */
+        bool called;  /* our handshake was sent at called_at_ms, the peer is to dial back */
+        bool crossed; /* and a connection from it has gone since: the next one is the answer */
         uint64_t called_at_ms;
         uint32_t callback_wait_ms;
         struct vote_address *callbacks; /* from its handshake: to be tried before the configured address */
@@ -117,6 +126,8 @@ void vote__channel_done(struct vote_channel *ch);
 void vote__channel_search(struct vote_channel *ch, uint64_t now_ms, bool on, struct effects *fx);
 /* Sends to a peer, dialling it if need be; a message that waits is replaced. Takes its own reference. */
 void vote__channel_send(struct vote_channel *ch, uint64_t now_ms, int64_t to, struct blob *message, struct effects *fx);
+/* Whether `to` was told the very same less than VOTE_REPEAT_MS ago. */
+bool vote__channel_repeats(const struct vote_channel *ch, uint64_t now_ms, int64_t to, const struct blob *message);
 /* Replaces what new connections will be told, for peers that have been told something before. */
 void vote__channel_restage(struct vote_channel *ch, struct blob *to_voters, struct blob *to_others);
 /* A dial to `sid` now may be worth its while. */
@@ -150,6 +161,8 @@ void vote__dial_back(struct vote_channel *ch, uint64_t now_ms, struct vote_peer 
 void vote__dial_cancel(struct vote_peer *p, struct effects *fx);
 /* When to dial after the connection has gone. */
 void vote__dial_after_loss(struct vote_peer *p, uint64_t now_ms);
+/* Whether a voter is to be dialled without a message for it. */
+bool vote__dial_mends(const struct vote_channel *ch, const struct vote_peer *p);
 /* Makes the next dial immediate, unless the peer has just been asked to dial back. */
 void vote__dial_hurry(struct vote_peer *p, uint64_t now_ms);
 void vote__dial_timeout(struct vote_channel *ch, uint64_t now_ms, struct vote_peer *p, struct effects *fx);

@@ -21,6 +21,7 @@ struct vote {
          * vote_look() it waits here to be counted then. */
         struct vote_notification heard[ENSEMBLE_MEMBERS_MAX];
         bool has_heard[ENSEMBLE_MEMBERS_MAX];
+        struct member_set asked; /* leaders asked whether they lead, since the proposal was last told to all */
 };
 
 /* Asserts the rules of all parts. */

@@ -23,7 +23,7 @@
 #include "election/txnlog/store.h"
 
 enum zab_role {
-        ZAB_IDLE,                /* looking, or waiting for the disk */
+        ZAB_IDLE, /* looking, or waiting for the disk */
         ZAB_LEADING,
         ZAB_FOLLOWING,
         ZAB_OBSERVING,
@@ -33,7 +33,7 @@ enum zab_role {
 enum zab_phase {
         ZAB_DISCOVERY,
         ZAB_SYNCHRONIZATION,
-        ZAB_BROADCAST,           /* serving */
+        ZAB_BROADCAST, /* serving */
         ZAB_PHASE_MAX,
 };
 
@@ -171,8 +171,8 @@ uint64_t zab_deadline(const struct zab *z);
 struct zab_stats {
         size_t learners, synced_followers, synced_observers, pending_syncs;
         uint64_t proposals, commits, bad_input;
-        uint64_t sync_diff, sync_trunc, sync_snap;       /* as leader: learners synchronised by each */
-        int64_t proposal_size_last, proposal_size_min, proposal_size_max;        /* -1 before the first */
+        uint64_t sync_diff, sync_trunc, sync_snap;                        /* as leader: learners synchronised by each */
+        int64_t proposal_size_last, proposal_size_min, proposal_size_max; /* -1 before the first */
 };
 void zab_stats(const struct zab *z, struct zab_stats *ret);
 void zab_stats_reset(struct zab *z);

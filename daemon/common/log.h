@@ -1,0 +1,65 @@
+/* Logging: plain lines on stderr, without a time (journal, supervisor or terminal add their own).
+ *
+ *   to the journal   "<4>text": the level as sd-daemon(3) has it, recognised by JOURNAL_STREAM
+ *   elsewhere        "ident: warning: text"; plain "ident: text" for information
+ *
+ * Control characters never reach the output, so nothing foreign can forge a line; foreign strings should
+ * be quoted with log_quote() besides. The same text again and again is held back: LOG_BURST lines in
+ * LOG_WINDOW_MS, then one line says how many were left out. Any thread. */
+#ifndef BATON_COMMON_LOG_H
+#define BATON_COMMON_LOG_H
+
+#include <stddef.h>
+
+enum log_level {
+        LOG_LEVEL_DEBUG,
+        LOG_LEVEL_INFO,
+        LOG_LEVEL_WARNING,
+        LOG_LEVEL_ERROR,
+        LOG_LEVEL_MAX,
+};
+
+/* Longer lines are cut. */
+#define LOG_LINE_MAX 1024
+/* Equal texts let through in one window. */
+#define LOG_BURST     5
+#define LOG_WINDOW_MS 10000
+/* Different texts remembered for that; the one not heard for longest makes room. */
+#define LOG_TEXTS_MAX 16
+/* What log_quote() shows of a foreign string. */
+#define LOG_QUOTE_MAX 64
+
+/* Names the program and looks where stderr leads. `ident` is borrowed for ever. Levels below `least` are
+ * dropped. Call it first, once; before it, lines come out with no name. */
+void log_open(const char *ident, enum log_level least);
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+
+/* A quoted foreign string: at most LOG_QUOTE_MAX bytes are shown, the rest is `…`; what is not printable
+ * ASCII becomes \xNN. */
+struct log_quoted {
+        char text[4 * LOG_QUOTE_MAX + 8];
+};
+struct log_quoted log_quote(const char *s);
+struct log_quoted log_quote_bytes(const void *s, size_t len);
+
+/* ---- the parts, for tests ---- */
+
+/* Decides whether a text may pass now: 1 yes, 0 no (counted). `*left_out` gets how many equal ones were
+ * held back in a window that has ended (0: none). */
+struct log_limit {
+        struct {
+                unsigned long hash;
+                unsigned long long since_ms, last_ms;
+                unsigned long count;
+        } texts[LOG_TEXTS_MAX];
+};
+int log_limit_pass(struct log_limit *l, const char *text, unsigned long long now_ms, unsigned long *left_out);
+/* Writes one finished line with its end into `buffer` (at least 16 bytes); returns its length. */
+size_t log_format(char *buffer, size_t size, const char *ident, enum log_level level, int to_journal, const char *text);
+
+#endif

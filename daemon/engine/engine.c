@@ -1,0 +1,386 @@
+/* See engine.h. */
+#include "daemon/engine/engine.h"
+
+#include "daemon/common/log.h"
+#include "daemon/engine/facts.h"
+#include "daemon/engine/log_writer.h"
+#include "daemon/engine/net.h"
+#include "daemon/engine/snapshot_writer.h"
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct engine {
+        struct engine_parts parts;
+        uv_loop_t loop;
+        bool loop_made, closed;
+        uv_prepare_t before_wait; /* ends what timers began */
+        uv_check_t after_wait;    /* ends what I/O began */
+        uv_idle_t busy;           /* active while a turn left work behind: the loop must not wait */
+        uv_timer_t timer;
+        uint64_t armed_ms; /* what the timer is set to; UINT64_MAX: not set */
+        uv_signal_t terminate, interrupt;
+        struct net *net;
+        struct log_writer *log;
+        struct snapshot_writer *snapshots;
+        struct effects fx;
+        struct server_facts facts;
+        uint64_t facts_ms; /* when they were read; 0: never */
+        bool stepping, stopping, ready, halted;
+        int status;
+};
+
+/* ---- stepping the core ---- */
+
+static struct moment now(void)
+{
+        struct timespec wall;
+        uint64_t ns = uv_hrtime();
+        (void)clock_gettime(CLOCK_REALTIME, &wall); /* cannot fail for this clock */
+        return (struct moment){.mono_ms = ns / 1000000,
+                               .mono_ns = ns,
+                               .wall_ms = (int64_t)wall.tv_sec * 1000 + wall.tv_nsec / 1000000};
+}
+
+static void refresh_facts(struct engine *e, const struct event *event)
+{
+        bool wanted =
+                event->type == EVENT_START || (event->type == EVENT_CONN_BYTES && event->bytes.len <= FACTS_WORD_BYTES);
+        if (!wanted || (e->facts_ms && event->now.mono_ms - e->facts_ms < FACTS_AGE_MS))
+                return;
+        facts_read(e->parts.storage, &e->facts);
+        e->facts.queued_client_bytes = net_client_backlog(e->net);
+        e->facts_ms = event->now.mono_ms;
+        server_set_facts(e->parts.server, &e->facts);
+}
+
+static void say_role(struct engine *e, const char *text)
+{
+        log_info("%s", text);
+        (void)sd_notifyf(0, "STATUS=%s", text); /* nobody may be listening */
+        if (e->ready || strcmp(text, "looking") == 0)
+                return;
+        e->ready = true;
+        (void)sd_notify(0, "READY=1");
+}
+
+static void say(const struct effect *effect)
+{
+        static const enum log_level levels[] = {
+                [REPORT_DEBUG] = LOG_LEVEL_DEBUG,
+                [REPORT_INFO] = LOG_LEVEL_INFO,
+                [REPORT_WARNING] = LOG_LEVEL_WARNING,
+                [REPORT_ERROR] = LOG_LEVEL_ERROR,
+        };
+        log_line(levels[effect->report.level], "%s", effect->report.text);
+}
+
+static void halt(struct engine *e, const struct effect *effect)
+{
+        e->halted = true;
+        e->status = effect->halt.status;
+        log_line(e->status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", effect->halt.text);
+}
+
+static void carry_out(struct engine *e, const struct effect *effect)
+{
+        switch (effect->type) {
+        case EFFECT_DIAL:
+                net_dial(e->net, effect->conn, effect->peer.kind, effect->peer.host, effect->peer.port);
+                break;
+        case EFFECT_SEND:
+                net_send(e->net, effect->conn, effect->send.blob);
+                break;
+        case EFFECT_CLOSE:
+                net_close(e->net, effect->conn, effect->close.flush);
+                break;
+        case EFFECT_NOTIFY_SENT:
+                net_notify_sent(e->net, effect->conn);
+                break;
+        case EFFECT_READ_STOP:
+        case EFFECT_READ_START:
+                net_read(e->net, effect->conn, effect->type == EFFECT_READ_START);
+                break;
+        case EFFECT_LOG_APPEND:
+        case EFFECT_LOG_ROLL:
+        case EFFECT_EPOCH_WRITE:
+        case EFFECT_TRUNCATE:
+                log_writer_add(e->log, effect);
+                break;
+        case EFFECT_SNAPSHOT_BEGIN:
+        case EFFECT_SNAPSHOT_CHUNK:
+        case EFFECT_SNAPSHOT_END:
+        case EFFECT_SNAPSHOT_ABORT:
+                snapshot_writer_add(e->snapshots, effect);
+                break;
+        case EFFECT_UNLISTEN:
+                net_unlisten(e->net);
+                break;
+        case EFFECT_REPORT:
+                say(effect);
+                break;
+        case EFFECT_ROLE:
+                say_role(e, effect->role.text);
+                break;
+        case EFFECT_HALT:
+                halt(e, effect);
+                break;
+        case EFFECT_MAX:
+                assert(!"no effect");
+                break;
+        }
+}
+
+static void step(struct engine *e, struct event *event)
+{
+        if (e->halted)
+                return;
+        assert(!e->stepping); /* effects never tell events from inside: net.h */
+        e->stepping = true;
+        event->now = now();
+        refresh_facts(e, event);
+        server_step(e->parts.server, event, &e->fx);
+        for (size_t i = 0; i < e->fx.count; i++)
+                carry_out(e, &e->fx.list[i]);
+        effects_reset(&e->fx);
+        e->stepping = false;
+}
+
+/* ---- where events come from ---- */
+
+static void on_net(void *ctx, struct event *event)
+{
+        step(ctx, event);
+}
+
+static void on_log_result(void *ctx, struct disk_result *result)
+{
+        struct event event = {.type = result->status < 0 ? EVENT_DISK_FAILED : EVENT_DISK_DONE,
+                              .status = result->status,
+                              .disk = {.ticket = result->ticket, .reloaded = result->reloaded, .why = result->why}};
+        step(ctx, &event);
+        if (!result->reloaded)
+                return;
+        recovered_done(result->reloaded);
+        mem_free(result->reloaded);
+}
+
+static void on_snapshot_result(void *ctx, struct disk_result *result)
+{
+        struct event event = {.type = EVENT_SNAPSHOT_DONE,
+                              .status = result->status,
+                              .disk = {.ticket = result->ticket, .why = result->why}};
+        step(ctx, &event);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+        struct engine *e = timer->data;
+        struct event event = {.type = EVENT_TICK};
+        e->armed_ms = UINT64_MAX;
+        step(e, &event);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+        struct engine *e = handle->data;
+        struct event event = {.type = EVENT_STOP};
+        if (e->stopping) {
+                log_warning("%s once more: ending at once", strsignal(number));
+                _exit(ENGINE_EXIT_AT_ONCE);
+        }
+        log_info("%s: stopping", strsignal(number));
+        (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+        e->stopping = true;
+        step(e, &event);
+}
+
+/* ---- the turn's end ---- */
+
+static void arm_timer(struct engine *e)
+{
+        uint64_t at = server_deadline(e->parts.server);
+        if (at == e->armed_ms)
+                return;
+        e->armed_ms = at;
+        if (at == UINT64_MAX) {
+                (void)uv_timer_stop(&e->timer); /* always 0 */
+                return;
+        }
+        uv_update_time(&e->loop);
+        uint64_t current = uv_now(&e->loop);
+        (void)uv_timer_start(&e->timer, on_timer, at > current ? at - current : 0, 0); /* fails on a closed one only */
+}
+
+static void on_busy(uv_idle_t *idle)
+{
+        (void)idle; /* that it is active is all */
+}
+
+static void submit(struct engine *e)
+{
+        log_writer_submit(e->log);
+        snapshot_writer_submit(e->snapshots);
+}
+
+/* A disk that cannot keep up slows the other servers down, before memory fills. */
+static void judge_log_queue(struct engine *e)
+{
+        size_t bytes = log_writer_bytes(e->log);
+        if (bytes > LOG_WRITER_HIGH_BYTES)
+                net_hold(e->net, PORT_QUORUM, true);
+        else if (bytes <= LOG_WRITER_HIGH_BYTES / 2)
+                net_hold(e->net, PORT_QUORUM, false);
+}
+
+static void close_all(struct engine *e);
+
+static void end_turn(struct engine *e)
+{
+        if (e->closed)
+                return;
+        submit(e); /* first, so that disk and network work at the same time */
+        bool more = net_turn(e->net);
+        submit(e); /* what connections lost or flushed have led to */
+        if (e->halted) {
+                close_all(e);
+                return;
+        }
+        judge_log_queue(e);
+        arm_timer(e);
+        if (more)
+                (void)uv_idle_start(&e->busy, on_busy); /* fails without a callback only */
+        else
+                (void)uv_idle_stop(&e->busy); /* always 0 */
+}
+
+static void on_before_wait(uv_prepare_t *handle)
+{
+        end_turn(handle->data);
+}
+
+static void on_after_wait(uv_check_t *handle)
+{
+        end_turn(handle->data);
+}
+
+/* ---- beginning and end ---- */
+
+/* The loop runs dry when connections that still flush have done so, see net_finish(). From here on a
+ * second signal has its default effect: a disk that hangs must not keep the process. */
+static void close_all(struct engine *e)
+{
+        e->closed = true;
+        net_finish(e->net);
+        uv_close((uv_handle_t *)&e->terminate, NULL);
+        uv_close((uv_handle_t *)&e->interrupt, NULL);
+        uv_close((uv_handle_t *)&e->timer, NULL);
+        uv_close((uv_handle_t *)&e->busy, NULL);
+        uv_close((uv_handle_t *)&e->before_wait, NULL);
+        uv_close((uv_handle_t *)&e->after_wait, NULL);
+        log_writer_stop(e->log);
+        snapshot_writer_stop(e->snapshots);
+}
+
+static void init_handles(struct engine *e)
+{
+        int r = 0;
+        r |= uv_prepare_init(&e->loop, &e->before_wait);
+        r |= uv_check_init(&e->loop, &e->after_wait);
+        r |= uv_idle_init(&e->loop, &e->busy);
+        r |= uv_timer_init(&e->loop, &e->timer);
+        r |= uv_signal_init(&e->loop, &e->terminate);
+        r |= uv_signal_init(&e->loop, &e->interrupt);
+        assert(r == 0); /* they only link into the loop; the signal pipe was made with it */
+        (void)r;
+        e->before_wait.data = e->after_wait.data = e->busy.data = e;
+        e->timer.data = e->terminate.data = e->interrupt.data = e;
+}
+
+static int start_loop(struct engine *e)
+{
+        int r = uv_loop_init(&e->loop);
+        if (r < 0)
+                return r;
+        e->loop_made = true;
+        init_handles(e);
+        e->net = net_new(&e->loop, &net_limits_default, on_net, e);
+        r = log_writer_new(&e->loop, e->parts.store, on_log_result, e, &e->log);
+        if (r == 0)
+                r = snapshot_writer_new(&e->loop, e->parts.snapstore, on_snapshot_result, e, &e->snapshots);
+        if (r == 0)
+                r = uv_signal_start(&e->terminate, on_signal, SIGTERM);
+        if (r == 0)
+                r = uv_signal_start(&e->interrupt, on_signal, SIGINT);
+        return r;
+}
+
+static int open_ports(struct engine *e, char *why, size_t why_size)
+{
+        const struct engine_config *c = e->parts.config;
+        const struct member *own = ensemble_find(&c->server.ensemble, c->server.sid);
+        assert(own);
+        const char *host = c->listen_all ? "0.0.0.0" : own->host;
+        int r = 0;
+        if (c->peers)
+                r = net_listen(e->net, PORT_ELECTION, host, own->election_port, why, why_size);
+        if (r == 0 && c->peers)
+                r = net_listen(e->net, PORT_QUORUM, host, own->quorum_port, why, why_size);
+        if (r == 0)
+                r = net_listen(e->net, PORT_CLIENT, c->client_host, c->client_port, why, why_size);
+        return r;
+}
+
+int engine_new(const struct engine_parts *parts, struct engine **ret, char *why, size_t why_size)
+{
+        struct engine *e = mem_zalloc(sizeof *e);
+        e->parts = *parts;
+        e->armed_ms = UINT64_MAX;
+        effects_init(&e->fx);
+        *ret = e;
+        int r = start_loop(e);
+        if (r < 0) {
+                (void)snprintf(why, why_size, "the event loop cannot be set up: %s", strerror(-r));
+                return r;
+        }
+        return open_ports(e, why, why_size);
+}
+
+int engine_run(struct engine *e)
+{
+        struct event start = {.type = EVENT_START};
+        (void)uv_prepare_start(&e->before_wait, on_before_wait); /* these fail without a callback only */
+        (void)uv_check_start(&e->after_wait, on_after_wait);
+        net_accept(e->net);
+        step(e, &start);
+        (void)uv_run(&e->loop, UV_RUN_DEFAULT); /* returns when every handle is closed */
+        assert(e->closed);
+        return e->status;
+}
+
+void engine_free(struct engine *e)
+{
+        if (!e)
+                return;
+        if (e->loop_made) {
+                if (!e->closed)
+                        close_all(e);
+                (void)uv_run(&e->loop, UV_RUN_DEFAULT); /* until the handles of close_all() are gone */
+                int r = uv_loop_close(&e->loop);
+                assert(r == 0);
+                (void)r;
+        }
+        snapshot_writer_free(e->snapshots);
+        log_writer_free(e->log);
+        net_free(e->net);
+        effects_done(&e->fx);
+        mem_free(e);
+}

@@ -1,0 +1,416 @@
+/* See engine_config.h. First the file is read key by key into `struct raw` with the line of each; then the
+ * whole is judged, and only a whole without problems becomes a configuration. */
+#include "daemon/engine/engine_config.h"
+
+#include "daemon/common/inifile.h"
+#include "daemon/common/log.h"
+#include "daemon/common/settings.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Longest list of four-letter words as text: SERVER_WORDS_MAX words, commas and some blanks. */
+#define WORDS_TEXT_MAX 512
+#define SID_MAX        255
+
+/* As read. Numbers keep -1 where "not given" means a computed value. */
+struct raw {
+        char name[sizeof((struct server_config *)NULL)->name];
+        int64_t id;
+        char data_dir[ENGINE_PATH_MAX];
+        char runtime_dir[ENGINE_PATH_MAX];
+        int64_t tick_time, init_limit, sync_limit;
+        int64_t min_session_timeout, max_session_timeout;
+        int64_t snap_count, max_client_connections, max_connections, outstanding_limit, max_buffer;
+        int64_t preallocate_kb, retain_snapshots;
+        char four_letter_words[WORDS_TEXT_MAX];
+        char client[ENSEMBLE_HOST_MAX + 16];
+        char connect[1024];
+        bool listen_all;
+};
+
+#define RAW(member) SETTING_FIELD(struct raw, member)
+#define TEXT_(x)    #x
+#define TEXT(x)     TEXT_(x)
+
+static const struct setting table[] = {
+        {"node", "name", SETTING_TEXT, RAW(name), .help = "this machine's name in the ensemble; default the host name"},
+        {"node", "id", SETTING_NUMBER, RAW(id), 1, SID_MAX, .help = "this server's number, the N of its server.N"},
+        {"node", "data_dir", SETTING_TEXT, RAW(data_dir), .help = "absolute path; ZooKeeper's layout inside"},
+        {"node", "runtime_dir", SETTING_TEXT, RAW(runtime_dir), .help = "absolute path; not used by the engine"},
+        {"ensemble", "tick_time", SETTING_NUMBER, RAW(tick_time), 10, 600000, "2000", "milliseconds"},
+        {"ensemble", "init_limit", SETTING_NUMBER, RAW(init_limit), 1, 100000, "10",
+         "ticks a follower may take to connect and to catch up"},
+        {"ensemble", "sync_limit", SETTING_NUMBER, RAW(sync_limit), 1, 100000, "5",
+         "ticks of silence after which leader and follower part"},
+        {"ensemble", "min_session_timeout", SETTING_NUMBER, RAW(min_session_timeout), 1, INT32_MAX,
+         .help = "milliseconds; default 2 ticks"},
+        {"ensemble", "max_session_timeout", SETTING_NUMBER, RAW(max_session_timeout), 1, INT32_MAX,
+         .help = "milliseconds; default 20 ticks"},
+        {"ensemble", "snap_count", SETTING_NUMBER, RAW(snap_count), 2, 1000000000, TEXT(SERVER_SNAP_COUNT_DEFAULT),
+         "transactions from one snapshot to the next, about"},
+        {"ensemble", "max_client_connections", SETTING_NUMBER, RAW(max_client_connections), 0, 1000000,
+         TEXT(SERVER_MAX_CLIENT_CNXNS_DEFAULT), "client connections per address; 0: no limit"},
+        {"ensemble", "max_connections", SETTING_NUMBER, RAW(max_connections), 1, 1000000,
+         TEXT(SERVER_MAX_CNXNS_DEFAULT), "client connections in total"},
+        {"ensemble", "outstanding_limit", SETTING_NUMBER, RAW(outstanding_limit), 1, 1000000,
+         TEXT(SERVER_OUTSTANDING_LIMIT_DEFAULT), "requests read and not yet answered, all connections"},
+        {"ensemble", "max_buffer", SETTING_NUMBER, RAW(max_buffer), 1024, 1 << 29, "1048575",
+         "bytes of the largest request, and so of a znode (jute.maxbuffer)"},
+        {"ensemble", "preallocate_kb", SETTING_NUMBER, RAW(preallocate_kb), 0, 4 << 20, "65536",
+         "KiB by which the log file grows; 0: as it is written"},
+        {"ensemble", "retain_snapshots", SETTING_NUMBER, RAW(retain_snapshots), ENGINE_RETAIN_SNAPSHOTS_MIN, 1000,
+         TEXT(ENGINE_RETAIN_SNAPSHOTS_MIN), "snapshots kept, with the logs that belong to them"},
+        {"ensemble", "four_letter_words", SETTING_TEXT, RAW(four_letter_words), .fallback = "srvr",
+         .help = "words answered on the client port, with commas; * for all"},
+        {"ensemble", "client", SETTING_TEXT, RAW(client),
+         .help = "[HOST:]PORT for clients, where server.N of this server names none, or without any server.N"},
+        {"ensemble", "listen_all", SETTING_BOOL, RAW(listen_all), .fallback = "no",
+         .help = "election and quorum ports on all addresses, not only that of server.N"},
+        {"ensemble", "connect", SETTING_TEXT, RAW(connect),
+         .help = "an ensemble elsewhere: then there is no engine here"},
+};
+#define SETTINGS (sizeof table / sizeof *table)
+
+static_assert(ENGINE_MAX_BUFFER_DEFAULT == 1048575, "the table's default says the same");
+static_assert(STORE_PREALLOCATE_DEFAULT == 65536u << 10, "the table's default says the same");
+
+struct loading {
+        struct raw raw;
+        int lines[SETTINGS]; /* where each was set; 0: nowhere */
+        struct ensemble ensemble;
+        int member_lines[SID_MAX + 1]; /* by sid */
+        struct problems *problems;
+};
+
+static int *line_of(struct loading *l, const char *key)
+{
+        for (size_t i = 0; i < SETTINGS; i++)
+                if (strcmp(table[i].key, key) == 0)
+                        return &l->lines[i];
+        assert(!"a key that the table does not have");
+        return NULL;
+}
+
+/* ---- reading ---- */
+
+static bool is_ours(const char *section)
+{
+        return strcmp(section, "node") == 0 || strcmp(section, "ensemble") == 0;
+}
+
+static bool is_of_others(const char *section)
+{
+        return strncmp(section, "group ", 6) == 0 || strncmp(section, "plugin ", 7) == 0;
+}
+
+static void on_member(struct loading *l, const struct inifile_entry *e)
+{
+        int64_t sid = 0;
+        struct member m;
+        char why[PROBLEM_TEXT_MAX - 16];
+        if (settings_number(e->key + strlen("server."), 1, SID_MAX, &sid) < 0) {
+                problems_add(l->problems, e->line, "%s: the number of a server is 1 to %d", log_quote(e->key).text,
+                             SID_MAX);
+                return;
+        }
+        if (l->member_lines[sid]) {
+                problems_add(l->problems, e->line, "server.%" PRId64 " stands in line %d already", sid,
+                             l->member_lines[sid]);
+                return;
+        }
+        l->member_lines[sid] = e->line;
+        if (ensemble_parse_member(sid, e->value, &m, why, sizeof why) < 0)
+                problems_add(l->problems, e->line, "server.%" PRId64 ": %s", sid, why);
+        else if (ensemble_add(&l->ensemble, &m) < 0)
+                problems_add(l->problems, e->line, "more than %d servers", ENSEMBLE_MEMBERS_MAX);
+}
+
+static void on_setting(struct loading *l, const struct inifile_entry *e)
+{
+        const struct setting *s = settings_find(table, SETTINGS, e->section, e->key);
+        char why[PROBLEM_TEXT_MAX / 2];
+        if (!s) {
+                problems_add(l->problems, e->line, "[%s] has no setting %s", e->section, log_quote(e->key).text);
+                return;
+        }
+        int *line = &l->lines[s - table];
+        if (*line)
+                problems_add(l->problems, e->line, "%s stands in line %d already", s->key, *line);
+        else if (settings_set(s, e->value, &l->raw, why, sizeof why) < 0)
+                problems_add(l->problems, e->line, "%s = %s: %s", s->key, log_quote(e->value).text, why);
+        if (!*line)
+                *line = e->line;
+}
+
+static void on_entry(void *ctx, const struct inifile_entry *e)
+{
+        struct loading *l = ctx;
+        if (!e->key) {
+                if (!is_ours(e->section) && !is_of_others(e->section))
+                        problems_add(l->problems, e->line, "unknown section [%s]", log_quote(e->section).text);
+        } else if (strcmp(e->section, "ensemble") == 0 && strncmp(e->key, "server.", strlen("server.")) == 0) {
+                on_member(l, e);
+        } else if (is_ours(e->section)) {
+                on_setting(l, e);
+        }
+}
+
+/* ---- judging ---- */
+
+static void judge_path(struct loading *l, const char *key, const char *path)
+{
+        int line = *line_of(l, key);
+        if (line && path[0] != '/')
+                problems_add(l->problems, line, "%s = %s: must be an absolute path", key, log_quote(path).text);
+}
+
+static void judge_node(struct loading *l)
+{
+        if (*line_of(l, "connect"))
+                problems_add(l->problems, *line_of(l, "connect"),
+                             "with connect the ensemble is elsewhere: no engine runs on this node");
+        if (!*line_of(l, "id"))
+                problems_add(l->problems, 0, "[node] id is missing: this server's number");
+        if (!*line_of(l, "data_dir"))
+                problems_add(l->problems, 0, "[node] data_dir is missing: where this server keeps its data");
+        judge_path(l, "data_dir", l->raw.data_dir);
+        judge_path(l, "runtime_dir", l->raw.runtime_dir);
+        if (!*line_of(l, "name"))
+                (void)gethostname(l->raw.name, sizeof l->raw.name - 1); /* "" if it fails: only shown */
+}
+
+static void judge_times(struct loading *l)
+{
+        struct raw *raw = &l->raw;
+        int min_line = *line_of(l, "min_session_timeout");
+        int max_line = *line_of(l, "max_session_timeout");
+        int limit_line = *line_of(l, raw->init_limit > raw->sync_limit ? "init_limit" : "sync_limit");
+        int64_t limit = raw->init_limit > raw->sync_limit ? raw->init_limit : raw->sync_limit;
+        if (limit * raw->tick_time > INT32_MAX)
+                problems_add(l->problems, limit_line, "%" PRId64 " ticks of %" PRId64 " ms are longer than %d ms",
+                             limit, raw->tick_time, INT32_MAX);
+        if (!min_line)
+                raw->min_session_timeout = 2 * raw->tick_time;
+        if (!max_line)
+                raw->max_session_timeout = 20 * raw->tick_time;
+        if (raw->min_session_timeout > raw->max_session_timeout)
+                problems_add(l->problems, min_line > max_line ? min_line : max_line,
+                             "min_session_timeout (%" PRId64 " ms%s) is above max_session_timeout (%" PRId64 " ms%s)",
+                             raw->min_session_timeout, min_line ? "" : ", 2 ticks", raw->max_session_timeout,
+                             max_line ? "" : ", 20 ticks");
+}
+
+static bool is_wildcard(const char *host)
+{
+        return host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* One listening address of a member. A wildcard client host means the member's own machine. */
+struct address {
+        const char *host, *what;
+        uint16_t port;
+        int64_t sid;
+};
+
+static size_t member_addresses(const struct member *m, struct address ret[3])
+{
+        size_t n = 0;
+        ret[n++] = (struct address){m->host, "quorum", m->quorum_port, m->sid};
+        ret[n++] = (struct address){m->host, "election", m->election_port, m->sid};
+        if (m->client_port)
+                ret[n++] = (struct address){is_wildcard(m->client_host) ? m->host : m->client_host, "client",
+                                            m->client_port, m->sid};
+        return n;
+}
+
+static void judge_ports(struct loading *l)
+{
+        struct address all[3 * ENSEMBLE_MEMBERS_MAX];
+        size_t count = 0;
+        for (size_t i = 0; i < l->ensemble.count; i++) {
+                size_t before = count;
+                count += member_addresses(&l->ensemble.members[i], &all[count]);
+                for (size_t k = before; k < count; k++) {
+                        size_t other = 0;
+                        while (other < k &&
+                               (all[other].port != all[k].port || strcasecmp(all[other].host, all[k].host) != 0))
+                                other++;
+                        if (other == k)
+                                continue;
+                        problems_add(l->problems, l->member_lines[all[k].sid],
+                                     "%s port %u of server.%" PRId64 " is the %s port of server.%" PRId64
+                                     " on the same host",
+                                     all[k].what, (unsigned)all[k].port, all[k].sid, all[other].what, all[other].sid);
+                }
+        }
+}
+
+/* Reads "[HOST:]PORT", an IPv6 host in brackets. Returns 0 or -EINVAL. */
+static int parse_client(const char *text, char host[ENSEMBLE_HOST_MAX + 1], uint16_t *ret_port)
+{
+        const char *colon = strrchr(text, ':');
+        const char *port_text = colon ? colon + 1 : text;
+        size_t len = colon ? (size_t)(colon - text) : 0;
+        int64_t port = 0;
+        if (settings_number(port_text, 1, UINT16_MAX, &port) < 0 || len > ENSEMBLE_HOST_MAX)
+                return -EINVAL;
+        if (colon && len == 0)
+                return -EINVAL;
+        if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+                text++;
+                len -= 2;
+        } else if (len && memchr(text, ':', len)) {
+                return -EINVAL;
+        }
+        memcpy(host, text, len);
+        host[len] = '\0';
+        *ret_port = (uint16_t)port;
+        return 0;
+}
+
+/* An ensemble of one that names no ports for others: a member that nobody dials. */
+static void make_single(struct loading *l)
+{
+        struct member m = {.sid = l->raw.id, .host = "127.0.0.1"};
+        int r = ensemble_add(&l->ensemble, &m);
+        assert(r == 0);
+        (void)r; /* judged by the assertion */
+}
+
+static void judge_client(struct loading *l, const struct member *own, struct engine_config *c)
+{
+        int line = *line_of(l, "client");
+        if (own && own->client_port) {
+                if (line)
+                        problems_add(l->problems, line,
+                                     "client contradicts server.%" PRId64 " in line %d, which names a client port",
+                                     own->sid, l->member_lines[own->sid]);
+                memcpy(c->client_host, own->client_host, sizeof c->client_host);
+                c->client_port = own->client_port;
+                return;
+        }
+        if (!line) {
+                problems_add(l->problems, own ? l->member_lines[own->sid] : 0,
+                             "no port for clients: append ;HOST:PORT to server.%" PRId64 ", or set client = HOST:PORT",
+                             own ? own->sid : l->raw.id);
+                return;
+        }
+        if (parse_client(l->raw.client, c->client_host, &c->client_port) < 0)
+                problems_add(l->problems, line, "client = %s: must be [HOST:]PORT", log_quote(l->raw.client).text);
+        else if (c->client_host[0] == '\0')
+                memcpy(c->client_host, "0.0.0.0", sizeof "0.0.0.0");
+}
+
+/* Who the members are and which one this is. */
+static void judge_ensemble(struct loading *l, struct engine_config *c)
+{
+        c->peers = l->ensemble.count > 0;
+        if (!*line_of(l, "id"))
+                return;
+        if (!c->peers) {
+                judge_client(l, NULL, c);
+                make_single(l);
+                return;
+        }
+        const struct member *own = ensemble_find(&l->ensemble, l->raw.id);
+        if (!own) {
+                problems_add(l->problems, *line_of(l, "id"), "id = %" PRId64 ": there is no server.%" PRId64, l->raw.id,
+                             l->raw.id);
+                return;
+        }
+        if (ensemble_voters(&l->ensemble) == 0)
+                problems_add(l->problems, l->member_lines[own->sid], "no server is a participant: nobody can lead");
+        judge_client(l, own, c);
+}
+
+static bool is_word(const char *text, size_t len)
+{
+        for (size_t i = 0; i < len; i++)
+                if (!islower((unsigned char)text[i]))
+                        return false;
+        return len == 4;
+}
+
+static void judge_words(struct loading *l, struct server_config *server)
+{
+        int line = *line_of(l, "four_letter_words");
+        const char *at = l->raw.four_letter_words;
+        while (*at) {
+                at += strspn(at, ", \t");
+                size_t len = strcspn(at, ", \t");
+                if (len == 0)
+                        break;
+                if (server->word_count == SERVER_WORDS_MAX) {
+                        problems_add(l->problems, line, "more than %d four-letter words", SERVER_WORDS_MAX);
+                        return;
+                }
+                if (!is_word(at, len) && !(len == 1 && *at == '*'))
+                        problems_add(l->problems, line, "%s is no four-letter word", log_quote_bytes(at, len).text);
+                else
+                        memcpy(server->words[server->word_count++], at, len);
+                at += len;
+        }
+}
+
+/* ---- the whole ---- */
+
+static void take_over(const struct loading *l, struct engine_config *c)
+{
+        const struct raw *raw = &l->raw;
+        struct server_config *s = &c->server;
+        memcpy(s->name, raw->name, sizeof s->name);
+        s->sid = raw->id;
+        s->ensemble = l->ensemble;
+        s->tick_ms = (uint32_t)raw->tick_time;
+        s->init_limit = (uint32_t)raw->init_limit;
+        s->sync_limit = (uint32_t)raw->sync_limit;
+        s->min_session_timeout_ms = (int32_t)raw->min_session_timeout;
+        s->max_session_timeout_ms = (int32_t)raw->max_session_timeout;
+        s->snap_count = (uint32_t)raw->snap_count;
+        s->max_buffer = (int32_t)raw->max_buffer;
+        s->max_client_cnxns = (uint32_t)raw->max_client_connections;
+        s->max_cnxns = (uint32_t)raw->max_connections;
+        s->outstanding_limit = (uint32_t)raw->outstanding_limit;
+        memcpy(s->data_dir, raw->data_dir, sizeof s->data_dir);
+        memcpy(c->data_dir, raw->data_dir, sizeof c->data_dir);
+        (void)snprintf(s->version, sizeof s->version, "3.8.0-baton-%s", BATON_VERSION);
+        c->listen_all = raw->listen_all;
+        c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
+        c->retain_snapshots = (size_t)raw->retain_snapshots;
+}
+
+static_assert(sizeof((struct server_config *)NULL)->data_dir == ENGINE_PATH_MAX, "a path that loads can be shown");
+
+int engine_config_load(const char *path, struct engine_config *ret, struct problems *problems)
+{
+        struct loading l = {.problems = problems};
+        struct engine_config c = {.peers = false};
+        settings_fallbacks(table, SETTINGS, &l.raw);
+        int r = inifile_read(path, on_entry, &l, problems);
+        if (r < 0)
+                return r;
+        judge_node(&l);
+        judge_times(&l);
+        judge_words(&l, &c.server);
+        judge_ports(&l);
+        judge_ensemble(&l, &c);
+        problems_sort(problems);
+        if (problems->count > 0)
+                return -EINVAL;
+        take_over(&l, &c);
+        *ret = c;
+        return 0;
+}
+
+void engine_config_help(FILE *out)
+{
+        settings_help(table, SETTINGS, out);
+        (void)fprintf(out, "  %-24s %s\n", "server.N",
+                      "HOST:QUORUM_PORT:ELECTION_PORT[:participant|observer][;[CLIENT_HOST:]CLIENT_PORT]");
+}

@@ -1,0 +1,359 @@
+/* Structure of the tree: nodes by path, children, creation order, ephemerals; and what reads it. */
+#include "election/base/alloc.h"
+#include "election/base/hash.h"
+#include "election/tree/tree_internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define TREE_HASH_SEED UINT64_C(0x74726565)
+
+/* Without padding surprises: 100,000 nodes must stay cheap. */
+static_assert(sizeof(struct znode) <= 176, "a znode has grown");
+
+struct tree *tree__new(void)
+{
+        struct tree *t = mem_zalloc(sizeof *t);
+        index_init(&t->nodes);
+        index_init(&t->owners);
+        list_init(&t->ring);
+        acl_table_init(&t->acls);
+        jute_writer_init(&t->walk.aside, SIZE_MAX);
+        return t;
+}
+
+static void znode_free(void *ctx, struct index_link *l)
+{
+        (void)ctx;
+        struct znode *n = INDEX_ENTRY(l, struct znode, link);
+        mem_free(n->data);
+        mem_free(n);
+}
+
+static void owner_free(void *ctx, struct index_link *l)
+{
+        (void)ctx;
+        struct owner *o = INDEX_ENTRY(l, struct owner, link);
+        mem_free(o->nodes);
+        mem_free(o);
+}
+
+void tree__free(struct tree *t)
+{
+        if (!t)
+                return;
+        index_each(&t->nodes, znode_free, NULL);
+        index_each(&t->owners, owner_free, NULL);
+        index_done(&t->nodes);
+        index_done(&t->owners);
+        acl_table_done(&t->acls);
+        jute_writer_done(&t->walk.aside);
+        mem_free(t);
+}
+
+/* ---- looking up ---- */
+
+static uint64_t path_hash(struct jute_str path)
+{
+        return hash_bytes(path.data, (size_t)path.len, TREE_HASH_SEED);
+}
+
+struct znode *tree__find(const struct tree *t, struct jute_str path)
+{
+        if (path.len < 0)
+                return NULL;
+        if (path.len == 0 || (path.len == 1 && path.data[0] == '/'))
+                return t->root;
+        for (struct index_link *l = index_first(&t->nodes, path_hash(path)); l; l = index_next(l)) {
+                struct znode *n = INDEX_ENTRY(l, struct znode, link);
+                if (n->path_len == (uint32_t)path.len && memcmp(n->path, path.data, n->path_len) == 0)
+                        return n;
+        }
+        return NULL;
+}
+
+const struct znode *tree_find(const struct tree *t, struct jute_str path)
+{
+        return tree__find(t, path);
+}
+
+const struct znode *tree_parent(const struct tree *t, const struct znode *n)
+{
+        (void)t;
+        return n->parent;
+}
+
+struct znode *tree__next(const struct znode *top, const struct znode *n)
+{
+        if (n->first_child)
+                return n->first_child;
+        for (; n != top; n = n->parent)
+                if (n->next)
+                        return n->next;
+        return NULL;
+}
+
+size_t tree_descendants(const struct tree *t, const struct znode *n)
+{
+        (void)t;
+        size_t count = 0;
+        for (const struct znode *d = tree__next(n, n); d; d = tree__next(n, d))
+                count++;
+        return count;
+}
+
+void tree_put_children(const struct tree *t, const struct znode *n, struct jute_writer *w)
+{
+        (void)t;
+        jute_put_int(w, (int32_t)n->children);
+        const size_t prefix = (size_t)n->path_len + 1;
+        for (const struct znode *c = n->first_child; c; c = c->next)
+                jute_put_str(w, jute_str_of(c->path + prefix, c->path_len - prefix));
+}
+
+struct jute_vec tree_acl(const struct tree *t, const struct znode *n)
+{
+        return acl_table_get(&t->acls, n->acl_key);
+}
+
+uint64_t tree_digest(const struct tree *t)
+{
+        return t->digest;
+}
+
+size_t tree_count(const struct tree *t)
+{
+        return t->nodes.count + 1; /* ZooKeeper has the root under two names (client-protocol.md 6.3) */
+}
+
+size_t tree_ephemeral_count(const struct tree *t)
+{
+        return t->ephemerals;
+}
+
+uint64_t tree_data_size(const struct tree *t)
+{
+        return t->data_size + 1; /* the root's second name, "/" */
+}
+
+/* ---- ephemerals ---- */
+
+static struct owner *owner_find(const struct tree *t, int64_t session)
+{
+        struct index_link *l = index_first(&t->owners, hash_u64((uint64_t)session));
+        for (; l; l = index_next(l)) {
+                struct owner *o = INDEX_ENTRY(l, struct owner, link);
+                if (o->session == session)
+                        return o;
+        }
+        return NULL;
+}
+
+static void ephemeral_add(struct tree *t, struct znode *n)
+{
+        struct owner *o = owner_find(t, n->owner);
+        if (!o) {
+                o = mem_zalloc(sizeof *o);
+                o->session = n->owner;
+                index_insert(&t->owners, &o->link, hash_u64((uint64_t)n->owner));
+        }
+        o->nodes = mem_grow(o->nodes, &o->capacity, o->count + 1, sizeof *o->nodes);
+        n->ephemeral_at = (uint32_t)o->count;
+        o->nodes[o->count++] = n;
+        t->ephemerals++;
+}
+
+static void ephemeral_remove(struct tree *t, struct znode *n)
+{
+        struct owner *o = owner_find(t, n->owner);
+        assert(o && o->nodes[n->ephemeral_at] == n);
+        struct znode *last = o->nodes[--o->count];
+        o->nodes[n->ephemeral_at] = last;
+        last->ephemeral_at = n->ephemeral_at;
+        t->ephemerals--;
+        if (o->count > 0)
+                return;
+        index_remove(&t->owners, &o->link);
+        owner_free(NULL, &o->link);
+}
+
+struct znode *tree__ephemeral(const struct tree *t, int64_t session)
+{
+        const struct owner *o = owner_find(t, session);
+        return o ? o->nodes[o->count - 1] : NULL;
+}
+
+size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *ctx, const struct znode *n), void *ctx)
+{
+        const struct owner *o = owner_find(t, session);
+        if (!o)
+                return 0;
+        for (size_t i = 0; i < o->count && fn; i++)
+                fn(ctx, o->nodes[i]);
+        return o->count;
+}
+
+/* ---- changing ---- */
+
+/* Java counts UTF-16 units; legal paths have one per code point. */
+static uint64_t path_chars(const struct znode *n)
+{
+        uint64_t chars = 0;
+        for (uint32_t i = 0; i < n->path_len; i++)
+                chars += ((uint8_t)n->path[i] & 0xC0) != 0x80;
+        return chars;
+}
+
+static uint64_t data_bytes(const struct znode *n)
+{
+        return n->data_len > 0 ? (uint64_t)n->data_len : 0;
+}
+
+static void child_link(struct znode *parent, struct znode *n)
+{
+        n->parent = parent;
+        n->next = parent->first_child;
+        if (n->next)
+                n->next->prev = n;
+        parent->first_child = n;
+        parent->children++;
+}
+
+static void child_unlink(struct znode *n)
+{
+        if (n->prev)
+                n->prev->next = n->next;
+        else
+                n->parent->first_child = n->next;
+        if (n->next)
+                n->next->prev = n->prev;
+        n->parent->children--;
+}
+
+static void data_store(struct znode *n, struct jute_str data)
+{
+        mem_free(n->data);
+        n->data = data.len > 0 ? mem_dup(data.data, (size_t)data.len) : NULL;
+        n->data_len = data.len;
+        n->content_crc = znode__content_crc(znode_path(n), data);
+}
+
+static struct znode *znode_new(struct jute_str path, struct jute_str data, const struct jute_stat_persisted *stat)
+{
+        assert(path.len >= 0);
+        struct znode *n = mem_zalloc(sizeof *n + (size_t)path.len);
+        n->path_len = (uint32_t)path.len;
+        if (path.len > 0)
+                memcpy(n->path, path.data, n->path_len);
+        data_store(n, data);
+        n->czxid = stat->czxid;
+        n->mzxid = stat->mzxid;
+        n->pzxid = stat->pzxid;
+        n->ctime = stat->ctime;
+        n->mtime = stat->mtime;
+        n->owner = stat->ephemeral_owner;
+        n->version = stat->version;
+        n->cversion = stat->cversion;
+        n->aversion = stat->aversion;
+        return n;
+}
+
+struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str path, struct jute_str data,
+                           int64_t acl_key, const struct jute_stat_persisted *stat)
+{
+        assert(parent || (!t->root && path.len == 0));
+        struct znode *n = znode_new(path, data, stat);
+        n->acl_key = acl_key;
+        n->generation = t->walk.generation;
+        if (parent)
+                child_link(parent, n);
+        else
+                t->root = n;
+        index_insert(&t->nodes, &n->link, path_hash(path));
+        list_push(&t->ring, &n->ring);
+        if (znode_is_ephemeral(n))
+                ephemeral_add(t, n);
+        t->digest += znode_digest(n);
+        t->data_size += path_chars(n) + data_bytes(n);
+        return n;
+}
+
+void tree__remove(struct tree *t, struct znode *n)
+{
+        assert(n->parent && n->children == 0);
+        tree__walk_keep(t, n);
+        t->digest -= znode_digest(n);
+        t->data_size -= path_chars(n) + data_bytes(n);
+        if (znode_is_ephemeral(n))
+                ephemeral_remove(t, n);
+        if (t->walk.on && t->walk.cursor == &n->ring)
+                t->walk.cursor = n->ring.next;
+        list_remove(&n->ring);
+        index_remove(&t->nodes, &n->link);
+        child_unlink(n);
+        acl_table_unref(&t->acls, n->acl_key);
+        znode_free(NULL, &n->link);
+}
+
+void tree__change_begin(struct tree *t, struct znode *n)
+{
+        tree__walk_keep(t, n);
+        t->digest -= znode_digest(n);
+}
+
+void tree__change_end(struct tree *t, struct znode *n)
+{
+        t->digest += znode_digest(n);
+}
+
+void tree__set_data(struct tree *t, struct znode *n, struct jute_str data)
+{
+        t->data_size -= data_bytes(n);
+        data_store(n, data);
+        t->data_size += data_bytes(n);
+}
+
+void tree__set_acl(struct tree *t, struct znode *n, int64_t acl_key)
+{
+        int64_t old = n->acl_key;
+        n->acl_key = acl_key;
+        acl_table_unref(&t->acls, old);
+}
+
+/* ---- invariants ---- */
+
+static void check_node(const struct tree *t, const struct znode *n)
+{
+        uint32_t children = 0;
+        for (const struct znode *c = n->first_child; c; c = c->next) {
+                assert(c->parent == n && (!c->next || c->next->prev == c));
+                assert(c->path_len > n->path_len + 1 && memcmp(c->path, n->path, n->path_len) == 0);
+                assert(memchr(c->path + n->path_len + 1, '/', c->path_len - n->path_len - 1) == NULL);
+                children++;
+        }
+        assert(children == n->children);
+        assert(tree__find(t, znode_path(n)) == n);
+        assert(znode__content_crc(znode_path(n), znode_data(n)) == n->content_crc);
+        if (znode_is_ephemeral(n)) {
+                const struct owner *o = owner_find(t, n->owner);
+                assert(o && n->ephemeral_at < o->count && o->nodes[n->ephemeral_at] == n);
+        }
+}
+
+void tree__check(const struct tree *t)
+{
+        uint64_t digest = 0, data_size = 0;
+        size_t count = 0, ephemerals = 0;
+        for (const struct list *l = t->ring.next; l != &t->ring; l = l->next) {
+                const struct znode *n = LIST_ENTRY(l, struct znode, ring);
+                check_node(t, n);
+                digest += znode_digest(n);
+                data_size += path_chars(n) + data_bytes(n);
+                ephemerals += znode_is_ephemeral(n);
+                count++;
+        }
+        assert(digest == t->digest);
+        assert(data_size == t->data_size);
+        assert(count == t->nodes.count && count == tree_descendants(t, t->root) + 1);
+        assert(ephemerals == t->ephemerals);
+}

@@ -1,0 +1,187 @@
+/* Reading one segment, in blocks, and telling its end from damage.
+ *
+ * A segment ends cleanly at the end of the file or where nothing but zeros follows (preallocation).
+ * Anything else that is no valid record is reported with its offset; whether it is a torn tail or
+ * corruption depends on what follows, which txnlog__cursor_valid_behind() tells (safety: D5). */
+#include "election/txnlog/txnlog_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* Reads file bytes so that [offset, offset + want) is in the buffer, as far as the file goes. */
+static int refill(struct txnlog__cursor *c, uint64_t offset, size_t want)
+{
+        if (offset >= c->base && offset < c->base + c->fill) {
+                size_t skip = (size_t)(offset - c->base);
+                c->fill -= skip;
+                memmove(c->buffer, c->buffer + skip, c->fill);
+        } else {
+                c->fill = 0;
+        }
+        c->base = offset;
+        if (want < TXNLOG__BLOCK_BYTES)
+                want = TXNLOG__BLOCK_BYTES;
+        if (want > c->size - offset)
+                want = (size_t)(c->size - offset);
+        c->buffer = mem_grow(c->buffer, &c->capacity, want, 1);
+        while (c->fill < want) {
+                int64_t n = c->io->read_at(c->file, c->base + c->fill, c->buffer + c->fill, want - c->fill);
+                if (n < 0)
+                        return (int)n;
+                if (n == 0)
+                        break;
+                c->fill += (size_t)n;
+        }
+        return 0;
+}
+
+/* Points at file bytes from `offset` on; returns how many are in memory, or -errno. They are fewer than
+ * `want` only at the end of the file, and may be more. */
+static int64_t window(struct txnlog__cursor *c, uint64_t offset, size_t want, const uint8_t **ret)
+{
+        if (offset >= c->size)
+                return 0;
+        if (want > c->size - offset)
+                want = (size_t)(c->size - offset);
+        if (offset < c->base || offset + want > c->base + c->fill) {
+                int r = refill(c, offset, want);
+                if (r < 0)
+                        return r;
+        }
+        *ret = c->buffer + (offset - c->base);
+        return (int64_t)(c->base + c->fill - offset);
+}
+
+static size_t leading_zeros(const uint8_t *at, size_t len)
+{
+        static const uint8_t zeros[256];
+        size_t i = 0;
+        while (len - i >= sizeof zeros && memcmp(at + i, zeros, sizeof zeros) == 0)
+                i += sizeof zeros;
+        while (i < len && at[i] == 0)
+                i++;
+        return i;
+}
+
+/* 1 when nothing but zeros stands from `offset` to the end of the file. */
+static int zeros_to_end(struct txnlog__cursor *c, uint64_t offset)
+{
+        while (offset < c->size) {
+                const uint8_t *at = NULL;
+                int64_t n = window(c, offset, 1, &at);
+                if (n < 0)
+                        return (int)n;
+                if (n == 0)
+                        break;
+                if (leading_zeros(at, (size_t)n) < (size_t)n)
+                        return 0;
+                offset += (uint64_t)n;
+        }
+        return 1;
+}
+
+static int judge_header(struct txnlog__cursor *c)
+{
+        const uint8_t *at = NULL;
+        int64_t n = window(c, 0, TXNLOG__HEADER_SIZE, &at);
+        if (n < 0)
+                return (int)n;
+        c->at = TXNLOG__HEADER_SIZE;
+        if (n >= TXNLOG__HEADER_SIZE && txnlog__header_ok(at)) {
+                c->header = TXNLOG__HEADER_OK;
+                return 0;
+        }
+        int r = n < TXNLOG__HEADER_SIZE ? 1 : zeros_to_end(c, 0);
+        if (r < 0)
+                return r;
+        c->header = r ? TXNLOG__HEADER_EMPTY : TXNLOG__HEADER_BAD;
+        return 0;
+}
+
+int txnlog__cursor_open(struct txnlog__cursor *c, const struct storage *io, const char *name, int32_t item_max)
+{
+        memset(c, 0, sizeof *c);
+        c->io = io;
+        c->item_max = item_max;
+        int r = io->open(io->ctx, name, &c->file);
+        if (r < 0)
+                return r;
+        int64_t size = io->size(c->file);
+        c->size = size < 0 ? 0 : (uint64_t)size;
+        r = size < 0 ? (int)size : judge_header(c);
+        if (r < 0)
+                txnlog__cursor_close(c);
+        return r;
+}
+
+void txnlog__cursor_close(struct txnlog__cursor *c)
+{
+        if (c->file)
+                c->io->close(c->file);
+        mem_free(c->buffer);
+        memset(c, 0, sizeof *c);
+}
+
+/* 1 when a valid record begins at `offset`, 0 when not, -errno. */
+static int judge(struct txnlog__cursor *c, uint64_t offset, struct txnlog__record *ret)
+{
+        const uint8_t *at = NULL;
+        int64_t n = window(c, offset, TXNLOG__RECORD_HEAD, &at);
+        if (n < TXNLOG__RECORD_HEAD)
+                return n < 0 ? (int)n : 0;
+        int32_t len = txnlog__record_len(at, c->item_max);
+        if (len < 0)
+                return 0;
+        size_t whole = (size_t)len + TXNLOG__RECORD_OVERHEAD;
+        n = window(c, offset, whole, &at);
+        if (n < 0)
+                return (int)n;
+        if ((size_t)n < whole)
+                return 0;
+        ret->offset = offset;
+        return txnlog__record_get(at, (uint32_t)len, ret);
+}
+
+int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret)
+{
+        assert(c->header == TXNLOG__HEADER_OK);
+        if (c->at >= c->size)
+                return 0;
+        int r = judge(c, c->at, ret);
+        if (r > 0)
+                c->at += (uint64_t)ret->len + TXNLOG__RECORD_OVERHEAD;
+        if (r != 0)
+                return r;
+        r = zeros_to_end(c, c->at);
+        if (r < 0)
+                return r;
+        return r ? 0 : -EUCLEAN;
+}
+
+int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
+{
+        uint64_t offset = c->at + 1;
+        while (offset + TXNLOG__RECORD_SIZE_MIN <= c->size) {
+                const uint8_t *at = NULL;
+                int64_t n = window(c, offset, TXNLOG__RECORD_HEAD, &at);
+                if (n < TXNLOG__RECORD_HEAD)
+                        return n < 0 ? (int)n : 0;
+                size_t zeros = leading_zeros(at, (size_t)n);
+                if (zeros >= TXNLOG__RECORD_HEAD) {
+                        /* No length here: the next head that may hold one ends at the first other byte. */
+                        offset += zeros - (TXNLOG__RECORD_HEAD - 1);
+                        continue;
+                }
+                struct txnlog__record rec;
+                int r = zeros < 4 ? 0 : judge(c, offset, &rec); /* the checksum's upper half is zero */
+                if (r > 0)
+                        *ret_offset = offset;
+                if (r != 0)
+                        return r;
+                offset++;
+        }
+        return 0;
+}

@@ -1,0 +1,258 @@
+/* Recovery: what a directory holds, or why it is not to be trusted.
+ *
+ * Steps: finish a truncation that was begun; load the newest valid snapshot; replay the log; judge the
+ * epochs. Only when all of that has succeeded is anything changed: leftovers removed, the torn tail and the
+ * last segment's padding cut, epoch files written. A crash during recovery just makes it begin anew.
+ *
+ * Falling back from a damaged snapshot to an older one is sound only if the log reaches at least as far
+ * as the damaged one did: what that one held was acknowledged (safety: D3). */
+#include "election/txnlog/txnlog_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Candidates tried, as Java. */
+#define SNAPSHOTS_TRIED_MAX 100
+
+struct recovery {
+        const struct storage *io;
+        const struct store_config *config;
+        struct txnlog__dir dir;
+        struct txnlog__replay replay;
+        struct txnlog__epochs epochs;
+        const struct txnlog__file *damaged;      /* newest snapshot that was passed over as damaged */
+        bool fresh;
+};
+
+/* ---- the snapshot ---- */
+
+/* Tries them newest first. 1 loaded, 0 there is none in the directory, -errno. */
+static int load_newest(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+{
+        const struct txnlog__files *f = &v->dir.snapshots;
+        for (size_t i = f->count; i-- > 0 && f->count - i <= SNAPSHOTS_TRIED_MAX;) {
+                struct txnlog__snapshot_info info;
+                struct database *db = NULL;
+                int r = txnlog__snapshot_load(v->io, &f->list[i], v->config->item_max, &db, &info, why);
+                if (r >= 0) {
+                        txnlog__replay_init(&v->replay, v->io, v->config, db, f->list[i].zxid, &info);
+                        return 1;
+                }
+                if (r != -EBADMSG && r != -ENODATA && r != -EIO)
+                        return r;
+                if (r != -ENODATA && !v->damaged)
+                        v->damaged = &f->list[i];
+                txnlog__note(ret->note, "%s; passed over", why);
+        }
+        if (f->count == 0)
+                return 0;
+        return txnlog__fail(why, -EUCLEAN, "no snapshot is valid: %s; " TXNLOG__MEND, ret->note);
+}
+
+/* Whether any segment holds anything but its header. */
+static int log_has_records(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        for (size_t i = 0; i < v->dir.logs.count; i++) {
+                const char *name = v->dir.logs.list[i].name;
+                struct txnlog__cursor c;
+                struct txnlog__record rec;
+                int r = txnlog__cursor_open(&c, v->io, name, v->config->item_max);
+                if (r < 0)
+                        return txnlog__fail(why, r, "%s can't be read: %s", name, strerror(-r));
+                if (c.header == TXNLOG__HEADER_OK)
+                        r = txnlog__cursor_next(&c, &rec);
+                else
+                        r = c.header == TXNLOG__HEADER_BAD;
+                txnlog__cursor_close(&c);
+                if (r != 0 && r != -EUCLEAN)
+                        return r < 0 ? txnlog__fail(why, r, "%s can't be read: %s", name, strerror(-r)) : 1;
+        }
+        return 0;
+}
+
+static int begin_fresh(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        static const struct txnlog__snapshot_info none;
+        int r = log_has_records(v, why);
+        if (r < 0)
+                return r;
+        if (r > 0)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "there is a log but no snapshot under it, so that its beginning may be missing; "
+                                    "restore a snapshot.* file (ZooKeeper writes one at each start), or " TXNLOG__MEND);
+        txnlog__replay_init(&v->replay, v->io, v->config, database_new(), 0, &none);
+        v->fresh = true;
+        return 0;
+}
+
+/* ---- all judgements, nothing written ---- */
+
+static int judge(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+{
+        int r = load_newest(v, ret, why);
+        if (r == 0)
+                r = begin_fresh(v, why);
+        if (r >= 0)
+                r = txnlog__replay_run(&v->replay, &v->dir, why);
+        if (r >= 0 && v->damaged && v->replay.last < v->damaged->zxid)
+                r = txnlog__fail(why, -EUCLEAN,
+                                 "%s is damaged, and older snapshot and log reach only 0x%" PRIx64 "; " TXNLOG__MEND,
+                                 v->damaged->name, (uint64_t)v->replay.last);
+        if (r >= 0)
+                r = txnlog__epochs_read(v->io, &v->epochs, why);
+        if (r >= 0)
+                r = txnlog__epochs_settle(&v->epochs, v->replay.last, v->fresh, why);
+        return r;
+}
+
+/* ---- then the mending ---- */
+
+static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+{
+        const struct txnlog__replay *p = &v->replay;
+        struct storage_file *f = NULL;
+        if (p->torn) {
+                ret->torn = true;
+                txnlog__note(ret->note, "%s was torn at offset %" PRIu64 " of %" PRIu64 " and has been cut there",
+                             p->tail->name, p->tail_end, p->tail_size);
+        }
+        if (!p->tail || !p->tail_records || p->tail_end >= p->tail_size)
+                return 0;
+        int r = v->io->open_write(v->io->ctx, p->tail->name, &f);
+        if (r >= 0) {
+                r = v->io->truncate(f, p->tail_end);
+                if (r >= 0)
+                        r = v->io->sync(f);
+                v->io->close(f);
+        }
+        if (r < 0)
+                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 ": %s", p->tail->name, p->tail_end,
+                                    strerror(-r));
+        return 0;
+}
+
+static int remove_file(struct recovery *v, const char *name, bool *changed, char why[STORE_WHY_MAX])
+{
+        int r = v->io->remove(v->io->ctx, name);
+        if (r < 0 && r != -ENOENT)
+                return txnlog__fail(why, r, "%s can't be removed: %s", name, strerror(-r));
+        *changed = true;
+        return 0;
+}
+
+/* Segments without a record, and temporary files. Newest first: no crash leaves a gap. */
+static int remove_leftovers(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+{
+        const struct txnlog__replay *p = &v->replay;
+        bool changed = false;
+        int r = 0;
+        for (size_t i = v->dir.logs.count; i-- > p->live && r >= 0;) {
+                txnlog__note(ret->note, "%s holds nothing and has been removed", v->dir.logs.list[i].name);
+                r = remove_file(v, v->dir.logs.list[i].name, &changed, why);
+        }
+        if (r >= 0 && p->tail && !p->tail_records)
+                r = remove_file(v, p->tail->name, &changed, why);
+        if (r >= 0 && v->dir.tmp_log)
+                r = remove_file(v, TXNLOG__TMP_LOG, &changed, why);
+        if (r >= 0 && v->dir.tmp_snapshot)
+                r = remove_file(v, TXNLOG__TMP_SNAPSHOT, &changed, why);
+        if (r >= 0 && v->dir.tmp_intent)
+                r = remove_file(v, TXNLOG__TMP_INTENT, &changed, why);
+        if (r >= 0 && v->dir.tmp_accepted)
+                r = remove_file(v, TXNLOG__ACCEPTED_TMP, &changed, why);
+        if (r < 0 || !changed)
+                return r;
+        r = v->io->sync_dir(v->io->ctx);
+        return r < 0 ? txnlog__fail(why, r, "the data directory can't be synced: %s", strerror(-r)) : 0;
+}
+
+/* snapshot.0 through the same door as every other snapshot. */
+static int write_first_snapshot(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        struct effects fx;
+        struct jute_writer w;
+        struct snapfile_writer seals;
+        struct database *db = v->replay.db;
+        effects_init(&fx);
+        jute_writer_init(&w, SIZE_MAX);
+        int r = database_snapshot_begin(db);
+        assert(r == 0);
+        snapfile_begin(&seals, &w);
+        size_t offset = w.len;
+        while (database_snapshot_read(db, &w, TXNLOG__BLOCK_BYTES) > 0)
+                ;
+        snapfile_note(&seals, &w, offset);
+        snapfile_end(&seals, &w, 0, database_snapshot_digest(db));
+        database_snapshot_end(db);
+        (void)effect_snapshot_begin(&fx, 0);
+        (void)effect_snapshot_chunk(&fx, jute_writer_blob(&w));
+        (void)effect_snapshot_end(&fx, 0);
+
+        struct snapstore *s = snapstore_new(v->io, v->config);
+        for (size_t i = 0; i < fx.count && r >= 0; i++)
+                r = snapstore_perform(s, &fx.list[i], why);
+        snapstore_free(s);
+        jute_writer_done(&w);
+        effects_done(&fx);
+        return r;
+}
+
+static int mend(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+{
+        int r = cut_tail(v, ret, why);
+        if (r >= 0)
+                r = remove_leftovers(v, ret, why);
+        if (r >= 0)
+                r = txnlog__epochs_mend(v->io, &v->epochs, why);
+        if (r >= 0 && v->fresh)
+                r = write_first_snapshot(v, why);
+        return r;
+}
+
+static int scan_and_redo(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        int r = txnlog__dir_scan(v->io, &v->dir, why);
+        if (r < 0 || !v->dir.intent)
+                return r;
+        r = txnlog__truncate_redo(v->io, v->config, why);
+        txnlog__dir_done(&v->dir);
+        return r < 0 ? r : txnlog__dir_scan(v->io, &v->dir, why);
+}
+
+int txnlog__recover(const struct storage *io, const struct store_config *config, struct recovered *ret,
+                    char why[STORE_WHY_MAX])
+{
+        struct recovery v = { .io = io, .config = config };
+        memset(ret, 0, sizeof *ret);
+        int r = scan_and_redo(&v, why);
+        if (r >= 0)
+                r = judge(&v, ret, why);
+        if (r >= 0)
+                r = mend(&v, ret, why);
+        if (r >= 0) {
+                txnlog__replay_take(&v.replay, ret);
+                ret->accepted_epoch = v.epochs.accepted;
+                ret->current_epoch = v.epochs.current;
+                if (ret->digest_mismatches)
+                        txnlog__note(ret->note, "%zu transactions or snapshots do not agree with their digests",
+                                     ret->digest_mismatches);
+        }
+        txnlog__replay_done(&v.replay);
+        txnlog__dir_done(&v.dir);
+        return r < 0 ? r : 0;
+}
+
+void recovered_done(struct recovered *r)
+{
+        database_free(r->db);
+        for (size_t i = 0; i < r->history_count; i++)
+                blob_unref(r->history[i].blob);
+        mem_free(r->history);
+        r->db = NULL;
+        r->history = NULL;
+        r->history_count = 0;
+}

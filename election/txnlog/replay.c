@@ -1,0 +1,278 @@
+/* Replaying the log over a snapshot, and judging what does not fit.
+ *
+ * The snapshot stands at F. Records <= F are passed over; each later one must follow its predecessor
+ * (safety: Z11). An invalid record is
+ *   - a torn tail, when it stands in the last segment and no valid record stands behind it: recovery cuts it;
+ *   - a doubt, when it ends an earlier segment with nothing valid behind it there. A Java server leaves such
+ *     ends: it does not cut a torn tail, it just goes on in a new file. The next record clears the doubt if it
+ *     shows that nothing is missing in between: by its zxid (the next of the same epoch) or by carrying the
+ *     digest of the very tree we have reached;
+ *   - corruption otherwise (safety: D5). */
+#include "election/txnlog/txnlog_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* The history's dead front is closed up when it is this long. */
+#define HISTORY_SLACK 1024
+
+void txnlog__replay_init(struct txnlog__replay *r, const struct storage *io, const struct store_config *config,
+                         struct database *db, int64_t from, const struct txnlog__snapshot_info *snapshot)
+{
+        memset(r, 0, sizeof *r);
+        r->io = io;
+        r->config = config;
+        r->db = db;
+        r->from = r->last = from;
+        r->until = INT64_MAX;
+        r->snapshot = *snapshot;
+        outcome_init(&r->outcome);
+        /* Nothing was applied after the snapshot's own zxid: its digest is that of the tree right now. */
+        r->compare = !snapshot->has_digest || snapshot->digest_zxid <= from;
+        if (snapshot->has_digest && snapshot->digest_zxid == from && from != 0 &&
+            snapshot->digest != tree_digest(database_tree(db)))
+                r->digest_mismatches++;
+}
+
+void txnlog__replay_done(struct txnlog__replay *r)
+{
+        for (size_t i = r->history_head; i < r->history_end; i++)
+                blob_unref(r->history[i].blob);
+        mem_free(r->history);
+        outcome_done(&r->outcome);
+        database_free(r->db);
+        memset(r, 0, sizeof *r);
+}
+
+/* ---- the newest transactions, for DIFF ---- */
+
+static void history_drop_oldest(struct txnlog__replay *r)
+{
+        struct store_txn *t = &r->history[r->history_head++];
+        r->history_bytes -= t->len;
+        blob_unref(t->blob);
+}
+
+static void history_push(struct txnlog__replay *r, const struct txnlog__record *rec)
+{
+        if (r->history_head >= HISTORY_SLACK && r->history_head * 2 >= r->history_end) {
+                r->history_end -= r->history_head;
+                memmove(r->history, r->history + r->history_head, r->history_end * sizeof *r->history);
+                r->history_head = 0;
+        }
+        r->history = mem_grow(r->history, &r->history_capacity, r->history_end + 1, sizeof *r->history);
+        r->history[r->history_end++] = (struct store_txn){
+                .zxid = rec->zxid, .blob = blob_copy(rec->payload, rec->len), .offset = 0, .len = rec->len
+        };
+        r->history_bytes += rec->len;
+        while (r->history_head < r->history_end && (r->history_end - r->history_head > r->config->history_max ||
+                                                    r->history_bytes > r->config->history_bytes_max))
+                history_drop_oldest(r);
+}
+
+void txnlog__replay_take(struct txnlog__replay *r, struct recovered *ret)
+{
+        size_t count = r->history_end - r->history_head;
+        ret->db = r->db;
+        ret->last_zxid = r->last;
+        ret->snapshot_zxid = r->from;
+        ret->replayed = r->replayed;
+        ret->digest_mismatches = r->digest_mismatches;
+        if (count > 0 && r->history_head > 0)
+                memmove(r->history, r->history + r->history_head, count * sizeof *r->history);
+        ret->history = r->history;
+        ret->history_count = count;
+        r->db = NULL;
+        r->history = NULL;
+        r->history_head = r->history_end = r->history_capacity = 0;
+}
+
+/* ---- one record ---- */
+
+/* Counts a mismatch from the snapshot's digest zxid on (storage-format.md 5.4). */
+static void compare_digest(struct txnlog__replay *r, const struct txnlog__record *rec)
+{
+        if (r->compare) {
+                r->digest_mismatches += r->outcome.digest_mismatch;
+                return;
+        }
+        if (rec->zxid < r->snapshot.digest_zxid)
+                return;
+        r->compare = true;
+        if (rec->zxid == r->snapshot.digest_zxid)
+                r->digest_mismatches += r->snapshot.digest != tree_digest(database_tree(r->db));
+        else
+                r->digest_mismatches += r->outcome.digest_mismatch;
+}
+
+/* Whether the payload ends with the digest of the tree as it is now: 64 bits that agree by no accident. */
+static bool carries_tree_digest(const struct txnlog__replay *r, const struct txnlog__record *rec)
+{
+        struct jute_reader reader;
+        struct jute_txn_digest d;
+        if (rec->len < JUTE_TXN_HEADER_SIZE + JUTE_TXN_DIGEST_SIZE)
+                return false;
+        jute_reader_init(&reader, rec->payload + rec->len - JUTE_TXN_DIGEST_SIZE, JUTE_TXN_DIGEST_SIZE, 0);
+        jute_get_txn_digest(&reader, &d);
+        return d.version == JUTE_DIGEST_VERSION && (uint64_t)d.tree_digest == tree_digest(database_tree(r->db));
+}
+
+static int clear_doubt(struct txnlog__replay *r, const struct txnlog__record *rec, int64_t before,
+                       char why[STORE_WHY_MAX])
+{
+        bool cleared = txnlog__epoch(rec->zxid) == txnlog__epoch(before) || carries_tree_digest(r, rec);
+        if (!cleared)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: what stands at offset %" PRIu64 " is no valid record, and the log goes on "
+                                    "with 0x%" PRIx64 " of a later epoch, so that transactions may be missing; " TXNLOG__MEND,
+                                    r->doubt, r->doubt_offset, (uint64_t)rec->zxid);
+        r->doubt = NULL;
+        return 0;
+}
+
+static int apply(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec, char why[STORE_WHY_MAX])
+{
+        int64_t before = r->last;
+        if (!txnlog__follows(before, rec->zxid))
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: at offset %" PRIu64 " stands 0x%" PRIx64 ", which does not follow 0x%" PRIx64
+                                    ": transactions are missing or doubled; " TXNLOG__MEND,
+                                    name, rec->offset, (uint64_t)rec->zxid, (uint64_t)before);
+        if (database_apply(r->db, rec->payload, rec->len, &r->outcome) < 0)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: the record at offset %" PRIu64 " (0x%" PRIx64 ") has a good checksum but is "
+                                    "no transaction this server knows; " TXNLOG__MEND,
+                                    name, rec->offset, (uint64_t)rec->zxid);
+        r->last = rec->zxid;
+        r->replayed++;
+        compare_digest(r, rec);
+        history_push(r, rec);
+        return r->doubt ? clear_doubt(r, rec, before, why) : 0;
+}
+
+/* ---- one segment ---- */
+
+static int io_error(const char *name, int error, char why[STORE_WHY_MAX])
+{
+        return txnlog__fail(why, error, "%s can't be read: %s", name, strerror(-error));
+}
+
+/* What to make of an invalid record. `seen` is the last zxid read in this segment, -1 for none. */
+static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, const char *name, bool last, int64_t seen,
+                         char why[STORE_WHY_MAX])
+{
+        uint64_t valid = 0;
+        int behind = txnlog__cursor_valid_behind(c, &valid);
+        if (behind < 0)
+                return io_error(name, behind, why);
+        if (behind)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: what stands at offset %" PRIu64 " is no valid record, but a valid one "
+                                    "follows at offset %" PRIu64 ": the file is damaged, not torn; " TXNLOG__MEND,
+                                    name, c->at, valid);
+        if (last) {
+                r->torn = true;
+        } else if ((seen < 0 || seen >= r->from) && !r->doubt) {
+                r->doubt = name;
+                r->doubt_offset = c->at;
+        }
+        return 0;
+}
+
+/* 1 when the wanted zxid was reached, 0 at the end of the segment. */
+static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, const char *name, bool last,
+                        char why[STORE_WHY_MAX])
+{
+        struct txnlog__record rec;
+        int64_t seen = -1;
+        for (;;) {
+                int more = txnlog__cursor_next(c, &rec);
+                if (more == -EUCLEAN)
+                        return judge_invalid(r, c, name, last, seen, why);
+                if (more < 0)
+                        return io_error(name, more, why);
+                if (more == 0)
+                        return 0;
+                seen = rec.zxid;
+                if (rec.zxid > r->until)
+                        return 1;
+                r->tail_records = true;
+                if (rec.zxid <= r->from && r->replayed == 0)
+                        continue;
+                int done = apply(r, name, &rec, why);
+                if (done < 0)
+                        return done;
+                if (rec.zxid == r->until)
+                        return 1;
+        }
+}
+
+static int read_segment(struct txnlog__replay *r, const struct txnlog__file *f, bool last, char why[STORE_WHY_MAX])
+{
+        struct txnlog__cursor c;
+        int done = txnlog__cursor_open(&c, r->io, f->name, r->config->item_max);
+        if (done < 0)
+                return io_error(f->name, done, why);
+        r->tail_records = false;
+        if (c.header == TXNLOG__HEADER_BAD) {
+                done = txnlog__fail(why, -EUCLEAN, "%s does not begin like a transaction log; " TXNLOG__MEND, f->name);
+        } else if (c.header == TXNLOG__HEADER_EMPTY) {
+                /* Not the last one: those were set apart. */
+                if (!r->doubt)
+                        r->doubt_offset = 0;
+                r->doubt = r->doubt ? r->doubt : f->name;
+        } else {
+                done = read_records(r, &c, f->name, last, why);
+        }
+        if (last && done == 0) {
+                r->tail = f;
+                r->tail_end = c.at;
+                r->tail_size = c.size;
+        }
+        txnlog__cursor_close(&c);
+        return done;
+}
+
+/* Segments at the end that have not even a header hold nothing (catalogue 61): how many are left. */
+static int count_live(struct txnlog__replay *r, const struct txnlog__dir *dir, char why[STORE_WHY_MAX])
+{
+        r->live = dir->logs.count;
+        while (r->live > 0) {
+                struct txnlog__cursor c;
+                const struct txnlog__file *f = &dir->logs.list[r->live - 1];
+                int done = txnlog__cursor_open(&c, r->io, f->name, r->config->item_max);
+                if (done < 0)
+                        return io_error(f->name, done, why);
+                bool empty = c.header == TXNLOG__HEADER_EMPTY;
+                txnlog__cursor_close(&c);
+                if (!empty)
+                        break;
+                r->live--;
+        }
+        return 0;
+}
+
+int txnlog__replay_run(struct txnlog__replay *r, const struct txnlog__dir *dir, char why[STORE_WHY_MAX])
+{
+        int done = count_live(r, dir, why);
+        if (done < 0 || r->last >= r->until)
+                return done;
+        size_t first = txnlog__files_upto(&dir->logs, r->from + 1);
+        if (first == SIZE_MAX)
+                first = 0;
+        for (size_t i = first; i < r->live; i++) {
+                done = read_segment(r, &dir->logs.list[i], i + 1 == r->live, why);
+                if (done != 0)
+                        return done < 0 ? done : 0;
+        }
+        if (r->doubt)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: what stands at offset %" PRIu64 " is no valid record, and it is not the last "
+                                    "segment, so that this is no torn write; " TXNLOG__MEND,
+                                    r->doubt, r->doubt_offset);
+        return 0;
+}

@@ -1,0 +1,205 @@
+/* The segment being written: create, append, preallocate, sync, leave.
+ *
+ * Order of a segment's birth: header written and synced under a temporary name, then renamed, so that
+ * no crash leaves a log file without its header (a Java server would not start on one). The directory is
+ * synced with the first sync of records.
+ *
+ * Appends gather in memory and are written in one piece per group, in front of preallocated zeros. A
+ * segment is synced whole before the next one is created, so that an invalid record in any but the last
+ * is damage, never a torn write. */
+#include "election/txnlog/txnlog_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Space is reserved when less than this is left, as Java does. */
+#define RESERVE_BYTES 4096u
+
+void txnlog__segment_init(struct txnlog__segment *s, const struct storage *io, const struct store_config *config)
+{
+        memset(s, 0, sizeof *s);
+        s->io = io;
+        s->preallocate = config->preallocate_bytes;
+        jute_writer_init(&s->pending,
+                         (size_t)TXNLOG__PENDING_BYTES + (size_t)config->item_max + TXNLOG__RECORD_OVERHEAD);
+}
+
+static void forget(struct txnlog__segment *s)
+{
+        if (s->file)
+                s->io->close(s->file);
+        s->file = NULL;
+        s->unsynced = s->unnamed = false;
+        jute_writer_reset(&s->pending);
+}
+
+void txnlog__segment_done(struct txnlog__segment *s)
+{
+        forget(s);
+        jute_writer_done(&s->pending);
+}
+
+static int fail(const struct txnlog__segment *s, int error, const char *what, char why[STORE_WHY_MAX])
+{
+        return txnlog__fail(why, error, "%s: %s at offset %" PRIu64 ": %s", s->name, what, s->end, strerror(-error));
+}
+
+/* Grows the file so that `need` bytes fit, by a whole step when the disk has room for it. */
+static int reserve(struct txnlog__segment *s, uint64_t need)
+{
+        if (s->preallocate == 0 || need + RESERVE_BYTES <= s->allocated)
+                return 0;
+        uint64_t step = s->preallocate;
+        for (;;) {
+                int r = s->io->allocate(s->file, need + step);
+                if (r >= 0) {
+                        if (s->allocated < need + step)
+                                s->allocated = need + step;
+                        return 0;
+                }
+                if (r != -ENOSPC)
+                        return r;
+                if (step == 0)
+                        return need <= s->allocated ? 0 : r;
+                step = step > RESERVE_BYTES ? step / 8 : 0;
+        }
+}
+
+/* A file of the name we are about to take holds nothing, or this is not our log's continuation. */
+static int check_unused(struct txnlog__segment *s, int32_t item_max, char why[STORE_WHY_MAX])
+{
+        struct txnlog__cursor c;
+        struct txnlog__record rec;
+        int r = txnlog__cursor_open(&c, s->io, s->name, item_max);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return fail(s, r, "left over, can't be read", why);
+        r = c.header == TXNLOG__HEADER_OK ? txnlog__cursor_next(&c, &rec) : 0;
+        txnlog__cursor_close(&c);
+        if (r <= 0)
+                return 0;
+        return txnlog__fail(why, -EEXIST, "%s already holds records and would be overwritten; " TXNLOG__MEND, s->name);
+}
+
+static int create(struct txnlog__segment *s)
+{
+        int r = s->io->create(s->io->ctx, TXNLOG__TMP_LOG, &s->file);
+        if (r < 0) {
+                s->file = NULL;
+                return r;
+        }
+        txnlog__header_put(&s->pending);
+        assert(s->pending.len == TXNLOG__HEADER_SIZE);
+        r = s->io->write_at(s->file, 0, s->pending.data, s->pending.len);
+        jute_writer_reset(&s->pending);
+        if (r < 0)
+                return r;
+        s->end = s->allocated = TXNLOG__HEADER_SIZE;
+        r = reserve(s, s->end);
+        if (r >= 0)
+                r = s->io->sync(s->file);
+        if (r >= 0)
+                r = s->io->rename(s->io->ctx, TXNLOG__TMP_LOG, s->name);
+        return r < 0 ? r : 0;
+}
+
+int txnlog__segment_open(struct txnlog__segment *s, int64_t zxid, char why[STORE_WHY_MAX])
+{
+        assert(!s->file && s->pending.len == 0);
+        txnlog__log_name(s->name, zxid);
+        s->end = 0;
+        int r = check_unused(s, INT32_MAX - TXNLOG__RECORD_OVERHEAD, why);
+        if (r < 0)
+                return r;
+        r = create(s);
+        if (r < 0) {
+                forget(s);
+                return fail(s, r, "can't create this segment", why);
+        }
+        s->unnamed = true;
+        return 0;
+}
+
+static int flush(struct txnlog__segment *s, char why[STORE_WHY_MAX])
+{
+        size_t len = s->pending.len;
+        if (len == 0)
+                return 0;
+        assert(s->pending.error == 0);
+        int r = reserve(s, s->end + len);
+        if (r < 0)
+                return fail(s, r, "can't reserve space", why);
+        r = s->io->write_at(s->file, s->end, s->pending.data, len);
+        if (r < 0)
+                return fail(s, r, "write failed", why);
+        s->end += len;
+        if (s->allocated < s->end)
+                s->allocated = s->end;
+        s->unsynced = true;
+        jute_writer_reset(&s->pending);
+        if (s->pending.capacity > 2 * TXNLOG__PENDING_BYTES) {
+                size_t max = s->pending.max;
+                jute_writer_done(&s->pending);
+                jute_writer_init(&s->pending, max);
+        }
+        return 0;
+}
+
+int txnlog__segment_append(struct txnlog__segment *s, const uint8_t *payload, uint32_t len, char why[STORE_WHY_MAX])
+{
+        assert(s->file);
+        int r = 0;
+        if (s->pending.len > 0 && s->pending.len + len + TXNLOG__RECORD_OVERHEAD > TXNLOG__PENDING_BYTES)
+                r = flush(s, why);
+        if (r < 0)
+                return r;
+        txnlog__record_put(&s->pending, payload, len);
+        return 0;
+}
+
+int txnlog__segment_sync(struct txnlog__segment *s, char why[STORE_WHY_MAX])
+{
+        if (!s->file)
+                return 0;
+        int r = flush(s, why);
+        if (r < 0)
+                return r;
+        if (s->unsynced) {
+                r = s->io->sync(s->file);
+                if (r < 0)
+                        return fail(s, r, "sync failed", why);
+                s->unsynced = false;
+        }
+        if (s->unnamed) {
+                r = s->io->sync_dir(s->io->ctx);
+                if (r < 0)
+                        return fail(s, r, "sync of the directory failed", why);
+                s->unnamed = false;
+        }
+        return 0;
+}
+
+int txnlog__segment_leave(struct txnlog__segment *s, char why[STORE_WHY_MAX])
+{
+        if (!s->file)
+                return 0;
+        int r = flush(s, why);
+        if (r < 0)
+                return r;
+        if (s->allocated > s->end) {
+                r = s->io->truncate(s->file, s->end);
+                if (r < 0)
+                        return fail(s, r, "can't cut the padding", why);
+                s->unsynced = true;
+        }
+        r = txnlog__segment_sync(s, why);
+        if (r < 0)
+                return r;
+        forget(s);
+        return 0;
+}
