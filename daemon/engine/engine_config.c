@@ -85,6 +85,7 @@ struct loading {
         int lines[SETTINGS]; /* where each was set; 0: nowhere */
         struct ensemble ensemble;
         int member_lines[SID_MAX + 1]; /* by sid */
+        bool members_given;            /* rightly or not */
         struct problems *problems;
 };
 
@@ -114,6 +115,7 @@ static void on_member(struct loading *l, const struct inifile_entry *e)
         int64_t sid = 0;
         struct member m;
         char why[PROBLEM_TEXT_MAX - 16];
+        l->members_given = true;
         if (settings_number(e->key + strlen("server."), 1, SID_MAX, &sid) < 0) {
                 problems_add(l->problems, e->line, "%s: the number of a server is 1 to %d", log_quote(e->key).text,
                              SID_MAX);
@@ -310,15 +312,17 @@ static void judge_client(struct loading *l, const struct member *own, struct eng
 /* Who the members are and which one this is. */
 static void judge_ensemble(struct loading *l, struct engine_config *c)
 {
-        c->peers = l->ensemble.count > 0;
-        if (!*line_of(l, "id"))
-                return;
+        c->peers = l->members_given;
+        if (l->raw.id == 0)
+                return; /* missing or refused, and told */
         if (!c->peers) {
                 judge_client(l, NULL, c);
                 make_single(l);
                 return;
         }
         const struct member *own = ensemble_find(&l->ensemble, l->raw.id);
+        if (!own && (l->member_lines[l->raw.id] || l->ensemble.count == 0))
+                return; /* its line was refused, and told */
         if (!own) {
                 problems_add(l->problems, *line_of(l, "id"), "id = %" PRId64 ": there is no server.%" PRId64, l->raw.id,
                              l->raw.id);

@@ -47,7 +47,8 @@ void snapstore_free(struct snapstore *s)
 {
         if (!s)
                 return;
-        discard(s);
+        if (s->file)
+                s->io->close(s->file); /* recovery removes it */
         mem_free(s->verified.list);
         mem_free(s);
 }

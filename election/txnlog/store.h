@@ -51,6 +51,7 @@ void recovered_done(struct recovered *r);
 struct store;
 /* Prepares, reads nothing. `io` is borrowed. */
 struct store *store_new(const struct storage *io, const struct store_config *config);
+/* Writes nothing more: what was appended and not synced may or may not be there afterwards. */
 void store_free(struct store *s);
 
 /* Loads the newest valid snapshot and replays the log. A torn tail (an invalid suffix of the last

@@ -155,25 +155,44 @@ unsigned vote__tally_begin(struct vote_tally *t, uint64_t now_ms, int64_t zxid, 
                               : (struct vote_ballot){.leader = VOTE_NONE, .zxid = VOTE_NONE, .epoch = VOTE_NONE};
         t->interval_ms = VOTE_INTERVAL_MIN_MS;
         t->finalize_at_ms = VOTE_NEVER;
-        t->away = (struct member_set){0};
+        t->away = t->purged = (struct member_set){0};
         memset(t->settled, 0, sizeof t->settled);
         unsigned r = new_round(t, now_ms, t->round + 1, &t->initial);
         return r | conclude(t, now_ms, true);
+}
+
+/* Somebody votes for a server that is known here to be away, and we would have to follow. Those who never
+ * were connected with it can't know; a new round makes everybody forget its vote. Once for each: when it is
+ * voted for again, in a newer round, then it is there after all. */
+static bool purge(struct vote_tally *t, const struct vote_ballot *b)
+{
+        if (!is_away(t, b->leader))
+                return false;
+        if (member_set_has(&t->purged, t->ensemble, b->leader)) {
+                vote__tally_back(t, b->leader);
+                return false;
+        }
+        member_set_add(&t->purged, t->ensemble, b->leader);
+        return true;
 }
 
 /* 2.3.5 */
 static unsigned receive_looking(struct vote_tally *t, uint64_t now_ms, size_t from, const struct vote_notification *n)
 {
         struct vote_ballot b = {.leader = n->leader, .zxid = n->zxid, .epoch = n->epoch};
-        bool candidate = !is_away(t, n->leader);
         unsigned r = 0;
         t->settled[from].present = false; /* by its own word */
         if (t->countless || n->zxid == -1 || n->round < t->round)
                 return 0;
-        if (n->round > t->round)
-                r = new_round(t, now_ms, n->round,
-                              candidate && vote__ballot_better(&b, &t->initial) ? &b : &t->initial);
-        else if (candidate && vote__ballot_better(&b, &t->proposal))
+        bool newer = n->round > t->round;
+        bool better = vote__ballot_better(&b, newer ? &t->initial : &t->proposal);
+        if (better && purge(t, &b)) {
+                r = new_round(t, now_ms, n->round + 1, &t->initial);
+                return r | conclude(t, now_ms, true);
+        }
+        if (newer)
+                r = new_round(t, now_ms, n->round, better ? &b : &t->initial);
+        else if (better)
                 r = propose(t, now_ms, &b);
         struct vote_said said = {.present = true, .ballot = b, .round = n->round, .state = VOTE_LOOKING};
         struct vote_said *old = &t->received[from];

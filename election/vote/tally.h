@@ -5,9 +5,9 @@
  *  - The early decision. A quorum votes for the proposal, and every voter either votes for it too or is
  *    known to be away: no vote can still arrive that would change the outcome, so the 200 ms of silence
  *    are not waited for.
- *  - A server known to be away is no candidate: what it said is forgotten, votes for it are not adopted,
- *    and if it was our own proposal the round begins anew without it. (Following it would end in a
- *    refused connection and another election.) */
+ *  - A server known to be away is no candidate: what it said is forgotten, and if it is our proposal, or
+ *    becomes somebody else's, a new round begins, in which nobody remembers its vote. (Following it would
+ *    end in a refused connection and another election.) */
 #ifndef BATON_VOTE_TALLY_H
 #define BATON_VOTE_TALLY_H
 
@@ -43,6 +43,7 @@ struct vote_tally {
         struct vote_said received[ENSEMBLE_MEMBERS_MAX];
         struct vote_said settled[ENSEMBLE_MEMBERS_MAX];
         struct member_set away;
+        struct member_set purged; /* away servers whose votes a new round was begun against */
         uint32_t interval_ms;
         uint64_t resend_at_ms;
         uint64_t finalize_at_ms;  /* VOTE_NEVER unless a quorum agrees with the proposal */
