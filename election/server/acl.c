@@ -1,28 +1,34 @@
 #include "election/server/acl.h"
 
+#include "election/base/hash.h"
+
+#include <assert.h>
 #include <string.h>
 
 /* ---- well-formed ids (client-protocol.md 8.3.3) ---- */
 
-/* Exactly two parts at ':', the second not empty. */
+/* Exactly two parts at ':', the second not empty, as Java's split() counts them: empty parts at the end
+ * are none, so that "a:b:" is well formed (observed on 3.8.0). */
 static bool digest_id_ok(struct jute_str id)
 {
-        const uint8_t *colon = id.len > 0 ? memchr(id.data, ':', (size_t)id.len) : NULL;
-        if (!colon)
-                return false;
-        size_t rest = (size_t)(id.data + id.len - (colon + 1));
-        return rest > 0 && !memchr(colon + 1, ':', rest);
+        size_t len = id.len > 0 ? (size_t)id.len : 0, colons = 0;
+        while (len > 0 && id.data[len - 1] == ':')
+                len--;
+        for (size_t i = 0; i < len; i++)
+                colons += id.data[i] == ':';
+        return colons == 1;
 }
 
-/* Reads a decimal number of at most three digits; returns false without one, or above max. */
+/* Reads a decimal number, leading zeros allowed; returns false without one, or above max. */
 static bool take_number(const uint8_t **at, const uint8_t *end, uint32_t max, uint32_t *ret)
 {
+        const uint8_t *start = *at;
         uint32_t value = 0;
-        int digits = 0;
-        for (; *at < end && **at >= '0' && **at <= '9' && digits < 4; (*at)++, digits++)
-                value = value * 10 + (uint32_t)(**at - '0');
+        for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+                if (value <= max)
+                        value = value * 10 + (uint32_t)(**at - '0');
         *ret = value;
-        return digits > 0 && value <= max;
+        return *at > start && value <= max;
 }
 
 /* An IPv4 address with an optional prefix length: false when it is none. */
@@ -62,21 +68,33 @@ static bool ip_matches(struct jute_str id, struct jute_str rule)
 
 /* ---- fix-up ---- */
 
-static bool acl_same(const struct jute_acl *a, const struct jute_acl *b)
+/* The entries met so far, by the hash of their bytes. Equal entries are encoded alike, and no entry's
+ * bytes begin another's. At most half of the slots in use are taken. */
+struct seen {
+        const uint8_t *slots[2 * ACL_ENTRIES_MAX];
+        size_t mask;
+        const uint8_t *end; /* of the list */
+};
+
+static_assert((ACL_ENTRIES_MAX & (ACL_ENTRIES_MAX - 1)) == 0, "the slots are a power of two");
+
+static void seen_init(struct seen *s, struct jute_vec acl)
 {
-        return a->perms == b->perms && jute_str_equal(a->id.scheme, b->id.scheme) && jute_str_equal(a->id.id, b->id.id);
+        s->mask = 1;
+        while (s->mask < 2 * (size_t)acl.count - 1)
+                s->mask = s->mask * 2 + 1;
+        memset(s->slots, 0, (s->mask + 1) * sizeof s->slots[0]);
+        s->end = acl.data + acl.size;
 }
 
-/* Whether entry `index` stands in the list before too. */
-static bool acl_repeated(struct jute_vec acl, int32_t index, const struct jute_acl *entry)
+/* Whether the entry was met before; it has been met now. */
+static bool seen_before(struct seen *s, const uint8_t *entry, size_t len)
 {
-        struct jute_reader r = jute_vec_reader(&acl);
-        for (int32_t i = 0; i < index; i++) {
-                struct jute_acl other;
-                jute_get_acl(&r, &other);
-                if (acl_same(&other, entry))
+        size_t i = (size_t)hash_bytes(entry, len, 0) & s->mask;
+        for (; s->slots[i]; i = (i + 1) & s->mask)
+                if (len <= (size_t)(s->end - s->slots[i]) && memcmp(s->slots[i], entry, len) == 0)
                         return true;
-        }
+        s->slots[i] = entry;
         return false;
 }
 
@@ -118,13 +136,16 @@ int acl_fixup(struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
         if (acl.count <= 0 || acl.count > ACL_ENTRIES_MAX)
                 return ZK_INVALID_ACL;
         struct jute_reader r = jute_vec_reader(&acl);
+        struct seen seen;
         size_t count_at = w->len;
         int32_t count = 0;
+        seen_init(&seen, acl);
         jute_put_int(w, 0);
         for (int32_t i = 0; i < acl.count; i++) {
                 struct jute_acl entry;
+                const uint8_t *at = r.at;
                 jute_get_acl(&r, &entry);
-                if (acl_repeated(acl, i, &entry))
+                if (seen_before(&seen, at, (size_t)(r.at - at)))
                         continue;
                 int32_t made = put_fixed(&entry, ids, w);
                 if (!made)

@@ -66,15 +66,16 @@ void client__notify(struct client *k, enum watch_event type, struct jute_str pat
 
 /* ---- the queue ---- */
 
-/* Keeps a copy of what the answer will need: a read's body, the path a sync echoes, nothing of a write. */
-static struct client_request *queue_push(struct client *k, const struct event *e, int32_t xid, int32_t opcode,
-                                         struct jute_str body, bool submitted)
+static struct client_request *queue_push(struct client *k, const struct event *e, enum request_kind kind,
+                                         const struct jute_request_header *h, struct jute_str body)
 {
-        size_t keep = body.len < 0 || (submitted && opcode != OP_SYNC) ? 0 : (size_t)body.len;
+        /* A write that leaves at once needs no copy of its body here. */
+        size_t keep = body.len < 0 || (kind == REQUEST_WRITE && !k->behind_sync) ? 0 : (size_t)body.len;
         struct client_request *q = mem_alloc(sizeof *q + keep);
-        q->xid = xid;
-        q->opcode = opcode;
-        q->submitted = submitted;
+        q->kind = kind;
+        q->submitted = false;
+        q->xid = h->xid;
+        q->opcode = h->type;
         q->received_ns = e->now.mono_ns;
         q->body_len = keep;
         if (keep)
@@ -116,10 +117,10 @@ static void client_run(struct client *k, const struct event *e, int32_t xid, int
                 client__read(k, e, xid, opcode, body, received_ns, fx);
 }
 
-/* Runs what stands at the head and waits for nothing more. */
+/* Runs the reads at the head: what came before them is done. */
 static void queue_run(struct client *k, const struct event *e, struct effects *fx)
 {
-        for (struct client_request *q = queue_head(k); q && !q->submitted; q = queue_head(k)) {
+        for (struct client_request *q = queue_head(k); q && q->kind == REQUEST_READ; q = queue_head(k)) {
                 client_run(k, e, q->xid, q->opcode, jute_str_of(q->body, q->body_len), q->received_ns, fx);
                 queue_drop(k, q);
         }
@@ -134,29 +135,62 @@ static bool queue_full(const struct client *k)
 
 /* ---- requests ---- */
 
-static void client_submit(struct client *k, const struct event *e, const struct jute_request_header *h,
-                          struct jute_str body, struct effects *fx)
+static void request_submit(struct client *k, const struct event *e, struct client_request *q, struct jute_str body,
+                           struct effects *fx)
 {
         struct clients *c = k->all;
-        struct client_request *q = queue_push(k, e, h->xid, h->type, body, true);
-        if (!c->host.submit(c->host.ctx, e, k->session, h->xid, h->type, body, k->ids, fx))
+        q->submitted = true;
+        if (!c->host.submit(c->host.ctx, e, k->session, q->xid, q->opcode, body, k->ids, fx))
                 queue_drop(k, q);
 }
 
-static void client_sync(struct client *k, const struct event *e, const struct jute_request_header *h,
-                        struct jute_str path, struct jute_str body, struct effects *fx)
+static void request_sync(struct client *k, const struct event *e, struct client_request *q, struct effects *fx)
 {
         struct clients *c = k->all;
-        struct client_request *q = queue_push(k, e, h->xid, h->type, path, true);
         struct client_sync *s = mem_alloc(sizeof *s);
         s->conn = k->conn;
-        s->xid = h->xid;
+        s->xid = q->xid;
         list_push(&c->syncs, &s->link);
-        if (c->host.sync(c->host.ctx, e, k->session, h->xid, body, k->ids, fx))
+        q->submitted = true;
+        k->behind_sync = true;
+        if (c->host.sync(c->host.ctx, e, k->session, q->xid, jute_str_of(q->body, q->body_len), k->ids, fx))
                 return;
         list_remove(&s->link);
         mem_free(s);
+        k->behind_sync = false;
         queue_drop(k, q);
+}
+
+/* A sync has been answered: what was held back behind it goes its way, up to the next sync. */
+static void queue_release(struct client *k, const struct event *e, struct effects *fx)
+{
+        for (struct list *l = k->queue.next, *next; l != &k->queue; l = next) {
+                struct client_request *q = LIST_ENTRY(l, struct client_request, link);
+                next = l->next;
+                if (q->submitted || q->kind == REQUEST_READ)
+                        continue;
+                if (q->kind == REQUEST_SYNC) {
+                        request_sync(k, e, q, fx); /* which may be answered, and the queue run, before it returns */
+                        return;
+                }
+                request_submit(k, e, q, jute_str_of(q->body, q->body_len), fx);
+        }
+        queue_run(k, e, fx);
+}
+
+/* A sync is a barrier within its session. Its answer waits for a round of the quorum, so a later write of
+ * the same session could commit before it, and a read between the two would see that write. */
+static void client_submit(struct client *k, const struct event *e, const struct jute_request_header *h,
+                          struct jute_str body, struct effects *fx)
+{
+        enum request_kind kind = h->type == OP_SYNC ? REQUEST_SYNC : REQUEST_WRITE;
+        struct client_request *q = queue_push(k, e, kind, h, body);
+        if (k->behind_sync)
+                return;
+        if (kind == REQUEST_SYNC)
+                request_sync(k, e, q, fx);
+        else
+                request_submit(k, e, q, body, fx);
 }
 
 static void client_unimplemented(struct client *k, const struct event *e, int32_t xid, struct effects *fx)
@@ -165,13 +199,13 @@ static void client_unimplemented(struct client *k, const struct event *e, int32_
         client__close(k, true, fx);
 }
 
-static bool sync_body_ok(struct jute_str body, int32_t item_max, struct jute_str *ret_path)
+static bool sync_path(struct jute_str body, int32_t item_max, struct jute_str *ret)
 {
         struct jute_reader r;
         struct jute_path sync;
         jute_reader_init(&r, body.data, (size_t)body.len, item_max);
         jute_get_path(&r, &sync);
-        *ret_path = sync.path;
+        *ret = sync.path;
         return !r.error;
 }
 
@@ -180,13 +214,20 @@ static bool client_writes(int32_t opcode)
         return opcode != OP_CREATE_SESSION && opcode != OP_DELETE_CONTAINER && prep_handles(opcode);
 }
 
-static void client_wait_or_run(struct client *k, const struct event *e, int32_t xid, int32_t opcode,
+static void client_wait_or_run(struct client *k, const struct event *e, const struct jute_request_header *h,
                                struct jute_str body, struct effects *fx)
 {
         if (list_empty(&k->queue))
-                client_run(k, e, xid, opcode, body, e->now.mono_ns, fx);
+                client_run(k, e, h->xid, h->type, body, e->now.mono_ns, fx);
         else
-                (void)queue_push(k, e, xid, opcode, body, false);
+                (void)queue_push(k, e, REQUEST_READ, h, body);
+}
+
+/* Whether a write's or a sync's record can be read at all. */
+static bool body_ok(const struct clients *c, int32_t opcode, struct jute_str body)
+{
+        struct jute_str path;
+        return opcode == OP_SYNC ? sync_path(body, c->item_max, &path) : prep_body_ok(opcode, body, c->item_max);
 }
 
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
@@ -200,25 +241,24 @@ void client__request(struct client *k, const struct event *e, const uint8_t *dat
                 client__reject(k, fx);
                 return;
         }
-        struct jute_str path = {.len = -1}, body = jute_str_of(r.at, jute_left(&r));
+        struct jute_str body = jute_str_of(r.at, jute_left(&r));
         k->received++;
         c->stats.received++;
         c->host.touch(c->host.ctx, e, k->session, k->timeout_ms);
 
-        if (client__is_read(h.type)) {
-                client_wait_or_run(k, e, h.xid, h.type, body, fx);
-        } else if (h.type == OP_SYNC ? !sync_body_ok(body, c->item_max, &path)
-                                     : client_writes(h.type) && !prep_body_ok(h.type, body, c->item_max)) {
-                client_wait_or_run(k, e, h.xid, OP_ERROR, jute_str_of(NULL, 0), fx);
-        } else if (h.type == OP_SYNC) {
-                client_sync(k, e, &h, path, body, fx);
-        } else if (client_writes(h.type)) {
+        bool asks = h.type == OP_SYNC || client_writes(h.type);
+        if (!asks && !client__is_read(h.type)) {
+                client_unimplemented(k, e, h.xid, fx);
+                return;
+        }
+        if (asks && body_ok(c, h.type, body)) {
                 if (h.type == OP_CLOSE_SESSION)
                         k->state = CLIENT_ENDING;
                 client_submit(k, e, &h, body, fx);
         } else {
-                client_unimplemented(k, e, h.xid, fx);
-                return;
+                if (asks)
+                        h.type = OP_ERROR;
+                client_wait_or_run(k, e, &h, body, fx);
         }
         if (queue_full(k))
                 k->paused = true;
@@ -295,7 +335,8 @@ static void fire_one(void *ctx, conn_id conn, enum watch_event type, struct jute
 static void session_closed(struct client *k, const struct event *e, const struct outcome *o, struct effects *fx)
 {
         struct client_request *q = queue_head(k);
-        if (k->state == CLIENT_ENDING && q && q->opcode == OP_CLOSE_SESSION && q->xid == o->header.cxid) {
+        if (k->state == CLIENT_ENDING && q && q->submitted && q->opcode == OP_CLOSE_SESSION &&
+            q->xid == o->header.cxid) {
                 client__reply_error(k, e, q->xid, o->header.zxid, ZK_OK, q->received_ns, fx);
                 client__close(k, true, fx);
                 return;
@@ -305,7 +346,7 @@ static void session_closed(struct client *k, const struct event *e, const struct
 
 static bool is_answer(const struct client_request *q, const struct outcome *o)
 {
-        return q && q->submitted && q->opcode != OP_SYNC && q->xid == o->header.cxid;
+        return q && q->kind == REQUEST_WRITE && q->submitted && q->xid == o->header.cxid;
 }
 
 void clients_applied(struct clients *c, const struct event *e, const struct outcome *o, struct effects *fx)
@@ -338,6 +379,15 @@ void clients_applied(struct clients *c, const struct event *e, const struct outc
         queue_run(k, e, fx);
 }
 
+static void sync_reply(struct client *k, const struct event *e, const struct client_request *q, struct effects *fx)
+{
+        struct clients *c = k->all;
+        struct jute_str path;
+        (void)sync_path(jute_str_of(q->body, q->body_len), c->item_max, &path); /* it could be read when it came */
+        jute_put_str(client__reply_begin(k, q->xid, database_zxid(c->host.database(c->host.ctx)), ZK_OK), path);
+        client__reply_end(k, e, q->received_ns, fx);
+}
+
 void clients_sync_done(struct clients *c, const struct event *e, struct effects *fx)
 {
         if (list_empty(&c->syncs))
@@ -346,13 +396,12 @@ void clients_sync_done(struct clients *c, const struct event *e, struct effects 
         struct client *k = map_get(&c->by_conn, s->conn);
         struct client_request *q = k ? queue_head(k) : NULL;
         list_remove(&s->link);
-        if (q && q->opcode == OP_SYNC && q->xid == s->xid) {
-                struct jute_writer *w =
-                        client__reply_begin(k, q->xid, database_zxid(c->host.database(c->host.ctx)), ZK_OK);
-                jute_put_str(w, jute_str_of(q->body, q->body_len));
-                client__reply_end(k, e, q->received_ns, fx);
+        if (q && q->kind == REQUEST_SYNC && q->submitted && q->xid == s->xid) {
+                sync_reply(k, e, q, fx);
                 queue_drop(k, q);
+                k->behind_sync = false;
                 queue_run(k, e, fx);
+                list_push(&c->released, &k->released_link);
         }
         mem_free(s);
 }
@@ -366,6 +415,11 @@ void clients_revalidated(struct clients *c, const struct event *e, int64_t sessi
 
 void clients_settle(struct clients *c, const struct event *e, struct effects *fx)
 {
+        while (!list_empty(&c->released)) {
+                struct client *k = LIST_ENTRY(c->released.next, struct client, released_link);
+                list_remove(&k->released_link);
+                queue_release(k, e, fx);
+        }
         struct list *last = c->paused.prev;
         for (struct list *l = c->paused.next, *next; l != &c->paused; l = next) {
                 struct client *k = LIST_ENTRY(l, struct client, paused_link);

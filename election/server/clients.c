@@ -19,6 +19,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         map_init(&c->by_session);
         list_init(&c->list);
         list_init(&c->paused);
+        list_init(&c->released);
         list_init(&c->syncs);
         c->watches = watches_new();
         jute_writer_init(&c->scratch, SIZE_MAX);
@@ -45,6 +46,7 @@ static void client_forget(struct client *k)
                 (void)map_remove(&c->by_session, (uint64_t)k->session);
         list_remove(&k->link);
         list_remove(&k->paused_link);
+        list_remove(&k->released_link);
         client_free(k);
 }
 
@@ -148,6 +150,7 @@ void clients_accepted(struct clients *c, const struct event *e, struct effects *
         k->ids = client_ip_identity(k->address);
         list_init(&k->queue);
         list_init(&k->paused_link);
+        list_init(&k->released_link);
         list_push(&c->list, &k->link);
         map_put(&c->by_conn, k->conn, k);
 }

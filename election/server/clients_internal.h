@@ -17,21 +17,29 @@ enum client_state {
         CLIENT_ENDING, /* closeSession is on its way: nothing more is read */
 };
 
+enum request_kind {
+        REQUEST_READ,  /* runs when it is at the head */
+        REQUEST_WRITE, /* its outcome comes as a transaction */
+        REQUEST_SYNC,  /* its answer comes from the leader */
+};
+
 /* A request that waits for its turn. */
 struct client_request {
         struct list link;
+        enum request_kind kind;
+        bool submitted; /* the ensemble has been asked */
         int32_t xid, opcode;
-        bool submitted; /* a write or sync whose outcome comes from the ensemble */
         uint64_t received_ns;
         size_t body_len;
-        uint8_t body[]; /* of reads */
+        uint8_t body[]; /* of what is not submitted yet, and of a sync, whose path is echoed */
 };
 
 struct client {
         struct clients *all;
         conn_id conn;
-        struct list link;        /* in clients.list, by age */
-        struct list paused_link; /* in clients.paused while not read */
+        struct list link;          /* in clients.list, by age */
+        struct list paused_link;   /* in clients.paused while not read */
+        struct list released_link; /* in clients.released when a sync was answered */
         enum client_state state;
         char address[CLIENT_ADDRESS_MAX];
         uint16_t remote_port;
@@ -42,6 +50,7 @@ struct client {
         bool old;    /* a client that sent no read-only byte */
         bool closed; /* closed within this call: swept afterwards */
         bool paused;
+        bool behind_sync;  /* a sync is unanswered: what follows it is not submitted before */
         struct list queue; /* client_request */
         size_t queue_len, queue_bytes;
         uint8_t *input; /* bytes of an unfinished frame, or of frames read while paused */
@@ -57,6 +66,7 @@ struct clients {
         struct map by_conn, by_session;
         struct list list;
         struct list paused;
+        struct list released;
         struct list syncs; /* client_sync, in the order of asking */
         struct watches *watches;
         struct jute_writer scratch;

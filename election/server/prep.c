@@ -47,10 +47,9 @@ bool prep_handles(int32_t opcode)
 
 bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max)
 {
-        struct jute_reader r;
+        struct jute_reader r = prep__reader(body, item_max);
         struct jute_reconfig_request reconfig;
         struct prep_op op;
-        jute_reader_init(&r, body.data, body.len > 0 ? (size_t)body.len : 0, item_max);
         switch (opcode) {
         case OP_CLOSE_SESSION:
                 return true;
@@ -67,12 +66,11 @@ bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max)
         }
 }
 
-static int prep_body(struct prep_txn *t, struct jute_writer *w, int32_t *ret_type)
+static int prep_body(struct prep_txn *t, struct jute_writer *w)
 {
         const struct prep_request *q = t->request;
-        struct jute_reader r;
+        struct jute_reader r = prep__reader(q->body, t->prep->item_max);
         struct prep_op op;
-        *ret_type = q->opcode;
         switch (q->opcode) {
         case OP_CREATE_SESSION:
                 return prep__create_session(t, w);
@@ -83,8 +81,7 @@ static int prep_body(struct prep_txn *t, struct jute_writer *w, int32_t *ret_typ
         case OP_MULTI:
                 return prep__multi(t, w);
         default:
-                jute_reader_init(&r, q->body.data, q->body.len > 0 ? (size_t)q->body.len : 0, t->prep->item_max);
-                return prep__decode(&r, q->opcode, &op) ? prep__op(t, &op, w, ret_type) : ZK_MARSHALLING_ERROR;
+                return prep__decode(&r, q->opcode, &op) ? prep__op(t, &op, w) : ZK_MARSHALLING_ERROR;
         }
 }
 
@@ -95,8 +92,13 @@ int prep_make(struct prep *p, uint64_t now_ms, const struct prep_request *r, int
         struct jute_txn_header header = {
                 .session_id = r->session, .cxid = r->cxid, .zxid = zxid, .time = wall_ms, .type = r->opcode};
         assert(w->len == 0 && prep_handles(r->opcode));
+        assert(w->max >= p->payload_max + PREP_SLACK_BYTES);
+        /* A body that fits leaves room for its digest: once the forecast has changed nothing may fail. */
+        const size_t max = w->max;
+        w->max = p->payload_max + PREP_SLACK_BYTES - JUTE_TXN_DIGEST_SIZE;
         jute_put_txn_header(w, &header);
-        int err = prep_body(&t, w, &header.type);
+        int err = prep_body(&t, w);
+        w->max = max;
         if (err) {
                 jute_writer_reset(w);
                 header.type = OP_ERROR;

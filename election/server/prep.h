@@ -24,6 +24,12 @@ struct prep_request {
 
 struct prep;
 
+/* What a transaction may take beyond payload_max: the request it is made of fitted into that, but names
+ * grow by their sequence numbers and ACLs by the identities that `auth` stands for. One that would be
+ * longer still fails with -5. With it a payload stays below jute.maxbuffer plus the extra size that
+ * every server, Java's too, grants to a logged record. */
+#define PREP_SLACK_BYTES (512u << 10)
+
 /* All borrowed. `item_max` bounds decoding, `payload_max` (jute.maxbuffer) the transaction made. */
 struct prep *prep_new(const struct database *db, struct session_clock *clock, int32_t item_max, size_t payload_max);
 void prep_free(struct prep *p);
@@ -34,7 +40,8 @@ bool prep_handles(int32_t opcode);
  * client gets -5 at its own server, and nothing is forwarded: quorum-protocol.md 5.1). */
 bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max);
 
-/* Writes the payload of the transaction for `r` into `w` (empty, maximum at least payload_max + slack).
+/* Writes the payload of the transaction for `r` into `w`, which is empty and has a maximum of at least
+ * payload_max + PREP_SLACK_BYTES: no payload is longer than that.
  * Returns the error of a failed request (ZK_*, an error transaction was written) or 0. A session that is
  * closing, unknown or another server's yields an error transaction -112 or -118. createSession starts the
  * session's clock, closeSession marks it closing. */

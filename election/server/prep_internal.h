@@ -55,6 +55,17 @@ struct prep_txn {
         uint64_t now_ms;
 };
 
+/* Create flags (client-protocol.md 4.2). */
+enum create_flag {
+        CREATE_PERSISTENT = 0,
+        CREATE_EPHEMERAL = 1,
+        CREATE_SEQUENTIAL = 2,
+        CREATE_EPHEMERAL_SEQUENTIAL = 3,
+        CREATE_FLAG_CONTAINER = 4,
+        CREATE_FLAG_TTL = 5,
+        CREATE_FLAG_TTL_SEQUENTIAL = 6,
+};
+
 /* One operation of a request, decoded. */
 struct prep_op {
         int32_t opcode;
@@ -84,13 +95,17 @@ uint32_t prep__prefix_crc(struct jute_str path, struct jute_str data);
 bool prep__owner_is_session(int64_t owner);
 
 /* ---- prep_op.c ---- */
+/* A reader over a request's body; null is read as empty. */
+struct jute_reader prep__reader(struct jute_str body, int32_t item_max);
 /* Decodes an operation's record; false when it can't be. */
 bool prep__decode(struct jute_reader *r, int32_t opcode, struct prep_op *ret);
-/* Whether the create flags are among 0..6 (for multi, which fails as a whole otherwise). */
-bool prep__flags_ok(const struct prep_op *op);
-/* Checks the operation, writes its transaction body and only then changes the forecast. Returns ZK_OK
- * with the transaction's type, or the error; `w` may hold half a body then. */
-int prep__op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w, int32_t *ret_type);
+bool prep__is_create(int32_t opcode);
+/* Whether create flags are among 0..6 (for multi, which fails as a whole otherwise). */
+bool prep__flags_ok(int32_t flags);
+bool prep__flags_are_ttl(int32_t flags);
+/* Checks the operation, writes the body of a transaction of its opcode's type and only then changes the
+ * forecast. Returns ZK_OK, or the error; `w` may hold half a body then. */
+int prep__op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w);
 /* A child leaves its parent, in the forecast. */
 void prep__remove(struct prep_txn *t, struct pending *n);
 

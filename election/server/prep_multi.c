@@ -18,29 +18,38 @@ static bool multi_may_hold(int32_t opcode)
         }
 }
 
+/* In a multi the flags alone say what a create makes, whatever opcode it came under, and a time to live
+ * without such flags is ignored; those flags need createTTL's record, which has the time. False makes the
+ * multi fail. Observed on 3.8.0; invalid flags as from 3.8.2 on (client-protocol.md 4.3). */
+static bool create_by_flags(struct prep_op *op)
+{
+        if (prep__flags_are_ttl(op->flags))
+                return op->opcode == OP_CREATE_TTL;
+        op->opcode = op->flags == CREATE_FLAG_CONTAINER ? OP_CREATE_CONTAINER : OP_CREATE;
+        return prep__flags_ok(op->flags);
+}
+
 /* Reads the next operation: 1 one was read, 0 the end, -1 the multi fails as a whole. */
 static int multi_next(struct jute_reader *r, struct prep_op *ret)
 {
-        enum { FLAG_CONTAINER = 4 };
         struct jute_multi_header h;
         jute_get_multi_header(r, &h);
         if (r->error)
                 return -1;
         if (h.done)
                 return 0;
-        if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret) || !prep__flags_ok(ret))
+        if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret) || ret->path.len < 0)
                 return -1;
-        if ((h.type == OP_CREATE || h.type == OP_CREATE2) && ret->flags == FLAG_CONTAINER)
-                ret->opcode = OP_CREATE_CONTAINER;
+        if (prep__is_create(h.type) && !create_by_flags(ret))
+                return -1;
         return 1;
 }
 
 bool prep__multi_decodes(struct jute_str body, int32_t item_max)
 {
-        struct jute_reader r;
+        struct jute_reader r = prep__reader(body, item_max);
         struct prep_op op;
         int next;
-        jute_reader_init(&r, body.data, (size_t)body.len, item_max);
         while ((next = multi_next(&r, &op)) > 0)
                 ;
         return next == 0;
@@ -62,16 +71,14 @@ static void cut(struct jute_writer *w, size_t len)
 
 static int32_t multi_op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w)
 {
-        int32_t type;
         size_t at = w->len;
+        jute_put_int(w, op->opcode);
         jute_put_int(w, 0);
-        jute_put_int(w, 0);
-        int32_t err = w->error ? ZK_MARSHALLING_ERROR : prep__op(t, op, w, &type);
+        int32_t err = w->error ? ZK_MARSHALLING_ERROR : prep__op(t, op, w);
         if (err) {
                 cut(w, at);
                 return err;
         }
-        jute_patch_int(w, at, type);
         jute_patch_int(w, at + 4, (int32_t)(w->len - at - 8));
         return ZK_OK;
 }
@@ -81,11 +88,10 @@ int prep__multi(struct prep_txn *t, struct jute_writer *w)
         struct jute_str body = t->request->body;
         if (!prep__multi_decodes(body, t->prep->item_max))
                 return ZK_MARSHALLING_ERROR;
-        struct jute_reader r;
+        struct jute_reader r = prep__reader(body, t->prep->item_max);
         struct prep_op op;
         int32_t failed = ZK_OK, count = 0;
         size_t count_at = w->len;
-        jute_reader_init(&r, body.data, (size_t)body.len, t->prep->item_max);
         jute_put_int(w, 0);
         prep__undo_begin(t->prep);
         for (; multi_next(&r, &op) > 0; count++) {

@@ -7,21 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Create flags (client-protocol.md 4.2). */
-enum create_flag {
-        CREATE_PERSISTENT = 0,
-        CREATE_EPHEMERAL = 1,
-        CREATE_SEQUENTIAL = 2,
-        CREATE_EPHEMERAL_SEQUENTIAL = 3,
-        CREATE_FLAG_CONTAINER = 4,
-        CREATE_FLAG_TTL = 5,
-        CREATE_FLAG_TTL_SEQUENTIAL = 6,
-};
-
 /* Digits of a sequence suffix, sign and terminator. */
 #define SEQUENCE_SIZE 16
 
 /* ---- decoding ---- */
+
+struct jute_reader prep__reader(struct jute_str body, int32_t item_max)
+{
+        struct jute_reader r;
+        jute_reader_init(&r, body.data, body.len > 0 ? (size_t)body.len : 0, item_max);
+        return r;
+}
 
 static void decode_create(struct jute_reader *r, struct prep_op *op)
 {
@@ -98,11 +94,19 @@ bool prep__decode(struct jute_reader *r, int32_t opcode, struct prep_op *ret)
         return !r->error;
 }
 
-bool prep__flags_ok(const struct prep_op *op)
+bool prep__is_create(int32_t opcode)
 {
-        bool create = op->opcode == OP_CREATE || op->opcode == OP_CREATE2 || op->opcode == OP_CREATE_CONTAINER ||
-                      op->opcode == OP_CREATE_TTL;
-        return !create || (op->flags >= CREATE_PERSISTENT && op->flags <= CREATE_FLAG_TTL_SEQUENTIAL);
+        return opcode == OP_CREATE || opcode == OP_CREATE2 || opcode == OP_CREATE_CONTAINER || opcode == OP_CREATE_TTL;
+}
+
+bool prep__flags_ok(int32_t flags)
+{
+        return flags >= CREATE_PERSISTENT && flags <= CREATE_FLAG_TTL_SEQUENTIAL;
+}
+
+bool prep__flags_are_ttl(int32_t flags)
+{
+        return flags == CREATE_FLAG_TTL || flags == CREATE_FLAG_TTL_SEQUENTIAL;
 }
 
 /* ---- common checks ---- */
@@ -131,10 +135,14 @@ static int check_version(int32_t wanted, int32_t present)
         return wanted == -1 || wanted == present ? ZK_OK : ZK_BAD_VERSION;
 }
 
-/* Contains a '/', and no NUL. */
-static bool path_is_loose(struct jute_str path)
+/* The loose rule of client-protocol.md 5.2: contains a '/', and no NUL. A null path is one of ZooKeeper's
+ * unexpected exceptions here (observed on 3.8.0), while the strict rule calls it BadArguments. */
+static int check_loose_path(struct jute_str path)
 {
-        return path.len > 0 && memchr(path.data, '/', (size_t)path.len) && !memchr(path.data, 0, (size_t)path.len);
+        if (path.len < 0)
+                return ZK_MARSHALLING_ERROR;
+        bool ok = path.len > 0 && memchr(path.data, '/', (size_t)path.len) && !memchr(path.data, 0, (size_t)path.len);
+        return ok ? ZK_OK : ZK_BAD_ARGUMENTS;
 }
 
 /* Counters wrap as Java's do. */
@@ -147,9 +155,9 @@ static int32_t next_counter(int32_t v)
 
 static int check_flags(const struct prep_op *op)
 {
-        if (!prep__flags_ok(op))
+        if (!prep__flags_ok(op->flags))
                 return ZK_BAD_ARGUMENTS;
-        if (op->flags == CREATE_FLAG_TTL || op->flags == CREATE_FLAG_TTL_SEQUENTIAL)
+        if (prep__flags_are_ttl(op->flags))
                 return ZK_UNIMPLEMENTED; /* extended types are off */
         return op->opcode == OP_CREATE_TTL ? ZK_BAD_ARGUMENTS : ZK_OK;
 }
@@ -171,9 +179,14 @@ static void write_create(const struct prep_op *op, struct jute_str path, struct 
 static void forecast_create(struct prep_txn *t, struct pending *parent, struct pending *n, const struct prep_op *op,
                             struct jute_vec acl, int64_t owner)
 {
+        int32_t cversion = next_counter(parent->now.stat.cversion);
         prep__change_begin(t, parent);
-        parent->now.stat.cversion = next_counter(parent->now.stat.cversion);
-        parent->now.stat.pzxid = t->zxid;
+        /* Applying only ever raises the counter: at its end it stands still, and pzxid with it
+         * (storage-format.md 3). */
+        if (cversion > parent->now.stat.cversion) {
+                parent->now.stat.cversion = cversion;
+                parent->now.stat.pzxid = t->zxid;
+        }
         parent->now.children++;
         prep__change_end(t, parent);
 
@@ -238,10 +251,10 @@ static int op_create(struct prep_txn *t, const struct prep_op *op, struct jute_w
         int err = check_flags(op);
         if (!err)
                 err = check_session(t);
+        if (!err)
+                err = check_loose_path(op->path);
         if (err)
                 return err;
-        if (!path_is_loose(op->path))
-                return ZK_BAD_ARGUMENTS;
         struct jute_writer fixed;
         jute_writer_init(&fixed, t->prep->payload_max);
         err = acl_fixup(op->acl, t->request->ids, &fixed);
@@ -281,9 +294,11 @@ void prep__remove(struct prep_txn *t, struct pending *n)
 static int op_delete(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w)
 {
         int err = check_session(t);
+        if (!err)
+                err = check_loose_path(op->path);
         if (err)
                 return err;
-        if (!path_is_loose(op->path) || is_reserved(op->path))
+        if (is_reserved(op->path))
                 return ZK_BAD_ARGUMENTS;
         struct pending *parent = prep__look(t, path_parent(op->path));
         if (!parent->now.exists)
@@ -399,9 +414,8 @@ static int op_check(struct prep_txn *t, const struct prep_op *op, struct jute_wr
         return w->error ? ZK_MARSHALLING_ERROR : ZK_OK;
 }
 
-int prep__op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w, int32_t *ret_type)
+int prep__op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w)
 {
-        *ret_type = op->opcode;
         switch (op->opcode) {
         case OP_CREATE:
         case OP_CREATE2:

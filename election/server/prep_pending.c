@@ -59,8 +59,9 @@ static uint32_t forecast_digest(const struct pending *n)
 
 bool prep__owner_is_session(int64_t owner)
 {
-        /* Neither a container's mark nor a TTL's (storage-format.md 3). */
-        return owner && owner != ZNODE_OWNER_CONTAINER && (uint64_t)owner >> 56 != 0xff;
+        /* Neither a container's mark nor a TTL's (client-protocol.md 6.1), judged as the tree does: FF alone
+         * may also be a session of server 255. */
+        return owner && owner != ZNODE_OWNER_CONTAINER && (uint64_t)owner >> 40 != 0xff0000;
 }
 
 static void owner_unlink(struct prep *p, struct pending *n)

@@ -3,9 +3,7 @@
 
 int prep__create_session(struct prep_txn *t, struct jute_writer *w)
 {
-        struct jute_reader r;
-        jute_reader_init(&r, t->request->body.data, t->request->body.len > 0 ? (size_t)t->request->body.len : 0,
-                         t->prep->item_max);
+        struct jute_reader r = prep__reader(t->request->body, t->prep->item_max);
         int32_t timeout_ms = jute_get_int(&r);
         if (r.error)
                 return ZK_MARSHALLING_ERROR;

@@ -45,7 +45,7 @@ struct server {
         struct server_facts facts;
         enum server_state state;
         bool serving;
-        bool role_over;                  /* zab has left its role in this step */
+        bool role_over; /* zab has left its role in this step */
         bool stopping;
         const struct event *event; /* the one being handled, for upcalls */
         struct prng prng;

@@ -16,16 +16,16 @@
 #include <assert.h>
 
 struct bucket {
-        struct list order;               /* in session_clock.buckets, ascending deadline */
-        struct index_link link;          /* in session_clock.by_deadline */
-        struct list entries;             /* never empty */
+        struct list order;      /* in session_clock.buckets, ascending deadline */
+        struct index_link link; /* in session_clock.by_deadline */
+        struct list entries;    /* never empty */
         uint64_t deadline_ms;
 };
 
 struct entry {
-        struct index_link link;          /* in session_clock.by_id */
+        struct index_link link; /* in session_clock.by_id */
         struct list in_bucket;
-        struct bucket *bucket;           /* NULL when closing */
+        struct bucket *bucket; /* NULL when closing */
         int64_t id;
         int64_t owner_sid;
 };
@@ -109,7 +109,8 @@ static struct bucket *bucket_find(const struct session_clock *c, uint64_t deadli
 static void bucket_place(struct session_clock *c, struct bucket *b)
 {
         struct list *later = &c->buckets;
-        while (later->prev != &c->buckets && LIST_ENTRY(later->prev, struct bucket, order)->deadline_ms > b->deadline_ms)
+        while (later->prev != &c->buckets &&
+               LIST_ENTRY(later->prev, struct bucket, order)->deadline_ms > b->deadline_ms)
                 later = later->prev;
         list_push(later, &b->order); /* in front of `later` */
 }

@@ -20,10 +20,10 @@ struct index_link {
 
 struct index {
         struct index_link **slots;
-        size_t count;            /* links in the table */
-        size_t size;             /* buckets in use */
-        size_t capacity;         /* buckets allocated */
-        size_t mask;             /* smallest 2^n - 1 that covers `size` buckets */
+        size_t count;    /* links in the table */
+        size_t size;     /* buckets in use */
+        size_t capacity; /* buckets allocated */
+        size_t mask;     /* smallest 2^n - 1 that covers `size` buckets */
 };
 
 #define INDEX_ENTRY(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))

@@ -4,14 +4,14 @@
 #include <string.h>
 
 /* ZooKeeper's "superSecret", and java.util.Random's multiplier, increment and modulus. */
-#define PASSWD_SECRET INT64_C(0xB3415C00)
+#define PASSWD_SECRET     INT64_C(0xB3415C00)
 #define RANDOM_MULTIPLIER UINT64_C(0x5DEECE66D)
-#define RANDOM_INCREMENT UINT64_C(0xB)
-#define RANDOM_MASK ((UINT64_C(1) << 48) - 1)
+#define RANDOM_INCREMENT  UINT64_C(0xB)
+#define RANDOM_MASK       ((UINT64_C(1) << 48) - 1)
 
 /* Bits 55 to 16 of a first id are the clock's low 40 bits. */
-#define ID_CLOCK_MASK ((UINT64_C(1) << 40) - 1)
-#define ID_CLOCK_SHIFT 16
+#define ID_CLOCK_MASK   ((UINT64_C(1) << 40) - 1)
+#define ID_CLOCK_SHIFT  16
 #define ID_SERVER_SHIFT 56
 
 void session_passwd(int64_t id, uint8_t ret[SESSION_PASSWD_SIZE])

@@ -32,7 +32,8 @@ bool session_table_remove(struct session_table *t, int64_t id);
 bool session_table_find(const struct session_table *t, int64_t id, int32_t *ret_timeout_ms);
 size_t session_table_count(const struct session_table *t);
 /* Calls `fn` for each, in no particular order; the table must not change meanwhile. */
-void session_table_each(const struct session_table *t, void (*fn)(void *ctx, int64_t id, int32_t timeout_ms), void *ctx);
+void session_table_each(const struct session_table *t, void (*fn)(void *ctx, int64_t id, int32_t timeout_ms),
+                        void *ctx);
 
 /* ---- the leader's expiry clock ----
  * Deadlines are rounded up to the next multiple of the tick: ((now + timeout) / tick + 1) * tick
@@ -50,8 +51,8 @@ bool session_clock_touch(struct session_clock *c, uint64_t now_ms, int64_t id, i
 bool session_clock_close(struct session_clock *c, int64_t id);
 enum session_check {
         SESSION_VALID,
-        SESSION_EXPIRED,         /* unknown or closing */
-        SESSION_MOVED,           /* owned by another server */
+        SESSION_EXPIRED, /* unknown or closing */
+        SESSION_MOVED,   /* owned by another server */
 };
 /* Checks that `sid` may act for the session; adopts an unset owner. */
 enum session_check session_clock_check(struct session_clock *c, int64_t id, int64_t sid);

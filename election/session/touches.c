@@ -11,7 +11,7 @@ struct touch {
         struct index_link link;
         int32_t timeout_ms;
         int64_t id;
-        size_t at;               /* place in session_touches.list */
+        size_t at; /* place in session_touches.list */
 };
 
 struct session_touches {

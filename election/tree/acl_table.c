@@ -9,7 +9,7 @@
 
 /* Keys above this are honoured but do not move next_key, which so can never overflow. */
 #define ACL_KEY_COUNTED_MAX (INT64_MAX / 2)
-#define ACL_HASH_SEED UINT64_C(0x61636c)
+#define ACL_HASH_SEED       UINT64_C(0x61636c)
 
 struct acl_row {
         struct index_link by_key;
@@ -22,8 +22,8 @@ struct acl_row {
 };
 
 /* vector<ACL> elements: perms 31, scheme "world", id "anyone". */
-static const uint8_t open_acl[] = {0, 0, 0, 31, 0, 0, 0, 5, 'w', 'o', 'r', 'l',
-                                   'd', 0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
+static const uint8_t open_acl[] = {0,   0, 0, 31, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
+                                   'd', 0, 0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
 
 void acl_table_init(struct acl_table *a)
 {

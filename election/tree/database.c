@@ -35,7 +35,7 @@ static struct znode *reserve_node(struct tree *t, const char *path, int64_t acl_
 /* ACL world:anyone READ, aversion -1 (client-protocol.md 6.3). */
 static struct znode *reserve_config(struct tree *t)
 {
-        static const uint8_t read_acl[] = {0, 0, 0, 1, 0, 0, 0, 5, 'w', 'o', 'r', 'l',
+        static const uint8_t read_acl[] = {0,   0, 0, 1, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
                                            'd', 0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
         const char *path = "/zookeeper/config";
         struct znode *n = tree__find(t, jute_cstr(path));

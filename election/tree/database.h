@@ -41,29 +41,29 @@ enum watch_event {
 /* One change of the tree, in the order of application: what triggers watches. A creation or deletion of
  * P stands here once, as CREATED or DELETED of P; that it concerns P's parent's child watches follows. */
 struct tree_event {
-        enum watch_event type;   /* CREATED, DELETED or DATA_CHANGED */
+        enum watch_event type; /* CREATED, DELETED or DATA_CHANGED */
         struct jute_str path;
 };
 
 /* Result of one operation, with what a reply needs. */
 struct outcome_op {
-        int32_t type;            /* transaction type, OP_ERROR for a failed one */
+        int32_t type; /* transaction type, OP_ERROR for a failed one */
         int32_t err;
-        struct jute_str path;    /* create*: final path; otherwise the path concerned */
-        struct jute_stat stat;   /* right after this operation: create2, container, TTL, setData, setACL */
+        struct jute_str path;  /* create*: final path; otherwise the path concerned */
+        struct jute_stat stat; /* right after this operation: create2, container, TTL, setData, setACL */
 };
 
 /* Reused from one transaction to the next; strings live until the next apply or outcome_done(), or as
  * long as the payload. */
 struct outcome {
         struct jute_txn_header header;
-        int32_t err;             /* of the whole: an error transaction's code; of a single operation */
-        struct outcome_op *ops;  /* one, or one per operation of a multi; none for sessions */
+        int32_t err;            /* of the whole: an error transaction's code; of a single operation */
+        struct outcome_op *ops; /* one, or one per operation of a multi; none for sessions */
         size_t op_count, op_capacity;
         struct tree_event *events;
         size_t event_count, event_capacity;
-        bool digest_mismatch;    /* the payload's digest differs from the tree's */
-        uint8_t *text;           /* storage for paths that the payload does not hold */
+        bool digest_mismatch; /* the payload's digest differs from the tree's */
+        uint8_t *text;        /* storage for paths that the payload does not hold */
         size_t text_len, text_capacity;
 };
 void outcome_init(struct outcome *o);

@@ -26,9 +26,9 @@ void database__remove(struct database *db, struct znode *n, int64_t zxid, struct
 struct txn_body {
         int32_t type;
         struct jute_str path, data;
-        struct jute_vec vec;     /* create*, setACL: ACL; closeSession: paths; multi: operations */
-        int32_t number;          /* create*: parentCVersion; set*, check: version; createSession: timeout; error: code */
-        int64_t owner;           /* create*: owner as stored */
+        struct jute_vec vec; /* create*, setACL: ACL; closeSession: paths; multi: operations */
+        int32_t number;      /* create*: parentCVersion; set*, check: version; createSession: timeout; error: code */
+        int64_t owner;       /* create*: owner as stored */
 };
 
 struct txn {

@@ -17,7 +17,7 @@ enum phase {
         PHASE_SESSION_COUNT,
         PHASE_SESSION,
         PHASE_ACL_COUNT,
-        PHASE_ACL_ROW,           /* key and count */
+        PHASE_ACL_ROW, /* key and count */
         PHASE_ACL_ENTRY,
         PHASE_NODE,
         PHASE_END,
@@ -25,19 +25,19 @@ enum phase {
 };
 
 #define STAT_PERSISTED_SIZE 60
-#define SESSION_SIZE 12
-#define ACL_ROW_HEAD_SIZE 12
+#define SESSION_SIZE        12
+#define ACL_ROW_HEAD_SIZE   12
 
 struct database_loader {
         struct database *db;
         int32_t item_max;
         enum phase phase;
-        int32_t left;            /* sessions, or ACL rows, still to come */
-        int32_t entries_left;    /* of the present ACL row */
+        int32_t left;         /* sessions, or ACL rows, still to come */
+        int32_t entries_left; /* of the present ACL row */
         int32_t entry_count;
         int64_t acl_key;
-        struct jute_writer acl;  /* the present ACL row's entries */
-        uint8_t *item;           /* an item that is not whole yet */
+        struct jute_writer acl; /* the present ACL row's entries */
+        uint8_t *item;          /* an item that is not whole yet */
         size_t item_len, item_capacity;
 };
 

@@ -27,8 +27,8 @@ const struct znode *tree_parent(const struct tree *t, const struct znode *n);
 void znode_stat(const struct znode *n, struct jute_stat *ret);
 /* As stored and shipped: cversion counts creations, ephemeralOwner raw. */
 void znode_stat_persisted(const struct znode *n, struct jute_stat_persisted *ret);
-struct jute_str znode_path(const struct znode *n);       /* root: "" of length 0 */
-struct jute_str znode_data(const struct znode *n);       /* null and empty differ */
+struct jute_str znode_path(const struct znode *n); /* root: "" of length 0 */
+struct jute_str znode_data(const struct znode *n); /* null and empty differ */
 int32_t znode_children(const struct znode *n);
 /* A session's ephemeral (not a container, not a TTL node). */
 bool znode_is_ephemeral(const struct znode *n);
@@ -45,9 +45,9 @@ struct jute_vec tree_acl(const struct tree *t, const struct znode *n);
 size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *ctx, const struct znode *n), void *ctx);
 
 uint64_t tree_digest(const struct tree *t);
-size_t tree_count(const struct tree *t);                 /* as srvr and mntr print it: a fresh tree has 5 */
+size_t tree_count(const struct tree *t); /* as srvr and mntr print it: a fresh tree has 5 */
 size_t tree_ephemeral_count(const struct tree *t);
-uint64_t tree_data_size(const struct tree *t);           /* path characters + data bytes */
+uint64_t tree_data_size(const struct tree *t); /* path characters + data bytes */
 /* Number of all descendants. */
 size_t tree_descendants(const struct tree *t, const struct znode *n);
 

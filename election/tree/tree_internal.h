@@ -18,28 +18,28 @@
 #define TREE_UNDIGESTED "/zookeeper/"
 
 struct znode {
-        struct index_link link;          /* in tree.nodes */
+        struct index_link link; /* in tree.nodes */
         struct znode *parent;
         struct znode *first_child;
-        struct znode *next, *prev;       /* siblings */
-        struct list ring;                /* in tree.ring */
-        uint8_t *data;                   /* owned; NULL when null or empty */
+        struct znode *next, *prev; /* siblings */
+        struct list ring;          /* in tree.ring */
+        uint8_t *data;             /* owned; NULL when null or empty */
         int64_t czxid, mzxid, pzxid, ctime, mtime;
-        int64_t owner;                   /* as stored: session, container or TTL marker, 0 */
+        int64_t owner; /* as stored: session, container or TTL marker, 0 */
         int64_t acl_key;
         int32_t version, cversion, aversion;
-        int32_t data_len;                /* -1: null */
+        int32_t data_len; /* -1: null */
         uint32_t children;
-        uint32_t content_crc;            /* CRC-32 of path and data: the digest's first part */
-        uint32_t generation;             /* of the last snapshot that has this node, or needs not have it */
-        uint32_t ephemeral_at;           /* place among its session's ephemerals */
+        uint32_t content_crc;  /* CRC-32 of path and data: the digest's first part */
+        uint32_t generation;   /* of the last snapshot that has this node, or needs not have it */
+        uint32_t ephemeral_at; /* place among its session's ephemerals */
         uint32_t path_len;
         char path[];
 };
 
 /* A session's ephemerals; there while there is one. */
 struct owner {
-        struct index_link link;          /* in tree.owners */
+        struct index_link link; /* in tree.owners */
         int64_t session;
         struct znode **nodes;
         size_t count, capacity;
@@ -48,17 +48,17 @@ struct owner {
 /* A snapshot being read out (walk.c). */
 struct walk {
         bool on;
-        bool ended;                      /* the end marker was written */
+        bool ended; /* the end marker was written */
         uint32_t generation;
-        struct list *cursor;             /* next in the ring to look at */
-        size_t left;                     /* nodes the snapshot has and that were not written yet */
-        struct jute_writer aside;        /* bytes that go out before the walk goes on */
-        size_t aside_at;                 /* how many of them went out */
+        struct list *cursor;      /* next in the ring to look at */
+        size_t left;              /* nodes the snapshot has and that were not written yet */
+        struct jute_writer aside; /* bytes that go out before the walk goes on */
+        size_t aside_at;          /* how many of them went out */
 };
 
 struct tree {
         struct index nodes;
-        struct znode *root;              /* NULL only while a snapshot is being loaded */
+        struct znode *root; /* NULL only while a snapshot is being loaded */
         struct list ring;
         struct index owners;
         struct acl_table acls;

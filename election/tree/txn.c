@@ -4,7 +4,7 @@
 #include <errno.h>
 
 /* Stored owner of a TTL node: this, and the time to live in the low 40 bits. */
-#define OWNER_TTL (UINT64_C(0xFF) << 56)
+#define OWNER_TTL      (UINT64_C(0xFF) << 56)
 #define OWNER_TTL_MASK ((UINT64_C(1) << 40) - 1)
 
 static void parse_create(struct jute_reader *r, int64_t session, struct txn_body *ret)

@@ -18,9 +18,9 @@
 
 /* A path in one of the tables. */
 struct target {
-        struct index_link link;          /* in watches.targets */
-        struct list watchers;            /* never empty */
-        uint64_t number;                 /* of its own, for hashing (path, connection) */
+        struct index_link link; /* in watches.targets */
+        struct list watchers;   /* never empty */
+        uint64_t number;        /* of its own, for hashing (path, connection) */
         enum watch_table table;
         uint32_t path_len;
         char path[];
@@ -28,14 +28,14 @@ struct target {
 
 /* A connection that watches something. */
 struct watcher {
-        struct index_link link;          /* in watches.watchers */
-        struct list targets;             /* never empty */
+        struct index_link link; /* in watches.watchers */
+        struct list targets;    /* never empty */
         conn_id conn;
-        uint64_t told;                   /* number of the last deletion that it was told of */
+        uint64_t told; /* number of the last deletion that it was told of */
 };
 
 struct registration {
-        struct index_link link;          /* in watches.registrations */
+        struct index_link link; /* in watches.registrations */
         struct list of_target, of_watcher;
         struct target *target;
         struct watcher *watcher;
@@ -43,8 +43,8 @@ struct registration {
 
 struct watches {
         struct index targets, watchers, registrations;
-        uint64_t target_number;          /* last given */
-        uint64_t deletions;              /* fired so far */
+        uint64_t target_number; /* last given */
+        uint64_t deletions;     /* fired so far */
 };
 
 struct watches *watches_new(void)
@@ -95,7 +95,8 @@ static struct target *target_find(const struct watches *w, enum watch_table tabl
         struct index_link *l = index_first(&w->targets, target_hash(table, path));
         for (; l; l = index_next(l)) {
                 struct target *t = INDEX_ENTRY(l, struct target, link);
-                if (t->table == table && t->path_len == (uint32_t)path.len && memcmp(t->path, path.data, t->path_len) == 0)
+                if (t->table == table && t->path_len == (uint32_t)path.len &&
+                    memcmp(t->path, path.data, t->path_len) == 0)
                         return t;
         }
         return NULL;
@@ -204,7 +205,7 @@ struct fire {
         struct watches *w;
         enum watch_event type;
         struct jute_str path;
-        uint64_t deletion;               /* number of the deletion; 0: connections may be told twice */
+        uint64_t deletion; /* number of the deletion; 0: connections may be told twice */
         void (*fn)(void *ctx, conn_id conn, enum watch_event type, struct jute_str path);
         void *ctx;
 };

@@ -7,7 +7,7 @@
 /* TTL nodes: top byte FF, then the type code 0 in 16 bits, then the time (client-protocol.md 6.1). The type
  * code is looked at too, so that sessions of server 255 are not taken for times. */
 #define OWNER_TTL_MASK (UINT64_C(0xFFFFFF) << 40)
-#define OWNER_TTL (UINT64_C(0xFF0000) << 40)
+#define OWNER_TTL      (UINT64_C(0xFF0000) << 40)
 
 /* The Stat fields that a digest covers. */
 #define DIGEST_STAT_SIZE 60

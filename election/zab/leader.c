@@ -117,7 +117,12 @@ static void on_learner_info(struct zab *z, uint64_t now_ms, struct zab_peer *p, 
         /* Any member's role raises the epoch (quorum-protocol.md 3.3.2); a stranger just refuses one too low. */
         if (ensemble_find(z->config.ensemble, p->sid) && zab__epoch(q->zxid) > z->leader.heard_epoch)
                 z->leader.heard_epoch = zab__epoch(q->zxid);
-        if (z->leader.announced)
+        if (z->leader.announced && p->voter && zab__epoch(q->zxid) > z->leader.epoch)
+                /* It promised a later epoch to a candidate that came to nothing, so it can never follow this
+                 * leader. Java leaves it out for good; a new epoch, above its promise, takes it in. */
+                zab__leave_soon(z, "voter %" PRId64 " promised epoch %" PRId64 ", above this one", p->sid,
+                                zab__epoch(q->zxid));
+        else if (z->leader.announced)
                 inform(z, now_ms, p, fx);
         else
                 epoch_choose(z, now_ms, fx);
