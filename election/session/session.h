@@ -42,7 +42,8 @@ void session_table_each(const struct session_table *t, void (*fn)(void *ctx, int
 struct session_clock;
 struct session_clock *session_clock_new(uint32_t tick_ms);
 void session_clock_free(struct session_clock *c);
-/* Starts tracking (or re-times) a session; owner SESSION_NO_OWNER = adopted on first use. */
+/* Starts tracking a session, or re-times one already there (also to an earlier deadline); owner
+ * SESSION_NO_OWNER = adopted on first use, an owner already there stays. A closing one stays closing. */
 void session_clock_add(struct session_clock *c, uint64_t now_ms, int64_t id, int32_t timeout_ms, int64_t owner_sid);
 void session_clock_remove(struct session_clock *c, int64_t id);
 /* False if unknown or closing. A touch that is older than the present deadline never shortens it. */

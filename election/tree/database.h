@@ -57,7 +57,8 @@ struct outcome_op {
  * long as the payload. */
 struct outcome {
         struct jute_txn_header header;
-        int32_t err;            /* of the whole: an error transaction's code; of a single operation */
+        int32_t err; /* an error transaction's code, or a single operation's; 0 for a multi (its operations have
+                        their own) and for sessions */
         struct outcome_op *ops; /* one, or one per operation of a multi; none for sessions */
         size_t op_count, op_capacity;
         struct tree_event *events;
@@ -83,7 +84,7 @@ int database_apply(struct database *db, const uint8_t *payload, size_t len, stru
 /* Returns 0, or -EBUSY while another one is being read. */
 int database_snapshot_begin(struct database *db);
 /* Appends about `max_bytes` (at least one item) to `w`. Returns 1 when there is more, 0 after the end
- * marker was written. */
+ * marker was written. The caller judges w->error: once it is set nothing more comes out and 1 is returned. */
 int database_snapshot_read(struct database *db, struct jute_writer *w, size_t max_bytes);
 /* Ends or abandons it. */
 void database_snapshot_end(struct database *db);

@@ -21,10 +21,11 @@ void watches_add(struct watches *w, enum watch_table table, struct jute_str path
 void watches_drop(struct watches *w, conn_id conn);
 /* Fires what one change of the tree concerns, in delivery order (7.3): for CREATED: data watches of the
  * path, child watches of the parent; DELETED: data watches, child watches of the path (not again to a
- * connection that just got it), child watches of the parent; DATA_CHANGED: data watches. */
+ * connection that just got it), child watches of the parent; DATA_CHANGED: data watches. `fn` must not change
+ * the watches. */
 void watches_fire(struct watches *w, const struct tree_event *e,
                   void (*fn)(void *ctx, conn_id conn, enum watch_event type, struct jute_str path), void *ctx);
-/* Registrations in both tables; connections and paths with data watches. */
+/* Registrations in both tables. */
 size_t watches_count(const struct watches *w);
 
 #endif

@@ -198,6 +198,10 @@ static void peer_down(struct vote_channel *ch, uint64_t now_ms, struct vote_peer
         p->in_flight = false;
         inbox_clear(&p->inbox);
         vote__dial_after_loss(p, now_ms);
+        if (!ch->searching && p->last) { /* says where we stand; what waited may be a vote of the election before */
+                blob_unref(p->pending);
+                p->pending = NULL;
+        }
         p->mend_tries = VOTE_MEND_TRIES;
         p->wanted = p->pending || vote__dial_mends(ch, p);
         ch->host.down(ch->host.self, p->sid);
