@@ -94,7 +94,7 @@ int settings_set(const struct setting *s, const char *value, void *values, char 
         case SETTING_TYPE_MAX:
                 break;
         }
-        assert(!"a setting of no type");
+        assert(s->type < SETTING_TYPE_MAX);
         return -EINVAL;
 }
 

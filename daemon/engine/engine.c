@@ -134,7 +134,7 @@ static void carry_out(struct engine *e, const struct effect *effect)
                 halt(e, effect);
                 break;
         case EFFECT_MAX:
-                assert(!"no effect");
+                assert(effect->type < EFFECT_MAX);
                 break;
         }
 }
@@ -352,6 +352,11 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
                 return r;
         }
         return open_ports(e, why, why_size);
+}
+
+uint16_t engine_listening_on(const struct engine *e, enum port port)
+{
+        return net_listening_on(e->net, port);
 }
 
 int engine_run(struct engine *e)

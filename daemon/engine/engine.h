@@ -36,6 +36,8 @@ struct engine;
  * else until engine_free(). Returns 0, or -errno with a sentence in `why`: `ret` is to be freed either way.
  * Main thread. */
 int engine_new(const struct engine_parts *parts, struct engine **ret, char *why, size_t why_size);
+/* The number of a listening port, 0 for none (useful after configuring 0). */
+uint16_t engine_listening_on(const struct engine *e, enum port port);
 /* Runs until the core has ended (SIGTERM and SIGINT ask it to) and returns the exit status. A second signal
  * ends the process at once, as a crash would. Once. */
 int engine_run(struct engine *e);

@@ -82,20 +82,22 @@ static_assert(STORE_PREALLOCATE_DEFAULT == 65536u << 10, "the table's default sa
 
 struct loading {
         struct raw raw;
-        int lines[SETTINGS]; /* where each was set; 0: nowhere */
+        int lines[SETTINGS];          /* where each was set; 0: nowhere */
+        int node_line, ensemble_line; /* where the sections begin; 1 for one that is missing */
         struct ensemble ensemble;
         int member_lines[SID_MAX + 1]; /* by sid */
         bool members_given;            /* rightly or not */
         struct problems *problems;
 };
 
+/* `key` stands in the table. */
 static int *line_of(struct loading *l, const char *key)
 {
-        for (size_t i = 0; i < SETTINGS; i++)
-                if (strcmp(table[i].key, key) == 0)
-                        return &l->lines[i];
-        assert(!"a key that the table does not have");
-        return NULL;
+        size_t i = 0;
+        while (i < SETTINGS && strcmp(table[i].key, key) != 0)
+                i++;
+        assert(i < SETTINGS);
+        return &l->lines[i];
 }
 
 /* ---- reading ---- */
@@ -154,6 +156,10 @@ static void on_entry(void *ctx, const struct inifile_entry *e)
 {
         struct loading *l = ctx;
         if (!e->key) {
+                if (strcmp(e->section, "node") == 0 && l->node_line == 1)
+                        l->node_line = e->line;
+                if (strcmp(e->section, "ensemble") == 0 && l->ensemble_line == 1)
+                        l->ensemble_line = e->line;
                 if (!is_ours(e->section) && !is_of_others(e->section))
                         problems_add(l->problems, e->line, "unknown section [%s]", log_quote(e->section).text);
         } else if (strcmp(e->section, "ensemble") == 0 && strncmp(e->key, "server.", strlen("server.")) == 0) {
@@ -178,9 +184,9 @@ static void judge_node(struct loading *l)
                 problems_add(l->problems, *line_of(l, "connect"),
                              "with connect the ensemble is elsewhere: no engine runs on this node");
         if (!*line_of(l, "id"))
-                problems_add(l->problems, 0, "[node] id is missing: this server's number");
+                problems_add(l->problems, l->node_line, "[node] id is missing: this server's number");
         if (!*line_of(l, "data_dir"))
-                problems_add(l->problems, 0, "[node] data_dir is missing: where this server keeps its data");
+                problems_add(l->problems, l->node_line, "[node] data_dir is missing: where this server keeps its data");
         judge_path(l, "data_dir", l->raw.data_dir);
         judge_path(l, "runtime_dir", l->raw.runtime_dir);
         if (!*line_of(l, "name"))
@@ -298,7 +304,7 @@ static void judge_client(struct loading *l, const struct member *own, struct eng
                 return;
         }
         if (!line) {
-                problems_add(l->problems, own ? l->member_lines[own->sid] : 0,
+                problems_add(l->problems, own ? l->member_lines[own->sid] : l->ensemble_line,
                              "no port for clients: append ;HOST:PORT to server.%" PRId64 ", or set client = HOST:PORT",
                              own ? own->sid : l->raw.id);
                 return;
@@ -307,6 +313,11 @@ static void judge_client(struct loading *l, const struct member *own, struct eng
                 problems_add(l->problems, line, "client = %s: must be [HOST:]PORT", log_quote(l->raw.client).text);
         else if (c->client_host[0] == '\0')
                 memcpy(c->client_host, "0.0.0.0", sizeof "0.0.0.0");
+        if (own && (c->client_port == own->quorum_port || c->client_port == own->election_port) &&
+            (is_wildcard(c->client_host) || strcasecmp(c->client_host, own->host) == 0))
+                problems_add(l->problems, line,
+                             "client = %s: server.%" PRId64 " in line %d has that port for the servers",
+                             log_quote(l->raw.client).text, own->sid, l->member_lines[own->sid]);
 }
 
 /* Who the members are and which one this is. */
@@ -393,7 +404,7 @@ static_assert(sizeof((struct server_config *)NULL)->data_dir == ENGINE_PATH_MAX,
 
 int engine_config_load(const char *path, struct engine_config *ret, struct problems *problems)
 {
-        struct loading l = {.problems = problems};
+        struct loading l = {.problems = problems, .node_line = 1, .ensemble_line = 1};
         struct engine_config c = {.peers = false};
         settings_fallbacks(table, SETTINGS, &l.raw);
         int r = inifile_read(path, on_entry, &l, problems);

@@ -115,6 +115,7 @@ static void on_closed(uv_handle_t *handle)
         struct conn *c = handle->data;
         net__outbox_done(c);
         list_remove(&c->all);
+        mem_free(c->rest);
         mem_free(c->dial);
         mem_free(c);
 }
@@ -166,6 +167,46 @@ static void drained(struct conn *c, ssize_t len)
                 net__kill(c);
 }
 
+/* Hands over bytes in portions (NET_PORTION_BYTES) for as long as the connection may be read from. Returns
+ * how many. */
+static size_t hand_over(struct conn *c, const uint8_t *data, size_t len)
+{
+        size_t at = 0;
+        size_t portion = net__sort(c) == CONN_CLIENT ? NET_PORTION_BYTES : len;
+        while (at < len && c->state == CONN_OPEN && !c->failed && c->holds == 0) {
+                size_t n = len - at < portion ? len - at : portion;
+                struct event e = {.type = EVENT_CONN_BYTES, .bytes = {.data = data + at, .len = n}};
+                net__tell(c, &e);
+                at += n;
+                portion = c->out.bytes <= NET_PORTION_SMALL_BYTES ? 2 * portion : NET_PORTION_BYTES;
+        }
+        return at;
+}
+
+/* Not from inside an effect. */
+static void take_in(struct conn *c, const uint8_t *data, size_t len)
+{
+        size_t done = hand_over(c, data, len);
+        if (done == len || c->state != CONN_OPEN || c->failed)
+                return;
+        c->rest = mem_dup(data + done, len - done);
+        c->rest_len = len - done;
+        net__reading(c);
+}
+
+/* Goes on with what was left when reading had to pause. */
+static void take_in_rest(struct conn *c)
+{
+        uint8_t *rest = c->rest;
+        if (!rest || c->holds != 0)
+                return;
+        c->rest = NULL;
+        take_in(c, rest, c->rest_len);
+        mem_free(rest);
+        if (c->state == CONN_OPEN)
+                net__reading(c);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
         struct conn *c = stream->data;
@@ -176,15 +217,14 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
         } else if (len < 0) {
                 lost(c, len == UV_EOF ? 0 : (int)len);
         } else {
-                struct event e = {.type = EVENT_CONN_BYTES,
-                                  .bytes = {.data = (const uint8_t *)buffer->base, .len = (size_t)len}};
-                net__tell(c, &e);
+                take_in(c, (const uint8_t *)buffer->base, (size_t)len);
         }
 }
 
 void net__reading(struct conn *c)
 {
-        bool want = (c->state == CONN_OPEN && c->holds == 0 && !c->failed) || (c->state == CONN_CLOSING && !c->ended);
+        bool want = (c->state == CONN_OPEN && c->holds == 0 && !c->rest && !c->failed) ||
+                    (c->state == CONN_CLOSING && !c->ended);
         if (want == c->reading)
                 return;
         c->reading = want;
@@ -203,6 +243,8 @@ void net__hold(struct conn *c, unsigned why, bool hold)
 {
         c->holds = hold ? c->holds | why : c->holds & ~why;
         net__reading(c);
+        if (c->rest && c->holds == 0)
+                net__due(c);
 }
 
 void net__opened(struct conn *c)
@@ -312,6 +354,8 @@ static void turn_one(struct conn *c)
                 shut_when_flushed(c);
         else
                 tell_sent(c);
+        if (c->state == CONN_OPEN && !c->failed)
+                take_in_rest(c);
 }
 
 bool net_turn(struct net *n)

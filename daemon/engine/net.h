@@ -30,6 +30,12 @@
 /* A client with this much unread is not read from until half of it is gone: who does not take its
  * answers gets no more questions in. */
 #define NET_CLIENT_READ_PAUSE_BYTES (8u << 20)
+/* What a client has sent is handed over in portions, the first of this size, so that a portion full of
+ * small questions with large answers cannot run past its limit before anybody looks: while the answers
+ * are small the portions double, and what is left when reading must pause waits here. */
+#define NET_PORTION_BYTES 1024
+/* Answers queued beyond this are not small. */
+#define NET_PORTION_SMALL_BYTES (64u << 10)
 /* An outgoing connection, resolving its name included; ZooKeeper: zookeeper.cnxTimeout, 5 s. */
 #define NET_DIAL_TIMEOUT_MS 5000
 /* Addresses of one name that are tried, one after the other. */

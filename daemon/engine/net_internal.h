@@ -61,7 +61,9 @@ struct conn {
         size_t writing;
         uv_shutdown_t shutdown;
         unsigned holds;
-        int failure; /* -errno to be told by net_turn() */
+        uint8_t *rest;   /* read, not yet handed over; NULL for nothing */
+        size_t rest_len; /* at most NET_READ_BYTES */
+        int failure;     /* -errno to be told by net_turn() */
         bool failed;
         bool reading;
         bool ended;          /* closing: the other side has sent its last byte */

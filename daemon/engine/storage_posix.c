@@ -25,15 +25,15 @@
 #define MYID_NAME   "myid"
 #define MYID_TMP    "myid.tmp"
 /* Longest content of myid and baton.lock that is looked at. */
-#define TEXT_MAX    64
+#define TEXT_MAX 64
 
 struct storage_file {
         int fd;
 };
 
 struct storage_posix {
-        int data_fd;             /* data_dir */
-        int fd;                  /* data_dir/version-2 */
+        int data_fd; /* data_dir */
+        int fd;      /* data_dir/version-2 */
         int lock_fd;
         struct storage io;
 };
@@ -286,7 +286,7 @@ static int write_myid(int data_fd, int64_t sid)
         int fd = openat(data_fd, MYID_TMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
         if (fd < 0)
                 return -errno;
-        struct storage_file f = { .fd = fd };
+        struct storage_file f = {.fd = fd};
         int r = posix_write_at(&f, 0, text, (size_t)len);
         if (r >= 0 && fsync(fd) < 0)
                 r = -errno;
@@ -347,7 +347,8 @@ static int open_all(struct storage_posix *p, const char *data_dir, int64_t sid, 
                 return r;
         p->fd = enter(p->data_fd, VERSION_DIR);
         if (p->fd < 0)
-                return fail(why, p->fd, "%s/" VERSION_DIR " can't be opened or created: %s", data_dir, strerror(-p->fd));
+                return fail(why, p->fd, "%s/" VERSION_DIR " can't be opened or created: %s", data_dir,
+                            strerror(-p->fd));
         return 0;
 }
 
@@ -424,7 +425,7 @@ static void add_size(void *ctx, const char *name)
 
 int storage_posix_sizes(const struct storage_posix *p, int64_t *ret_snapshots, int64_t *ret_logs)
 {
-        struct sizes s = { .dir_fd = p->fd };
+        struct sizes s = {.dir_fd = p->fd};
         int r = each_name(p->fd, add_size, &s);
         if (r < 0)
                 return r;

@@ -108,7 +108,6 @@ static void server_look(struct server *s, struct effects *fx)
         if (s->stopping || !zab_disk_dry(s->zab))
                 return;
         s->state = SERVER_LOOKING;
-        s->looking_since_ms = s->event->now.mono_ms;
         effect_role(fx, "looking");
         vote_look(s->vote, s->event->now.mono_ms, zab_last_logged(s->zab), zab_current_epoch(s->zab), fx);
 }
@@ -121,8 +120,6 @@ static void server_take_role(struct server *s, struct effects *fx)
                 return;
         uint64_t now_ms = s->event->now.mono_ms;
         s->state = SERVER_IN_ROLE;
-        effect_report(fx, REPORT_INFO, "election: leader is %" PRId64 ", decided in %" PRIu64 " ms", leader,
-                      now_ms - s->looking_since_ms);
         if (state == VOTE_LEADING)
                 zab_lead(s->zab, now_ms, fx);
         else

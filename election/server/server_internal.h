@@ -62,7 +62,7 @@ struct server {
         struct jute_writer txn;
         struct snapshot_job job;
         uint32_t txns_since_snapshot, snapshot_after;
-        uint64_t started_ms, serving_since_ms, looking_since_ms;
+        uint64_t started_ms, serving_since_ms;
         char role_reason[EFFECT_TEXT_MAX];
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;

@@ -155,7 +155,7 @@ size_t txnlog__files_upto(const struct txnlog__files *f, int64_t zxid)
 static void note_name(void *ctx, const char *name)
 {
         struct txnlog__dir *d = ctx;
-        struct txnlog__file f = { 0 };
+        struct txnlog__file f = {0};
         if (d->logs.count + d->snapshots.count > TXNLOG__FILES_MAX)
                 return; /* judged after the listing */
         if (parse_log(name, &f))

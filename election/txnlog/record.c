@@ -19,7 +19,7 @@ static uint32_t checksum(const uint8_t *payload, uint32_t len)
 
 void txnlog__header_put(struct jute_writer *w)
 {
-        struct jute_file_header h = { .magic = MAGIC, .version = VERSION, .dbid = 0 };
+        struct jute_file_header h = {.magic = MAGIC, .version = VERSION, .dbid = 0};
         jute_put_file_header(w, &h);
 }
 

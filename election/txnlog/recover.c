@@ -24,7 +24,7 @@ struct recovery {
         struct txnlog__dir dir;
         struct txnlog__replay replay;
         struct txnlog__epochs epochs;
-        const struct txnlog__file *damaged;      /* newest snapshot that was passed over as damaged */
+        const struct txnlog__file *damaged; /* newest snapshot that was passed over as damaged */
         bool fresh;
 };
 
@@ -226,7 +226,7 @@ static int scan_and_redo(struct recovery *v, char why[STORE_WHY_MAX])
 int txnlog__recover(const struct storage *io, const struct store_config *config, struct recovered *ret,
                     char why[STORE_WHY_MAX])
 {
-        struct recovery v = { .io = io, .config = config };
+        struct recovery v = {.io = io, .config = config};
         memset(ret, 0, sizeof *ret);
         int r = scan_and_redo(&v, why);
         if (r >= 0)

@@ -66,8 +66,7 @@ static void history_push(struct txnlog__replay *r, const struct txnlog__record *
         }
         r->history = mem_grow(r->history, &r->history_capacity, r->history_end + 1, sizeof *r->history);
         r->history[r->history_end++] = (struct store_txn){
-                .zxid = rec->zxid, .blob = blob_copy(rec->payload, rec->len), .offset = 0, .len = rec->len
-        };
+                .zxid = rec->zxid, .blob = blob_copy(rec->payload, rec->len), .offset = 0, .len = rec->len};
         r->history_bytes += rec->len;
         while (r->history_head < r->history_end && (r->history_end - r->history_head > r->config->history_max ||
                                                     r->history_bytes > r->config->history_bytes_max))
@@ -128,7 +127,8 @@ static int clear_doubt(struct txnlog__replay *r, const struct txnlog__record *re
         if (!cleared)
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s: what stands at offset %" PRIu64 " is no valid record, and the log goes on "
-                                    "with 0x%" PRIx64 " of a later epoch, so that transactions may be missing; " TXNLOG__MEND,
+                                    "with 0x%" PRIx64
+                                    " of a later epoch, so that transactions may be missing; " TXNLOG__MEND,
                                     r->doubt, r->doubt_offset, (uint64_t)rec->zxid);
         r->doubt = NULL;
         return 0;

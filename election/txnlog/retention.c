@@ -35,8 +35,7 @@ static size_t oldest_kept(const struct storage *io, const struct txnlog__files *
 }
 
 /* Removes list[0 .. count) and makes that durable. */
-static int remove_oldest(const struct storage *io, const struct txnlog__files *f, size_t count,
-                         char why[STORE_WHY_MAX])
+static int remove_oldest(const struct storage *io, const struct txnlog__files *f, size_t count, char why[STORE_WHY_MAX])
 {
         int r = 0;
         for (size_t i = 0; i < count; i++) {

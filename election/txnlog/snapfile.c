@@ -17,7 +17,7 @@
 #define SEAL_SIZE   13
 #define MARKER_SIZE 5
 
-static const uint8_t marker[MARKER_SIZE] = { 0, 0, 0, 1, '/' };
+static const uint8_t marker[MARKER_SIZE] = {0, 0, 0, 1, '/'};
 
 static uint32_t adler_more(uint32_t adler, const uint8_t *data, size_t len)
 {
@@ -35,7 +35,7 @@ void snapfile_note(struct snapfile_writer *f, const struct jute_writer *w, size_
 void snapfile_begin(struct snapfile_writer *f, struct jute_writer *w)
 {
         size_t offset = w->len;
-        struct jute_file_header h = { .magic = MAGIC, .version = VERSION, .dbid = -1 };
+        struct jute_file_header h = {.magic = MAGIC, .version = VERSION, .dbid = -1};
         f->adler = (uint32_t)adler32(0, NULL, 0);
         jute_put_file_header(w, &h);
         snapfile_note(f, w, offset);
@@ -130,7 +130,7 @@ static bool try_sections(const struct txnlog__seal_check *c, size_t left, struct
 
 int txnlog__seal_end(const struct txnlog__seal_check *c, struct txnlog__snapshot_info *ret)
 {
-        static const size_t sections[] = { 54, 33, 0, 21 };
+        static const size_t sections[] = {54, 33, 0, 21};
         if (c->tail_len < MARKER_SIZE || memcmp(c->tail + c->tail_len - MARKER_SIZE, marker, MARKER_SIZE) != 0)
                 return -ENODATA;
         for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)

@@ -18,10 +18,10 @@
 struct source {
         const struct storage *io;
         struct storage_file *file;
-        uint64_t offset;         /* in the file */
+        uint64_t offset; /* in the file */
         bool gzip, inflating, ended;
         z_stream z;
-        uint8_t *input;          /* gzip only */
+        uint8_t *input; /* gzip only */
 };
 
 static void *zlib_alloc(void *ctx, unsigned items, unsigned size)
@@ -104,9 +104,9 @@ static int64_t source_read(struct source *s, uint8_t *buffer, size_t len)
 struct pass {
         struct source source;
         struct txnlog__seal_check seal;
-        struct database_loader *loader;  /* NULL: only check */
-        uint64_t fed;                    /* bytes seen */
-        uint64_t stream_end;             /* where the loader met the end marker */
+        struct database_loader *loader; /* NULL: only check */
+        uint64_t fed;                   /* bytes seen */
+        uint64_t stream_end;            /* where the loader met the end marker */
         bool loaded;
         uint8_t *buffer;
 };
@@ -196,7 +196,7 @@ static int cut_short(const struct storage *io, const struct txnlog__file *f)
         int64_t size = io->size(file);
         bool cut = size < 10;
         if (!cut && io->read_at(file, (uint64_t)size - sizeof end, end, sizeof end) == (int64_t)sizeof end)
-                cut = memcmp(end, (const uint8_t[]){ 0, 0, 0, 1, '/' }, sizeof end) != 0;
+                cut = memcmp(end, (const uint8_t[]){0, 0, 0, 1, '/'}, sizeof end) != 0;
         io->close(file);
         return cut ? -ENODATA : -EBADMSG;
 }
@@ -204,7 +204,7 @@ static int cut_short(const struct storage *io, const struct txnlog__file *f)
 static int pass_over(const struct storage *io, const struct txnlog__file *f, struct database_loader *loader,
                      struct txnlog__snapshot_info *ret, char why[STORE_WHY_MAX])
 {
-        struct pass p = { .loader = loader };
+        struct pass p = {.loader = loader};
         if (f->form == TXNLOG__SNAPPY)
                 return txnlog__fail(why, -ENOTSUP,
                                     "%s is compressed with snappy, which is not supported: start ZooKeeper once with "

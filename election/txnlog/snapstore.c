@@ -17,12 +17,12 @@
 struct snapstore {
         const struct storage *io;
         size_t retain;
-        struct storage_file *file;       /* NULL: none is being written */
+        struct storage_file *file; /* NULL: none is being written */
         int64_t zxid;
         uint64_t size, synced;
         struct txnlog__seal_check seal;
         struct txnlog__files verified;
-        int failed;                      /* of the snapshot being written; its further effects repeat it */
+        int failed; /* of the snapshot being written; its further effects repeat it */
 };
 
 struct snapstore *snapstore_new(const struct storage *io, const struct store_config *config)
@@ -118,7 +118,7 @@ static int end(struct snapstore *s, int64_t zxid, char why[STORE_WHY_MAX])
         int r = publish(s, zxid, why);
         if (r < 0)
                 return r;
-        struct txnlog__file f = { .zxid = zxid, .form = TXNLOG__PLAIN };
+        struct txnlog__file f = {.zxid = zxid, .form = TXNLOG__PLAIN};
         txnlog__snapshot_name(f.name, zxid);
         txnlog__files_add(&s->verified, &f);
         s->failed = -EINVAL; /* nothing is being written */

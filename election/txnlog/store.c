@@ -16,9 +16,9 @@ struct store {
         struct store_config config;
         struct txnlog__segment segment;
         bool recovered, failed;
-        int64_t last;                    /* zxid that the next append must follow */
-        int64_t accepted, current;       /* as on disk */
-        int64_t prepared;                /* in currentEpoch.tmp by our own hand, or TXNLOG__EPOCH_NONE */
+        int64_t last;              /* zxid that the next append must follow */
+        int64_t accepted, current; /* as on disk */
+        int64_t prepared;          /* in currentEpoch.tmp by our own hand, or TXNLOG__EPOCH_NONE */
 };
 
 struct store *store_new(const struct storage *io, const struct store_config *config)
@@ -109,8 +109,8 @@ static int check_epoch(const struct store *s, enum epoch_kind kind, int64_t valu
         int64_t ceiling = kind == EPOCH_ACCEPTED ? TXNLOG__EPOCH_MAX : s->accepted;
         if (value < floor || value > ceiling)
                 return txnlog__fail(why, -EINVAL,
-                                    "epoch %" PRId64 " refused: acceptedEpoch is %" PRId64 ", currentEpoch %" PRId64, value,
-                                    s->accepted, s->current);
+                                    "epoch %" PRId64 " refused: acceptedEpoch is %" PRId64 ", currentEpoch %" PRId64,
+                                    value, s->accepted, s->current);
         return 0;
 }
 

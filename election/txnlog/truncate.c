@@ -142,7 +142,7 @@ static int find_cut(const struct plan *p, const char *name, uint64_t *ret_end, u
                     char why[STORE_WHY_MAX])
 {
         struct txnlog__cursor c;
-        struct txnlog__record rec = { 0 };
+        struct txnlog__record rec = {0};
         int r = txnlog__cursor_open(&c, p->io, name, p->config->item_max);
         if (r < 0)
                 return txnlog__fail(why, r, "%s can't be read: %s", name, strerror(-r));
@@ -218,7 +218,7 @@ static int write_intent(const struct plan *p, char why[STORE_WHY_MAX])
 
 static int parse_intent(const char *text, struct plan *ret)
 {
-        static const char *const words[] = { "truncate ", "replace " };
+        static const char *const words[] = {"truncate ", "replace "};
         for (size_t i = 0; i < 2; i++) {
                 size_t len = strlen(words[i]);
                 if (strncmp(text, words[i], len) != 0)
@@ -238,7 +238,7 @@ static int parse_intent(const char *text, struct plan *ret)
 
 int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, char why[STORE_WHY_MAX])
 {
-        struct plan p = { .io = io, .config = config };
+        struct plan p = {.io = io, .config = config};
         struct txnlog__dir dir;
         char text[TXNLOG__SMALL_MAX];
         int r = txnlog__small_read(io, TXNLOG__INTENT, text);
@@ -259,7 +259,7 @@ int txnlog__truncate_redo(const struct storage *io, const struct store_config *c
 int txnlog__truncate(const struct storage *io, const struct store_config *config, int64_t zxid, bool reload,
                      struct recovered *ret, char why[STORE_WHY_MAX])
 {
-        struct plan p = { .io = io, .config = config, .replace = !reload, .zxid = zxid };
+        struct plan p = {.io = io, .config = config, .replace = !reload, .zxid = zxid};
         struct txnlog__dir dir;
         int r = txnlog__dir_scan(io, &dir, why);
         if (r >= 0)

@@ -37,9 +37,9 @@ void txnlog__note(char note[STORE_WHY_MAX], const char *format, ...) __attribute
 /* More log and snapshot files than this are refused (-E2BIG): no retention leaves so many. */
 #define TXNLOG__FILES_MAX 65536
 
-#define TXNLOG__TMP_LOG      "tmp.log"                /* a segment until its header is durable */
-#define TXNLOG__TMP_SNAPSHOT "tmp.snapshot"           /* a snapshot until all of it is durable */
-#define TXNLOG__INTENT       "truncate.pending"       /* see truncate.c */
+#define TXNLOG__TMP_LOG      "tmp.log"          /* a segment until its header is durable */
+#define TXNLOG__TMP_SNAPSHOT "tmp.snapshot"     /* a snapshot until all of it is durable */
+#define TXNLOG__INTENT       "truncate.pending" /* see truncate.c */
 #define TXNLOG__TMP_INTENT   "truncate.pending.tmp"
 
 enum txnlog__form {
@@ -49,19 +49,19 @@ enum txnlog__form {
 };
 
 struct txnlog__file {
-        int64_t zxid;            /* from the name */
+        int64_t zxid; /* from the name */
         enum txnlog__form form;
         char name[TXNLOG__NAME_MAX];
 };
 
 struct txnlog__files {
-        struct txnlog__file *list;       /* ascending zxid, then form */
+        struct txnlog__file *list; /* ascending zxid, then form */
         size_t count, capacity;
 };
 
 struct txnlog__dir {
         struct txnlog__files logs, snapshots;
-        bool intent;                     /* a truncation was begun */
+        bool intent;                                          /* a truncation was begun */
         bool tmp_log, tmp_snapshot, tmp_intent, tmp_accepted; /* left over from a crash */
 };
 
@@ -80,17 +80,17 @@ int txnlog__small_read(const struct storage *io, const char *name, char text[TXN
 int txnlog__small_write(const struct storage *io, const char *tmp, const char *name, const char *text);
 
 /* ---- record.c: one log record (storage-format.md 2.1) ---- */
-#define TXNLOG__HEADER_SIZE        16
-#define TXNLOG__RECORD_HEAD        12
-#define TXNLOG__RECORD_OVERHEAD    13
+#define TXNLOG__HEADER_SIZE     16
+#define TXNLOG__RECORD_HEAD     12
+#define TXNLOG__RECORD_OVERHEAD 13
 /* A transaction header is the least a payload holds. */
-#define TXNLOG__RECORD_SIZE_MIN    (TXNLOG__RECORD_OVERHEAD + JUTE_TXN_HEADER_SIZE)
+#define TXNLOG__RECORD_SIZE_MIN (TXNLOG__RECORD_OVERHEAD + JUTE_TXN_HEADER_SIZE)
 
 struct txnlog__record {
-        const uint8_t *payload;  /* lives until the cursor moves */
+        const uint8_t *payload; /* lives until the cursor moves */
         uint32_t len;
         int64_t zxid;
-        uint64_t offset;         /* of the record in its file */
+        uint64_t offset; /* of the record in its file */
 };
 
 void txnlog__header_put(struct jute_writer *w);
@@ -107,7 +107,7 @@ bool txnlog__record_get(const uint8_t *bytes, uint32_t len, struct txnlog__recor
 
 enum txnlog__header {
         TXNLOG__HEADER_OK,
-        TXNLOG__HEADER_EMPTY,    /* shorter than a header, or nothing but zeros */
+        TXNLOG__HEADER_EMPTY, /* shorter than a header, or nothing but zeros */
         TXNLOG__HEADER_BAD,
 };
 
@@ -116,9 +116,9 @@ struct txnlog__cursor {
         struct storage_file *file;
         int32_t item_max;
         enum txnlog__header header;
-        uint64_t size;           /* of the file when it was opened */
-        uint64_t at;             /* offset of the next record; after the end: where it is */
-        uint8_t *buffer;         /* file bytes [base, base + fill) */
+        uint64_t size;   /* of the file when it was opened */
+        uint64_t at;     /* offset of the next record; after the end: where it is */
+        uint8_t *buffer; /* file bytes [base, base + fill) */
         size_t capacity, fill;
         uint64_t base;
 };
@@ -137,13 +137,13 @@ int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset);
 
 struct txnlog__segment {
         const struct storage *io;
-        struct storage_file *file;       /* NULL: none is open */
+        struct storage_file *file; /* NULL: none is open */
         char name[TXNLOG__NAME_MAX];
-        uint64_t end;                    /* of what has been written */
-        uint64_t allocated;              /* known size of the file */
+        uint64_t end;       /* of what has been written */
+        uint64_t allocated; /* known size of the file */
         uint64_t preallocate;
-        struct jute_writer pending;      /* appended, not yet written */
-        bool unsynced, unnamed;          /* data, directory entry not durable */
+        struct jute_writer pending; /* appended, not yet written */
+        bool unsynced, unnamed;     /* data, directory entry not durable */
 };
 
 void txnlog__segment_init(struct txnlog__segment *s, const struct storage *io, const struct store_config *config);
@@ -162,17 +162,17 @@ int txnlog__segment_leave(struct txnlog__segment *s, char why[STORE_WHY_MAX]);
 #define TXNLOG__SNAPSHOT_TAIL (5 + 13 + 33 + 21)
 
 struct txnlog__snapshot_info {
-        uint64_t body_end;       /* length of header and stream, up to seal 1 */
-        bool has_digest;         /* digest section there */
-        int64_t digest_zxid;     /* last transaction the content may hold; 0: none since it was loaded */
+        uint64_t body_end;   /* length of header and stream, up to seal 1 */
+        bool has_digest;     /* digest section there */
+        int64_t digest_zxid; /* last transaction the content may hold; 0: none since it was loaded */
         uint64_t digest;
 };
 
 /* Fed with every byte of an uncompressed snapshot file, in any portions. */
 struct txnlog__seal_check {
-        uint32_t adler;          /* of the first `absorbed` bytes */
+        uint32_t adler; /* of the first `absorbed` bytes */
         uint64_t absorbed;
-        uint8_t tail[TXNLOG__SNAPSHOT_TAIL];     /* the bytes after them */
+        uint8_t tail[TXNLOG__SNAPSHOT_TAIL]; /* the bytes after them */
         size_t tail_len;
 };
 
@@ -197,11 +197,11 @@ int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f
 #define TXNLOG__CURRENT_TMP  "currentEpoch.tmp"
 #define TXNLOG__EPOCH_MAX    0xffffffffLL
 /* A file that is not there. */
-#define TXNLOG__EPOCH_NONE   (-1)
+#define TXNLOG__EPOCH_NONE (-1)
 
 struct txnlog__epochs {
-        int64_t accepted, current;       /* TXNLOG__EPOCH_NONE: no file */
-        int64_t prepared;                /* in currentEpoch.tmp; NONE also for one that can't be read */
+        int64_t accepted, current;                   /* TXNLOG__EPOCH_NONE: no file */
+        int64_t prepared;                            /* in currentEpoch.tmp; NONE also for one that can't be read */
         bool write_accepted, write_current, promote; /* what txnlog__epochs_mend() has to do */
 };
 
@@ -218,27 +218,27 @@ int txnlog__epoch_write(const struct storage *io, enum epoch_kind kind, int64_t 
 struct txnlog__replay {
         const struct storage *io;
         const struct store_config *config;
-        struct database *db;             /* owned until taken */
-        int64_t from;                    /* the snapshot's zxid */
-        int64_t until;                   /* last record wanted, INT64_MAX for all */
-        int64_t last;                    /* reached so far */
+        struct database *db; /* owned until taken */
+        int64_t from;        /* the snapshot's zxid */
+        int64_t until;       /* last record wanted, INT64_MAX for all */
+        int64_t last;        /* reached so far */
         size_t replayed;
         size_t digest_mismatches;
         struct txnlog__snapshot_info snapshot;
-        bool compare;                    /* digests are being compared (storage-format.md 5.4) */
+        bool compare; /* digests are being compared (storage-format.md 5.4) */
         struct outcome outcome;
 
-        struct store_txn *history;       /* [history_head, history_end) */
+        struct store_txn *history; /* [history_head, history_end) */
         size_t history_head, history_end, history_capacity, history_bytes;
 
-        const char *doubt;               /* a left segment whose end was invalid, until the next record clears it */
+        const char *doubt; /* a left segment whose end was invalid, until the next record clears it */
         uint64_t doubt_offset;
 
         /* What recovery has to mend once all is judged. */
         const struct txnlog__file *tail; /* the last segment with a header, if it was read to its end */
         uint64_t tail_end, tail_size;    /* its good bytes, all bytes */
         bool tail_records, torn;
-        size_t live;                     /* segments [live, count) hold nothing and may go */
+        size_t live; /* segments [live, count) hold nothing and may go */
 };
 
 /* Takes `db`. */

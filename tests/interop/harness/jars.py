@@ -1,0 +1,103 @@
+"""Where the jars of Apache ZooKeeper come from: Debian's 3.8, and 3.9 through Maven.
+
+3.9 is optional: without maven or a registry its tests are skipped with the reason. Its jars are
+kept below build/, so that they are fetched once.
+"""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+INTEROP = Path(__file__).resolve().parent.parent
+ROOT = INTEROP.parent.parent
+CACHE = ROOT / "build" / "zookeeper-3.9"
+DEBIAN = Path("/usr/share/java")
+FETCH_TIMEOUT_S = 300
+
+# Small heaps and the cheap compiler: three servers share two cores with everything else.
+JAVA_FLAGS = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+
+# A leader says on debug level only that it sends TRUNC.
+LOG4J = """\
+log4j.rootLogger=INFO, OUT
+log4j.logger.org.apache.zookeeper.server.quorum.LearnerHandler=DEBUG
+log4j.appender.OUT=org.apache.log4j.ConsoleAppender
+log4j.appender.OUT.Target=System.err
+log4j.appender.OUT.layout=org.apache.log4j.PatternLayout
+log4j.appender.OUT.layout.ConversionPattern=%d{HH:mm:ss.SSS} %-5p [%t] %c{1} - %m%n
+"""
+
+SIMPLE_LOGGER = ["-Dorg.slf4j.simpleLogger.showDateTime=true",
+                 "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+                 "-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper.server.quorum.LearnerHandler=debug"]
+
+_failed = {}
+
+
+class Unavailable(Exception):
+    """This version cannot be had here; the text says why."""
+
+
+def java_command(version, config_dir, *properties):
+    """The start of a java command line for ZooKeeper `version` ("3.8" or "3.9"): flags, logging
+    and class path. `config_dir` takes the logging configuration."""
+    if shutil.which("java") is None:
+        raise Unavailable("no java on this machine")
+    if version == "3.8":
+        logging = config_dir / "log4j.properties"
+        logging.write_text(LOG4J)
+        extra = ["-Dlog4j.configuration=file:%s" % logging]
+    else:
+        extra = SIMPLE_LOGGER
+    return ["java", *JAVA_FLAGS, *extra, *properties, "-cp", _class_path(version)]
+
+
+def require(version):
+    """Raises Unavailable when `version` cannot be had."""
+    _class_path(version)
+
+
+def _class_path(version):
+    if version in _failed:
+        raise Unavailable(_failed[version])
+    try:
+        return _debian() if version == "3.8" else _maven()
+    except Unavailable as e:
+        _failed[version] = str(e)       # ask a registry once, not once a test
+        raise
+
+
+def _debian():
+    # Debian's own script names log4j through its configuration directory; we name it here.
+    names = ("slf4j-log4j12.jar", "log4j-1.2.jar", "zookeeper.jar")
+    missing = [name for name in names if not (DEBIAN / name).exists()]
+    if missing:
+        raise Unavailable("Debian's package `zookeeper` is not installed (no %s)" % missing[0])
+    return ":".join(str(DEBIAN / name) for name in names)
+
+
+def _maven():
+    if not list(CACHE.glob("zookeeper-3.9*.jar")):
+        _fetch()
+    return "%s/*" % CACHE
+
+
+def _fetch():
+    if shutil.which("mvn") is None:
+        raise Unavailable("ZooKeeper 3.9 needs maven (`mvn`) to be fetched")
+    aside = CACHE.with_name("%s.%d" % (CACHE.name, os.getpid()))
+    command = ["mvn", "-q", "-B", "-f", str(INTEROP / "zookeeper-3.9" / "pom.xml"),
+               "dependency:copy-dependencies", "-DincludeScope=runtime",
+               "-DoutputDirectory=%s" % aside]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=FETCH_TIMEOUT_S, check=False)
+        if done.returncode != 0 or not list(aside.glob("zookeeper-3.9*.jar")):
+            tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[:2]
+            raise Unavailable("maven could not fetch ZooKeeper 3.9: %s" % " ".join(tail))
+        shutil.rmtree(CACHE, ignore_errors=True)
+        aside.rename(CACHE)             # whole or not at all
+    except subprocess.TimeoutExpired as e:
+        raise Unavailable("maven did not fetch ZooKeeper 3.9 in %d s" % FETCH_TIMEOUT_S) from e
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

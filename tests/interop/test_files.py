@@ -1,0 +1,149 @@
+"""The files on disk: what one program wrote, the other starts on, and ZooKeeper's own tools read."""
+import re
+import subprocess
+
+import pytest
+
+from harness import jars, wire
+from harness.tree import assert_equal_trees, differences, read_tree
+from harness.txnlog import read_log
+
+TIMES = {"tick_time": 400, "init_limit": 25, "sync_limit": 10}
+SNAP_COUNT = 200
+TOOL_TIMEOUT_S = 60
+FILES_PER_TOOL = 3                      # each look costs the start of a Java machine
+
+
+def fill(server):
+    """Every kind of record that a log can hold, and enough of them for logs and snapshots."""
+    with wire.Client(server.address, timeout_ms=40000) as client:
+        client.create("/files", b"")
+        client.create("/files/null", None)
+        client.create("/files/umlaut-\u00e4", "\u4e2d".encode())
+        for n in range(600):
+            client.create("/files/n%03d" % n, b"x" * n)
+        for n in range(0, 600, 3):
+            client.set_data("/files/n%03d" % n, b"again %d" % n)
+        for n in range(0, 600, 7):
+            client.delete("/files/n%03d" % n)
+        for _ in range(5):
+            client.create("/files/s-", b"", wire.SEQUENTIAL)
+        assert client.error_of(wire.CREATE, wire.create_body("/files")) == wire.NODE_EXISTS
+        client.multi((wire.CREATE, wire.create_body("/files/multi")),
+                     (wire.SET_DATA, wire.ustr("/files/multi") + wire.buf(b"m") + wire.i32(0)))
+        client.multi((wire.CREATE, wire.create_body("/files/never")),
+                     (wire.DELETE, wire.ustr("/files/nope") + wire.i32(-1)))
+        with wire.Client(server.address) as brief:
+            brief.create("/files/gone", flags=wire.EPHEMERAL)
+            brief.close_session()
+        client.create("/files/ephemeral", b"", wire.EPHEMERAL)
+        return client.session
+
+
+def end(server, crash):
+    if crash:
+        server.kill()
+    else:
+        server.stop()
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_each_starts_on_what_the_other_wrote(lab, ours, theirs, size, crash):
+    """ZooKeeper writes, we go on, ZooKeeper goes on: the same tree, sessions and ephemerals."""
+    ensemble = lab.ensemble({sid: theirs for sid in range(1, size + 1)}, snap_count=SNAP_COUNT, **TIMES)
+    ensemble.start()
+    session = fill(ensemble.wait_leader())
+    written = assert_equal_trees(ensemble)
+    for turn, kind in enumerate((ours, theirs)):
+        for server in ensemble:
+            end(server, crash)
+            server.kind = kind
+        ensemble.start()
+        for server in ensemble:
+            found = differences(written, read_tree(server))
+            assert not found, "\n".join(found)
+        with wire.Client(ensemble[1].address, timeout_ms=40000, session=session) as resumed:
+            assert resumed.exists("/files/ephemeral").ephemeral_owner == session.id
+            for n in range(300):
+                resumed.create("/files/turn%d-%d" % (turn, n), b"y")
+        written = assert_equal_trees(ensemble)
+
+
+@pytest.fixture(scope="module")
+def our_files(module_lab, ours):
+    """Data directories of three servers of ours: full, restarted, filled again and stopped."""
+    ensemble = module_lab.ensemble({1: ours, 2: ours, 3: ours}, snap_count=SNAP_COUNT, **TIMES)
+    ensemble.start()
+    fill(ensemble.wait_leader())
+    ensemble.restart(1)
+    with wire.Client(ensemble[1].address) as client:
+        for n in range(300):
+            client.create("/files/later%d" % n)
+        client.close_session()
+    ensemble.stop()
+    return ensemble
+
+
+def run_tool(version, folder, name, *arguments):
+    done = subprocess.run([*jars.java_command(version, folder), name, *map(str, arguments)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=TOOL_TIMEOUT_S, check=False)
+    text = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, text[-2000:]
+    assert not re.search(r"Exception|CRC ERROR|EOF reached after 0 txns|corrupt", text), text[-2000:]
+    return text
+
+
+def version_of(kind):
+    return kind.rpartition("-")[2]
+
+
+def tool_lines(text):
+    """The lines a log formatter prints for transactions: each carries its zxid."""
+    return re.findall(r"zxid 0x([0-9a-f]+)", text)
+
+
+def test_zookeepers_log_formatter_reads_our_logs(our_files, theirs, tmp_path):
+    """Every record, in order, nothing left over; and the tests' own reading of the format agrees."""
+    for path in our_files[1].log_files()[-FILES_PER_TOOL:]:
+        text = run_tool(version_of(theirs), tmp_path,
+                        "org.apache.zookeeper.server.persistence.TxnLogToolkit", path)
+        assert [int(zxid, 16) for zxid in tool_lines(text)] == [r.zxid for r in read_log(path)]
+
+
+def test_zookeepers_snapshot_formatter_reads_our_snapshots(our_files, theirs, tmp_path):
+    found = our_files[1].snapshot_files()
+    assert len(found) >= 2, "snap_count %d gave only %s" % (SNAP_COUNT, found)
+    for path in found[-FILES_PER_TOOL:]:
+        text = run_tool(version_of(theirs), tmp_path,
+                        "org.apache.zookeeper.server.SnapshotFormatter", path)
+        assert "/zookeeper/quota" in text
+    assert "/files/multi" in text and "/files/ephemeral" in text and "Session Details" in text
+
+
+def test_logs_of_all_servers_hold_the_same_records(our_files):
+    """The payload is byte for byte what the leader proposed (storage format 2.1), on every server."""
+    by_zxid = {}
+    for server in our_files:
+        zxids = []
+        for path in server.log_files():
+            records = read_log(path)
+            assert records and records[0].zxid == int(path.name.partition(".")[2], 16), path
+            zxids += [record.zxid for record in records]
+            for record in records:
+                assert by_zxid.setdefault(record.zxid, record.payload) == record.payload
+        assert zxids == sorted(set(zxids)), "zxids of %r do not rise" % server
+
+
+def test_names_and_epoch_files_are_zookeepers(our_files):
+    """Storage format 1.1 and 8: nothing half-written is left, the epochs are plain numbers."""
+    for server in our_files:
+        folder = server.data_dir / "version-2"
+        epochs = [(folder / name).read_text() for name in ("currentEpoch", "acceptedEpoch")]
+        assert all(re.fullmatch(r"[0-9]+", text) for text in epochs)
+        assert int(epochs[0]) <= int(epochs[1])
+        assert (server.data_dir / "myid").read_text().strip() == str(server.sid)
+        for path in list(folder.glob("log.*")) + list(folder.glob("snapshot.*")):
+            assert path.stat().st_size > 0, path
+            assert re.fullmatch(r"(log|snapshot)\.(0|[1-9a-f][0-9a-f]*)", path.name), path

@@ -1,0 +1,78 @@
+/* A small world for whole servers: cores joined by byte streams, each with a disk in memory behind the
+ * production store, and raw clients; all on one virtual clock. What happens is decided by the seed. */
+#ifndef BATON_TESTS_SERVER_WORLD_H
+#define BATON_TESTS_SERVER_WORLD_H
+
+#include "election/base/list.h"
+#include "election/jute/record.h"
+#include "election/server/server.h"
+
+#include <stdbool.h>
+
+#define WORLD_SERVERS_MAX 5
+
+struct world;
+struct world_client;
+
+/* `voters` participants and then `observers`, sids from 1; nobody runs yet. Tick 100 ms, limits 10 and 5. */
+struct world *world_new(int voters, int observers, uint64_t seed);
+void world_free(struct world *w);
+/* Snapshots after about this many transactions; to be set before the start. */
+void world_set_snap_count(struct world *w, uint32_t count);
+
+/* Servers go by sid. */
+void world_start(struct world *w, int sid);
+/* Power loss: what was not synced is gone. */
+void world_crash(struct world *w, int sid);
+/* Clean stop; runs until the server has halted. */
+void world_stop(struct world *w, int sid);
+/* The process stands still; its connections stay up. */
+void world_freeze(struct world *w, int sid, bool frozen);
+/* The disk takes nothing more (-ENOSPC) from now on. */
+void world_fill_disk(struct world *w, int sid, bool full);
+bool world_running(const struct world *w, int sid);
+/* Exit status of the last halt, -1 while running or after a crash. */
+int world_halted(const struct world *w, int sid);
+/* Lines reported by a server since its start, one after the other. */
+const char *world_log(const struct world *w, int sid);
+
+uint64_t world_now(const struct world *w);
+void world_run(struct world *w, uint64_t ms);
+/* The sid of the serving leader that most of the running servers serve under, 0 if there is none. */
+int world_leader(struct world *w);
+/* Runs until `sid` (0: every running server that is not frozen) serves, and there is a leader they serve
+ * under; false after max_ms. */
+bool world_serving(struct world *w, int sid, uint64_t max_ms);
+/* What a four-letter word says, valid until the next call. */
+const char *world_word(struct world *w, int sid, const char *word);
+/* A text of every znode with Stat and every session, the same for equal databases. Caller frees. */
+char *world_dump(struct world *w, int sid);
+
+/* ---- clients ---- */
+/* Connects to `sid` and runs until the session is open, or refused (NULL). `resume` continues another
+ * client's session with its password. */
+struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume);
+/* What the client says of itself when it resumes: a password that is wrong, a later zxid than it saw. */
+void world_spoil_password(struct world_client *c);
+void world_pretend_seen(struct world_client *c, int64_t zxid);
+void world_disconnect(struct world_client *c);
+int64_t world_session(const struct world_client *c);
+int32_t world_timeout(const struct world_client *c);
+bool world_connected(const struct world_client *c);
+/* Sends a raw frame (header made here); returns the xid. */
+int32_t world_send(struct world_client *c, int32_t opcode, const struct jute_writer *body);
+/* Runs until the reply to `xid` is there: its error, or -EPIPE when the connection ended first, -ETIME. The
+ * body is in `ret` (borrowed, until the next call for this client). */
+int world_reply(struct world_client *c, int32_t xid, int64_t *ret_zxid, struct jute_reader *ret);
+/* Whole operations: send and await. */
+int world_create(struct world_client *c, const char *path, const char *data, int32_t flags, char *ret_path,
+                 size_t size);
+int world_set(struct world_client *c, const char *path, const char *data, int32_t version);
+int world_delete(struct world_client *c, const char *path, int32_t version);
+/* Data as text into `ret`; the watch is one-shot. */
+int world_get(struct world_client *c, const char *path, bool watch, char *ret, size_t size);
+int world_sync(struct world_client *c);
+/* The next notification, as "type path"; "" if none has come. */
+const char *world_event(struct world_client *c);
+
+#endif

@@ -1,0 +1,103 @@
+/* The disks of the small world: the production store over storage in memory, a group at a time. */
+#include "tests/unit/server/world_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct store_config store_config = {
+        .item_max = JUTE_MAXBUFFER_DEFAULT + JUTE_EXTRA_DEFAULT,
+        .preallocate_bytes = 4096,
+        .history_max = 5000,
+        .history_bytes_max = 16u << 20,
+        .retain_snapshots = 3,
+};
+
+void world__disk_open(struct world_node *n, struct recovered *ret)
+{
+        char why[STORE_WHY_MAX];
+        n->store = store_new(n->storage, &store_config);
+        n->snapstore = snapstore_new(n->storage, &store_config);
+        effects_init(&n->log_queue);
+        effects_init(&n->snapshot_queue);
+        n->log_dead = false;
+        memset(ret, 0, sizeof *ret);
+        if (store_recover(n->store, ret, why) < 0) {
+                (void)fprintf(stderr, "server %d does not recover: %s\n", n->sid, why);
+                abort();
+        }
+}
+
+void world__disk_close(struct world_node *n)
+{
+        store_free(n->store);
+        snapstore_free(n->snapstore);
+        n->store = NULL;
+        n->snapstore = NULL;
+        effects_done(&n->log_queue);
+        effects_done(&n->snapshot_queue);
+}
+
+void world_fill_disk(struct world *w, int sid, bool full)
+{
+        memory_storage_limit(w->nodes[sid].disk, full ? 0 : UINT64_MAX);
+}
+
+static void log_failed(struct world_node *n, int status, const char *why)
+{
+        n->log_dead = true;
+        effects_reset(&n->log_queue);
+        world__event(n, &(struct event){.type = EVENT_DISK_FAILED, .status = status, .disk = {.why = why}});
+}
+
+static void run_log(struct world_node *n)
+{
+        char why[STORE_WHY_MAX] = "";
+        struct recovered reloaded = {0};
+        bool has_reloaded = false;
+        uint64_t ticket = 0;
+        for (size_t i = 0; i < n->log_queue.count; i++) {
+                const struct effect *e = &n->log_queue.list[i];
+                int r = store_perform(n->store, e, &reloaded, why);
+                if (r < 0) {
+                        log_failed(n, r, why);
+                        return;
+                }
+                has_reloaded |= r > 0;
+                ticket = e->ticket;
+                if (e->type == EFFECT_TRUNCATE && i + 1 < n->log_queue.count)
+                        abort(); /* the core waits for a cut */
+        }
+        int r = store_sync(n->store, why);
+        if (r < 0) {
+                log_failed(n, r, why);
+                return;
+        }
+        effects_reset(&n->log_queue);
+        world__event(n, &(struct event){.type = EVENT_DISK_DONE,
+                                        .disk = {.ticket = ticket, .reloaded = has_reloaded ? &reloaded : NULL}});
+        recovered_done(&reloaded);
+}
+
+static void run_snapshots(struct world_node *n)
+{
+        char why[STORE_WHY_MAX] = "";
+        struct effect *e = &n->snapshot_queue.list[0];
+        uint64_t ticket = e->ticket;
+        int r = snapstore_perform(n->snapstore, e, why);
+        if (e->type == EFFECT_SNAPSHOT_CHUNK)
+                blob_unref(e->snapshot.blob);
+        n->snapshot_queue.count--;
+        memmove(e, e + 1, n->snapshot_queue.count * sizeof *e);
+        world__event(n,
+                     &(struct event){.type = EVENT_SNAPSHOT_DONE, .status = r, .disk = {.ticket = ticket, .why = why}});
+}
+
+void world__disk_run(struct world_node *n)
+{
+        if (n->running && n->log_queue.count && !n->log_dead && n->world->now >= n->log_due)
+                run_log(n);
+        if (n->running && n->snapshot_queue.count)
+                run_snapshots(n);
+}

@@ -1,0 +1,109 @@
+/* What the files of the small world share. */
+#ifndef BATON_TESTS_SERVER_WORLD_INTERNAL_H
+#define BATON_TESTS_SERVER_WORLD_INTERNAL_H
+
+#include "election/base/hash.h"
+#include "tests/unit/server/world.h"
+#include "tests/unit/txnlog/memory_storage.h"
+
+#define WORLD_QUORUM_PORT   2888
+#define WORLD_ELECTION_PORT 3888
+#define WORLD_CLIENT_PORT   2181
+#define WORLD_LOG_SIZE      (64u << 10)
+
+struct world_bytes {
+        uint8_t *data;
+        size_t len, capacity;
+};
+
+/* One end of a byte stream: a server's connection, or a raw client's. */
+struct world_end {
+        int sid; /* 0: a client */
+        conn_id conn;
+        struct world_client *client;
+        bool open;
+        bool stopped;          /* not reading */
+        bool notify;           /* wants EVENT_CONN_SENT */
+        struct world_bytes in; /* on its way to this end */
+        bool eof;              /* the other end is gone: told after the last byte */
+        int eof_status;
+};
+
+struct world_stream {
+        struct list link;
+        struct world_end end[2];
+};
+
+struct world_node {
+        struct world *world;
+        int sid;
+        bool running, frozen;
+        int halted;
+        struct server *server;
+        struct effects fx;
+        struct memory_storage *disk;
+        const struct storage *storage;
+        struct store *store;
+        struct snapstore *snapstore;
+        struct effects log_queue, snapshot_queue; /* effects waiting for the disk */
+        bool log_dead;
+        uint64_t log_due; /* when the group under way is written */
+        conn_id accepted; /* last even number given */
+        bool listening;
+        char log[WORLD_LOG_SIZE];
+        size_t log_len;
+};
+
+struct world {
+        struct prng prng;
+        uint64_t now;
+        int count;
+        struct world_node nodes[WORLD_SERVERS_MAX + 1]; /* by sid */
+        struct server_config config;
+        struct list streams;
+        struct list clients;
+        char text[16384];
+};
+
+struct world_client {
+        struct world *world;
+        struct list link;
+        struct world_stream *stream;
+        bool connected, refused, closed;
+        int64_t session;
+        int32_t timeout_ms, next_xid;
+        uint8_t passwd[16];
+        int64_t seen;          /* lastZxidSeen when resuming */
+        struct world_bytes in; /* bytes received, not taken yet */
+        char event[512];
+        char events[4096]; /* notifications, one per line, not read yet */
+        uint8_t *reply;
+        size_t reply_len;
+};
+
+void bytes_add(struct world_bytes *b, const void *data, size_t len);
+void bytes_take(struct world_bytes *b, size_t len);
+
+/* world_net.c */
+void world__dial(struct world_node *n, const struct effect *e);
+void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t len);
+void world__close(struct world_node *n, conn_id conn);
+void world__reading(struct world_node *n, conn_id conn, bool on);
+void world__notify(struct world_node *n, conn_id conn);
+struct world_stream *world__client_stream(struct world *w, int sid, struct world_client *c);
+void world__drop_node(struct world_node *n);
+void world__end_stream(struct world *w, struct world_stream *s);
+bool world__deliver(struct world *w);
+
+/* world_disk.c */
+void world__disk_open(struct world_node *n, struct recovered *ret);
+void world__disk_close(struct world_node *n);
+void world__disk_run(struct world_node *n);
+
+/* world.c */
+void world__event(struct world_node *n, struct event *e);
+void world__note(struct world_node *n, const char *text);
+/* world_client.c */
+void world__client_bytes(struct world_client *c, const uint8_t *data, size_t len);
+
+#endif

@@ -1,0 +1,243 @@
+/* Byte streams between servers, and between clients and servers. */
+#include "tests/unit/server/world_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct world_stream *stream_new(struct world *w)
+{
+        struct world_stream *s = mem_zalloc(sizeof *s);
+        list_push(&w->streams, &s->link);
+        return s;
+}
+
+void world__end_stream(struct world *w, struct world_stream *s)
+{
+        (void)w;
+        for (int i = 0; i < 2; i++) {
+                if (s->end[i].client && s->end[i].client->stream == s)
+                        s->end[i].client->stream = NULL;
+                mem_free(s->end[i].in.data);
+        }
+        list_remove(&s->link);
+        mem_free(s);
+}
+
+static struct world_end *end_find(struct world_node *n, conn_id conn, struct world_end **ret_other)
+{
+        for (struct list *l = n->world->streams.next; l != &n->world->streams; l = l->next) {
+                struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
+                for (int i = 0; i < 2; i++)
+                        if (s->end[i].open && s->end[i].sid == n->sid && s->end[i].conn == conn) {
+                                *ret_other = &s->end[!i];
+                                return &s->end[i];
+                        }
+        }
+        return NULL;
+}
+
+static enum port port_of(uint16_t number)
+{
+        return number == WORLD_ELECTION_PORT ? PORT_ELECTION : number == WORLD_QUORUM_PORT ? PORT_QUORUM : PORT_CLIENT;
+}
+
+static void accept_at(struct world_node *n, struct world_end *end, enum port port, const char *from)
+{
+        n->accepted += 2;
+        *end = (struct world_end){.sid = n->sid, .conn = n->accepted, .open = true};
+        world__event(n, &(struct event){.type = EVENT_CONN_ACCEPTED,
+                                        .conn = end->conn,
+                                        .accepted = {.port = port, .address = from, .remote_port = 40000}});
+}
+
+void world__dial(struct world_node *n, const struct effect *e)
+{
+        struct world *w = n->world;
+        int sid = atoi(e->peer.host + strlen("10.0.0."));
+        bool up = sid >= 1 && sid <= w->count && w->nodes[sid].running && w->nodes[sid].listening;
+        struct world_stream *s = stream_new(w);
+        s->end[0] = (struct world_end){.sid = n->sid, .conn = e->conn, .open = true};
+        if (!up) {
+                s->end[0].eof = true;
+                s->end[0].eof_status = -ECONNREFUSED;
+                s->end[0].conn = e->conn;
+                s->end[1].notify = true; /* marks a dial without an answer yet */
+                return;
+        }
+        s->end[1] = (struct world_end){.sid = sid, .open = true, .notify = false};
+        s->end[1].conn = 0;
+        s->end[0].notify = true; /* the outcome of the dial is still to be told */
+        s->end[1].eof_status = (int)port_of(e->peer.port);
+}
+
+struct world_stream *world__client_stream(struct world *w, int sid, struct world_client *c)
+{
+        struct world_node *n = &w->nodes[sid];
+        if (!n->running || !n->listening)
+                return NULL;
+        struct world_stream *s = stream_new(w);
+        s->end[0] = (struct world_end){.client = c, .open = true};
+        accept_at(n, &s->end[1], PORT_CLIENT, "10.0.1.1");
+        return s;
+}
+
+void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t len)
+{
+        struct world_end *other, *end = end_find(n, conn, &other);
+        if (end && (other->open || other->conn == 0))
+                bytes_add(&other->in, data, len);
+}
+
+static void end_gone(struct world_end *end, struct world_end *other, int status)
+{
+        end->open = false;
+        if (other->open) {
+                other->eof = true;
+                other->eof_status = status;
+        }
+}
+
+void world__close(struct world_node *n, conn_id conn)
+{
+        struct world_end *other, *end = end_find(n, conn, &other);
+        if (end)
+                end_gone(end, other, 0);
+}
+
+void world__reading(struct world_node *n, conn_id conn, bool on)
+{
+        struct world_end *other, *end = end_find(n, conn, &other);
+        if (end)
+                end->stopped = !on;
+}
+
+void world__notify(struct world_node *n, conn_id conn)
+{
+        struct world_end *other, *end = end_find(n, conn, &other);
+        if (end)
+                end->notify = true;
+}
+
+void world__drop_node(struct world_node *n)
+{
+        for (struct list *l = n->world->streams.next; l != &n->world->streams; l = l->next) {
+                struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
+                for (int i = 0; i < 2; i++)
+                        if (s->end[i].open && s->end[i].sid == n->sid)
+                                end_gone(&s->end[i], &s->end[!i], -ECONNRESET);
+        }
+}
+
+/* ---- delivery ---- */
+
+/* A dial's outcome is told before any byte. Returns whether it was a dial. */
+static bool finish_dial(struct world *w, struct world_stream *s)
+{
+        struct world_end *from = &s->end[0], *to = &s->end[1];
+        if (from->sid && from->eof && from->eof_status == -ECONNREFUSED && to->notify) {
+                struct world_node *n = &w->nodes[from->sid];
+                conn_id conn = from->conn;
+                to->notify = false;
+                from->open = false;
+                world__event(n, &(struct event){.type = EVENT_CONN_DIALLED, .conn = conn, .status = -ECONNREFUSED});
+                return true;
+        }
+        if (!from->sid || !to->sid || to->conn)
+                return false;
+        struct world_node *target = &w->nodes[to->sid];
+        if (!target->running || !target->listening) {
+                to->open = false;
+                from->eof = true;
+                from->eof_status = -ECONNREFUSED;
+                to->notify = true;
+                return true;
+        }
+        enum port port = (enum port)to->eof_status;
+        struct world_bytes early = to->in;
+        char address[32];
+        (void)snprintf(address, sizeof address, "10.0.0.%d", from->sid);
+        from->notify = false;
+        accept_at(target, to, port, address);
+        to->in = early;
+        if (from->open)
+                world__event(&w->nodes[from->sid], &(struct event){.type = EVENT_CONN_DIALLED, .conn = from->conn});
+        return true;
+}
+
+static bool end_frozen(const struct world *w, const struct world_end *end)
+{
+        return end->sid && w->nodes[end->sid].frozen;
+}
+
+static void end_bytes(struct world *w, struct world_end *end)
+{
+        /* Any portion may arrive by itself. */
+        size_t len = prng_next(&w->prng) % 3 ? end->in.len : 1 + prng_next(&w->prng) % end->in.len;
+        uint8_t *portion = mem_dup(end->in.data, len);
+        bytes_take(&end->in, len);
+        if (end->client)
+                world__client_bytes(end->client, portion, len);
+        else
+                world__event(&w->nodes[end->sid], &(struct event){.type = EVENT_CONN_BYTES,
+                                                                  .conn = end->conn,
+                                                                  .bytes = {.data = portion, .len = len}});
+        mem_free(portion);
+}
+
+static void end_closed(struct world *w, struct world_end *end)
+{
+        end->open = false;
+        end->eof = false;
+        if (end->client)
+                end->client->closed = true;
+        else
+                world__event(&w->nodes[end->sid],
+                             &(struct event){.type = EVENT_CONN_CLOSED, .conn = end->conn, .status = end->eof_status});
+}
+
+static bool end_deliver(struct world *w, struct world_end *end, struct world_end *other)
+{
+        if (!end->open || end_frozen(w, end))
+                return false;
+        if (end->in.len && !end->stopped) {
+                end_bytes(w, end);
+                return true;
+        }
+        if (end->notify && !other->in.len) {
+                end->notify = false;
+                world__event(&w->nodes[end->sid], &(struct event){.type = EVENT_CONN_SENT, .conn = end->conn});
+                return true;
+        }
+        if (end->eof && !end->in.len) {
+                end_closed(w, end);
+                return true;
+        }
+        return false;
+}
+
+bool world__deliver(struct world *w)
+{
+        bool any = false;
+        struct list *last = w->streams.prev;
+        for (struct list *l = w->streams.next; l != &w->streams;) {
+                struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
+                bool end = l == last;
+                bool dialled = finish_dial(w, s);
+                any |= dialled;
+                if (!dialled &&
+                    s->end[1].conn + (conn_id)(s->end[1].client != NULL) + (conn_id)(s->end[0].client != NULL))
+                        for (int i = 0; i < 2; i++)
+                                any |= end_deliver(w, &s->end[i], &s->end[!i]);
+                l = l->next; /* read after the deliveries: they only add at the end */
+                if (!s->end[0].open && !s->end[1].open)
+                        world__end_stream(w, s);
+                if (end)
+                        break;
+        }
+        return any;
+}

@@ -1,0 +1,281 @@
+/* The real data directory: lock, myid, files; and a store on top of it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "daemon/engine/storage_posix.h"
+#include "tests/unit/txnlog/fixture.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct place {
+        char base[128], dir[160]; /* a temporary directory, and a data directory to be made in it */
+        char why[STORAGE_POSIX_WHY_MAX];
+        struct storage_posix *posix;
+};
+
+static int setup(void **state)
+{
+        struct place *p = test_calloc(1, sizeof *p);
+        const char *tmp = getenv("TMPDIR");
+        (void)snprintf(p->base, sizeof p->base, "%s/baton-storage-XXXXXX", tmp ? tmp : "/tmp");
+        if (!mkdtemp(p->base))
+                return -1;
+        (void)snprintf(p->dir, sizeof p->dir, "%s/a/b", p->base);
+        *state = p;
+        return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+        (void)st;
+        (void)type;
+        (void)ftw;
+        return remove(path);
+}
+
+static int teardown(void **state)
+{
+        struct place *p = *state;
+        storage_posix_close(p->posix);
+        int r = nftw(p->base, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        test_free(p);
+        return r;
+}
+
+static void must_open(struct place *p)
+{
+        if (storage_posix_open(p->dir, 3, &p->posix, p->why) < 0)
+                fail_msg("%s", p->why);
+}
+
+static void path_of(const struct place *p, const char *name, char path[256])
+{
+        (void)snprintf(path, 256, "%s/%s", p->dir, name);
+}
+
+static void put_text(const struct place *p, const char *name, const char *text)
+{
+        char path[256];
+        path_of(p, name, path);
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        assert_true(fputs(text, f) >= 0);
+        assert_int_equal(fclose(f), 0);
+}
+
+static void get_text(const struct place *p, const char *name, char text[64])
+{
+        char path[256];
+        path_of(p, name, path);
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        text[fread(text, 1, 63, f)] = '\0';
+        assert_int_equal(fclose(f), 0);
+}
+
+static void test_missing_directories_and_myid_are_made(void **state)
+{
+        struct place *p = *state;
+        char text[64], path[256];
+        struct stat st;
+        must_open(p);
+        get_text(p, "myid", text);
+        assert_string_equal(text, "3\n");
+        path_of(p, "version-2", path);
+        assert_int_equal(stat(path, &st), 0);
+        assert_true(S_ISDIR(st.st_mode));
+        assert_int_equal(st.st_mode & 0777, 0750);
+        storage_posix_close(p->posix);
+        must_open(p); /* and found again */
+}
+
+static void test_trailing_slash_and_dots_are_paths_too(void **state)
+{
+        struct place *p = *state;
+        (void)snprintf(p->dir, sizeof p->dir, "%s/./x//y/", p->base);
+        must_open(p);
+        assert_int_equal(storage_posix_io(p->posix)->sync_dir(storage_posix_io(p->posix)->ctx), 0);
+}
+
+static void test_second_server_is_refused_and_told_who_is_there(void **state)
+{
+        struct place *p = *state;
+        struct storage_posix *other = NULL;
+        char pid[32];
+        must_open(p);
+        (void)snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+        assert_int_equal(storage_posix_open(p->dir, 3, &other, p->why), -EBUSY);
+        assert_non_null(strstr(p->why, pid));
+        storage_posix_close(p->posix);
+        p->posix = NULL;
+        must_open(p); /* free again */
+}
+
+static void test_lock_does_not_outlive_its_process(void **state)
+{
+        struct place *p = *state;
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) {
+                struct storage_posix *posix = NULL;
+                _exit(storage_posix_open(p->dir, 3, &posix, p->why) < 0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        must_open(p);
+}
+
+static void test_foreign_myid_is_refused(void **state)
+{
+        struct place *p = *state;
+        static const char *const wrong[] = {"4\n", "", "three", "3x", "33"};
+        static const char *const right[] = {"3", "3\n", " 3 \nrest\n", "3\r\n"};
+        must_open(p);
+        for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+                storage_posix_close(p->posix);
+                p->posix = NULL;
+                put_text(p, "myid", wrong[i]);
+                assert_int_equal(storage_posix_open(p->dir, 3, &p->posix, p->why), -EINVAL);
+                assert_non_null(strstr(p->why, "myid"));
+        }
+        for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+                put_text(p, "myid", right[i]);
+                must_open(p);
+                storage_posix_close(p->posix);
+                p->posix = NULL;
+        }
+}
+
+static void test_file_in_the_way_is_explained(void **state)
+{
+        struct place *p = *state;
+        (void)snprintf(p->dir, sizeof p->dir, "%s", p->base);
+        put_text(p, "a", "");
+        (void)snprintf(p->dir, sizeof p->dir, "%s/a/b", p->base);
+        assert_int_equal(storage_posix_open(p->dir, 3, &p->posix, p->why), -ENOTDIR);
+        assert_non_null(strstr(p->why, p->dir));
+}
+
+static void collect(void *ctx, const char *name)
+{
+        char *names = ctx;
+        size_t len = strlen(names);
+        (void)snprintf(names + len, 256 - len, "%s;", name);
+}
+
+static void test_files_do_as_storage_says(void **state)
+{
+        struct place *p = *state;
+        char names[256] = "", buffer[16] = "";
+        struct storage_file *f = NULL;
+        must_open(p);
+        const struct storage *io = storage_posix_io(p->posix);
+        assert_int_equal(io->open(io->ctx, "x", &f), -ENOENT);
+        assert_int_equal(io->open_write(io->ctx, "x", &f), -ENOENT);
+        assert_int_equal(io->remove(io->ctx, "x"), -ENOENT);
+        assert_int_equal(io->create(io->ctx, "x", &f), 0);
+        assert_int_equal(io->write_at(f, 4, "hello", 5), 0);
+        assert_int_equal(io->size(f), 9);
+        assert_int_equal(io->allocate(f, 100000), 0);
+        assert_int_equal(io->size(f), 100000);
+        assert_int_equal(io->allocate(f, 50), 0);
+        assert_int_equal(io->size(f), 100000);
+        assert_int_equal(io->read_at(f, 2, buffer, 8), 8);
+        assert_memory_equal(buffer, "\0\0hello\0", 8);
+        assert_int_equal(io->read_at(f, 100000, buffer, 8), 0);
+        assert_int_equal(io->truncate(f, 6), 0);
+        assert_int_equal(io->sync(f), 0);
+        io->close(f);
+        assert_int_equal(io->rename(io->ctx, "x", "y"), 0);
+        assert_int_equal(io->sync_dir(io->ctx), 0);
+        assert_int_equal(io->list(io->ctx, collect, names), 0);
+        assert_string_equal(names, "y;");
+        assert_int_equal(io->open(io->ctx, "y", &f), 0);
+        assert_int_equal(io->read_at(f, 0, buffer, 16), 6);
+        io->close(f);
+        assert_int_equal(io->create(io->ctx, "y", &f), 0); /* empties it */
+        assert_int_equal(io->size(f), 0);
+        io->close(f);
+        assert_int_equal(io->remove(io->ctx, "y"), 0);
+}
+
+/* More than any disk has: it shows at the allocation, not as a signal at some later write. */
+static void test_no_room_shows_at_the_allocation(void **state)
+{
+        struct place *p = *state;
+        struct storage_file *f = NULL;
+        must_open(p);
+        const struct storage *io = storage_posix_io(p->posix);
+        assert_int_equal(io->create(io->ctx, "x", &f), 0);
+        assert_true(io->allocate(f, (uint64_t)1 << 62) < 0);
+        io->close(f);
+}
+
+static void test_sizes_are_those_of_logs_and_snapshots(void **state)
+{
+        struct place *p = *state;
+        int64_t snapshots = -1, logs = -1;
+        must_open(p);
+        put_text(p, "version-2/log.1", "12345");
+        put_text(p, "version-2/log.9", "123");
+        put_text(p, "version-2/snapshot.0", "12");
+        put_text(p, "version-2/acceptedEpoch", "1");
+        assert_int_equal(storage_posix_sizes(p->posix, &snapshots, &logs), 0);
+        assert_int_equal(snapshots, 2);
+        assert_int_equal(logs, 8);
+}
+
+static void test_store_lives_in_a_real_directory(void **state)
+{
+        struct place *p = *state;
+        struct fixture f;
+        must_open(p);
+        fixture_init(&f); /* for its configuration and payloads */
+        for (int64_t round = 0; round < 3; round++) {
+                struct recovered r;
+                f.store = store_new(storage_posix_io(p->posix), &f.config);
+                if (store_recover(f.store, &r, f.why) < 0)
+                        fail_msg("%s", f.why);
+                assert_int_equal(r.last_zxid, round ? ZXID(1, 10 * round) : 0);
+                if (round == 0)
+                        fixture_enter_epoch(&f, 1);
+                fixture_write(&f, ZXID(1, 10 * round + 1), ZXID(1, 10 * round + 10));
+                recovered_done(&r);
+                store_free(f.store);
+                f.store = NULL;
+        }
+        fixture_done(&f);
+        char text[64];
+        get_text(p, "version-2/currentEpoch", text);
+        assert_string_equal(text, "1");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        const struct CMUnitTest tests[] = {
+                TEST(test_missing_directories_and_myid_are_made),
+                TEST(test_trailing_slash_and_dots_are_paths_too),
+                TEST(test_second_server_is_refused_and_told_who_is_there),
+                TEST(test_lock_does_not_outlive_its_process),
+                TEST(test_foreign_myid_is_refused),
+                TEST(test_file_in_the_way_is_explained),
+                TEST(test_files_do_as_storage_says),
+                TEST(test_no_room_shows_at_the_allocation),
+                TEST(test_sizes_are_those_of_logs_and_snapshots),
+                TEST(test_store_lives_in_a_real_directory),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
