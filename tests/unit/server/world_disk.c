@@ -51,30 +51,36 @@ static void log_failed(struct world_node *n, int status, const char *why)
         world__event(n, &(struct event){.type = EVENT_DISK_FAILED, .status = status, .disk = {.why = why}});
 }
 
+/* Carries out the queue up to and with the first cut, whose outcome is told by itself. */
 static void run_log(struct world_node *n)
 {
         char why[STORE_WHY_MAX] = "";
         struct recovered reloaded = {0};
-        bool has_reloaded = false;
+        bool has_reloaded = false, cut = false;
         uint64_t ticket = 0;
-        for (size_t i = 0; i < n->log_queue.count; i++) {
-                const struct effect *e = &n->log_queue.list[i];
+        size_t done = 0;
+        while (done < n->log_queue.count && !cut) {
+                const struct effect *e = &n->log_queue.list[done];
                 int r = store_perform(n->store, e, &reloaded, why);
                 if (r < 0) {
                         log_failed(n, r, why);
                         return;
                 }
                 has_reloaded |= r > 0;
+                cut = e->type == EFFECT_TRUNCATE;
                 ticket = e->ticket;
-                if (e->type == EFFECT_TRUNCATE && i + 1 < n->log_queue.count)
-                        abort(); /* the core waits for a cut */
+                done++;
         }
         int r = store_sync(n->store, why);
         if (r < 0) {
                 log_failed(n, r, why);
                 return;
         }
-        effects_reset(&n->log_queue);
+        for (size_t i = 0; i < done; i++)
+                if (n->log_queue.list[i].type == EFFECT_LOG_APPEND)
+                        blob_unref(n->log_queue.list[i].log.blob);
+        n->log_queue.count -= done;
+        memmove(n->log_queue.list, n->log_queue.list + done, n->log_queue.count * sizeof *n->log_queue.list);
         world__event(n, &(struct event){.type = EVENT_DISK_DONE,
                                         .disk = {.ticket = ticket, .reloaded = has_reloaded ? &reloaded : NULL}});
         recovered_done(&reloaded);
