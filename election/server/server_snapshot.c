@@ -28,6 +28,7 @@ static void job_portion(struct server *s, struct effects *fx)
         if (j->read_out)
                 snapfile_end(&j->file, &w, j->zxid, database_snapshot_digest(j->db));
         j->ticket = effect_snapshot_chunk(fx, jute_writer_blob(&w));
+        jute_writer_done(&w);
         if (j->read_out) {
                 database_snapshot_end(j->db);
                 j->ticket = effect_snapshot_end(fx, j->zxid);
