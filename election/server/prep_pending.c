@@ -163,6 +163,14 @@ static struct pending *pending_find(struct prep *p, struct jute_str path, uint32
         return n;
 }
 
+/* Keeps it until this transaction has been applied. */
+static void pending_hold(struct prep_txn *t, struct pending *n)
+{
+        n->zxid = t->zxid;
+        list_remove(&n->order);
+        list_push(&t->prep->order, &n->order);
+}
+
 struct pending *prep__look(struct prep_txn *t, struct jute_str path)
 {
         struct prep *p = t->prep;
@@ -171,9 +179,7 @@ struct pending *prep__look(struct prep_txn *t, struct jute_str path)
         uint32_t hash = (uint32_t)hash_bytes(path.data, (size_t)path.len, 0);
         struct pending *n = pending_find(p, path, hash);
         if (n) {
-                n->zxid = t->zxid;
-                list_remove(&n->order);
-                list_push(&p->order, &n->order);
+                pending_hold(t, n);
                 return n;
         }
         if (p->count >= p->bucket_count)
@@ -223,6 +229,7 @@ static void forecast_copy(struct forecast *to, const struct forecast *from)
 void prep__change_begin(struct prep_txn *t, struct pending *n)
 {
         struct prep *p = t->prep;
+        pending_hold(t, n); /* it may have been come by otherwise than by looking: in an owner's list */
         if (p->in_multi && !n->saved) {
                 n->saved = true;
                 forecast_copy(&n->before, &n->now);

@@ -51,6 +51,7 @@ static int64_t window(struct txnlog__cursor *c, uint64_t offset, size_t want, co
                 if (r < 0)
                         return r;
         }
+        assert(c->buffer);
         *ret = c->buffer + (offset - c->base);
         return (int64_t)(c->base + c->fill - offset);
 }

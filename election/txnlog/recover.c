@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Candidates tried, as Java. */
+/* Snapshots tried, newest first, before a start is refused; as many as Java tries. */
 #define SNAPSHOTS_TRIED_MAX 100
 
 struct recovery {
@@ -37,6 +37,7 @@ static int load_newest(struct recovery *v, struct recovered *ret, char why[STORE
         for (size_t i = f->count; i-- > 0 && f->count - i <= SNAPSHOTS_TRIED_MAX;) {
                 struct txnlog__snapshot_info info;
                 struct database *db = NULL;
+                assert(f->list);
                 int r = txnlog__snapshot_load(v->io, &f->list[i], v->config->item_max, &db, &info, why);
                 if (r >= 0) {
                         txnlog__replay_init(&v->replay, v->io, v->config, db, f->list[i].zxid, &info);

@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Space is reserved when less than this is left, as Java does. */
+/* A segment grows by its next step when less than this is left in it; as in Java. */
 #define RESERVE_BYTES 4096u
 
 void txnlog__segment_init(struct txnlog__segment *s, const struct storage *io, const struct store_config *config)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <zlib.h>
 
-/* What is handed to the loader at once; also the input block of a gzip file. */
+/* A snapshot is read and loaded in blocks of this size. */
 #define BLOCK_BYTES (256u << 10)
 #define HEADER_SIZE 16
 #define MAGIC       0x5a4b534e /* "ZKSN" */

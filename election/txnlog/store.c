@@ -136,6 +136,7 @@ static int epoch_write(struct store *s, enum epoch_kind kind, int64_t value, cha
 
 static int cut_back(struct store *s, int64_t zxid, bool reload, struct recovered *ret, char why[STORE_WHY_MAX])
 {
+        assert(ret || !reload);
         int r = txnlog__segment_leave(&s->segment, why);
         if (r >= 0)
                 r = txnlog__truncate(s->io, &s->config, zxid, reload, ret, why);

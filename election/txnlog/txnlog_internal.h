@@ -195,7 +195,8 @@ int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f
 #define TXNLOG__ACCEPTED_TMP "acceptedEpoch.tmp"
 #define TXNLOG__CURRENT      "currentEpoch"
 #define TXNLOG__CURRENT_TMP  "currentEpoch.tmp"
-#define TXNLOG__EPOCH_MAX    0xffffffffLL
+/* The highest epoch there can be: 32 bits of a zxid. */
+#define TXNLOG__EPOCH_MAX 0xffffffffLL
 /* A file that is not there. */
 #define TXNLOG__EPOCH_NONE (-1)
 

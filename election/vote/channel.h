@@ -30,7 +30,7 @@
 #define VOTE_REDIAL_MIN_MS 25
 #define VOTE_REDIAL_MAX_MS 1000
 /* A connection that lasted this long makes the next dial immediate again. */
-#define VOTE_STABLE_MS 1000
+#define VOTE_STABLE_MS 100
 /* Failed dials, between elections, before a lost connection is left alone. */
 #define VOTE_MEND_TRIES 5
 /* How long a peer with a larger sid is given to dial back, first and at most (it may be stopped: each

@@ -44,7 +44,8 @@ enum zab_phase {
 #define ZAB_LEARNER_QUEUE_BYTES_MAX (256u << 20)
 /* How much of a snapshot stream is handed to a connection before waiting for it to be sent. */
 #define ZAB_SNAPSHOT_CHUNK_BYTES (256u << 10)
-/* Proposals not yet committed; a request beyond this must wait at its connection. */
+/* Proposals not yet committed; a request beyond this must wait at its connection. A learner that forwards
+ * one nevertheless is dropped. */
 #define ZAB_OUTSTANDING_MAX 65536
 
 struct zab_config {
@@ -63,12 +64,13 @@ struct zab;
  * zab_follow, zab_leave or zab_free from inside one; it notes the change and acts after the call. */
 struct zab_host {
         void *ctx;
-        /* One committed transaction (or, when leaving a role, one of the tail), in zxid order, each exactly
-         * once per database: apply it. The blob may be referenced. */
+        /* One committed transaction (or, after `ended`, one of the tail, which nobody may be told was
+         * committed), in zxid order, each exactly once per database: apply it. The blob may be referenced. */
         void (*deliver)(void *ctx, const struct store_txn *txn, struct effects *fx);
         /* Phase BROADCAST was reached: serve. On a leader the database's zxid becomes (epoch, 0). */
         void (*serving)(void *ctx, int64_t epoch, struct effects *fx);
-        /* The role ended, for `reason`. Stop serving; then look again (vote_look) once the disk queue is dry. */
+        /* The role ended, for `reason`; zab_role() is ZAB_IDLE already. Stop serving, before the tail is
+         * delivered; then look again (vote_look) once the disk queue is dry. */
         void (*ended)(void *ctx, const char *reason, struct effects *fx);
 
         /* -- on a leader -- */
@@ -94,7 +96,8 @@ struct zab_host {
         /* Receiving a snapshot: begin, feed as database_loader_feed(); then save: the host writes the loaded
          * database as a snapshot file named by `zxid` (SNAPSHOT_* effects) and calls zab_snapshot_saved()
          * when it is durable; adopt: the host swaps it in for its database, which stands at `zxid`. drop: the
-         * sync was interrupted, forget it (abort the file if one is being written). */
+         * sync was interrupted before save, forget it. Once save was called adopt follows, even if the role
+         * ends in between; a host that can't write the file can't go on. */
         void (*load_begin)(void *ctx);
         int (*load_feed)(void *ctx, const uint8_t *data, size_t len, size_t *ret_consumed);
         void (*load_save)(void *ctx, int64_t zxid, struct effects *fx);
@@ -111,11 +114,11 @@ struct zab_host {
 struct zab *zab_new(const struct zab_config *config, const struct zab_host *host, struct recovered *r);
 void zab_free(struct zab *z);
 
-/* ---- role: only in ZAB_IDLE ---- */
+/* ---- role: only in ZAB_IDLE, with zab_disk_dry() ---- */
 void zab_lead(struct zab *z, uint64_t now_ms, struct effects *fx);
 /* Follower or observer, as the configuration says of this server. */
 void zab_follow(struct zab *z, uint64_t now_ms, int64_t leader_sid, struct effects *fx);
-/* Leaves the present role: closes its connections, delivers the tail, becomes IDLE, calls `ended`.
+/* Leaves the present role: closes its connections, becomes IDLE, calls `ended`, delivers the tail.
  * Nothing happens in IDLE. */
 void zab_leave(struct zab *z, uint64_t now_ms, const char *reason, struct effects *fx);
 /* Clean stop: a leader takes no more proposals, finishes those it has made (at most sync_limit ticks),
@@ -132,7 +135,8 @@ int64_t zab_last_logged(const struct zab *z);
 int64_t zab_last_committed(const struct zab *z);
 int64_t zab_current_epoch(const struct zab *z);
 int64_t zab_accepted_epoch(const struct zab *z);
-/* True when nothing of the log queue is outstanding: the time to look. */
+/* True when nothing of the log queue is outstanding and no received snapshot is on its way to become the
+ * database: the time to look. */
 bool zab_disk_dry(const struct zab *z);
 
 /* ---- leader: broadcast ---- */

@@ -222,8 +222,18 @@ class Server:
         return wait_until(serving, timeout, lambda: "%r serves:\n%s" % (self, self.log_tail()))
 
     def rss_bytes(self):
+        return self._status_bytes("VmRSS")
+
+    def forget_peak(self):
+        """Lets peak_rss_bytes() count from now on."""
+        Path("/proc/%d/clear_refs" % self.pid).write_text("5")
+
+    def peak_rss_bytes(self):
+        return self._status_bytes("VmHWM")
+
+    def _status_bytes(self, key):
         status = Path("/proc/%d/status" % self.pid).read_text()
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.M).group(1)) * 1024
+        return int(re.search(r"^%s:\s+(\d+) kB" % key, status, re.M).group(1)) * 1024
 
     def log_text(self, since=0):
         if not self.log_path.exists():

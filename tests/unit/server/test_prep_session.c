@@ -137,6 +137,27 @@ static void test_a_name_is_free_again_behind_the_closing(void **state)
         bench_free(b);
 }
 
+/* An ephemeral that was in flight when its session was closed, and is in the tree now, while the closing is
+ * still in flight. */
+static void test_what_a_closing_takes_stays_gone_while_its_creation_is_applied(void **state)
+{
+        (void)state;
+        struct bench *b = bench_new();
+        bench_create_session(b, OTHER, 10000);
+        bench_create(b, "/e", 1);
+        bench_create(b, "/f", 1);
+        bench_close_session(b, BENCH_SESSION);
+        bench_apply(b, 3);
+        assert_non_null(bench_find(b, "/e"));
+        b->session = OTHER;
+        assert_int_equal(bench_set(b, "/e", "", -1), ZK_NO_NODE);
+        assert_int_equal(bench_create(b, "/e", 0), ZK_OK);
+        bench_close_session(b, BENCH_SESSION);
+        assert_listed(b, NULL, 0);
+        bench_settle(b);
+        bench_free(b);
+}
+
 /* From the moment it is marked closing, and after (safety S2). */
 static void test_a_closed_session_may_do_nothing_more(void **state)
 {
@@ -245,6 +266,7 @@ int main(void)
                 cmocka_unit_test(test_closing_lists_what_is_there_and_what_is_coming_but_not_what_is_going),
                 cmocka_unit_test(test_what_a_failed_multi_made_is_not_listed),
                 cmocka_unit_test(test_a_name_is_free_again_behind_the_closing),
+                cmocka_unit_test(test_what_a_closing_takes_stays_gone_while_its_creation_is_applied),
                 cmocka_unit_test(test_a_closed_session_may_do_nothing_more),
                 cmocka_unit_test(test_a_session_may_be_closed_twice_and_when_unknown),
                 cmocka_unit_test(test_an_expired_session_can_be_closed),

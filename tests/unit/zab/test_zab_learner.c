@@ -499,8 +499,8 @@ static void test_snap_interrupted_while_saving_is_carried_to_its_end(void **stat
                 end(w, with_log(w, 2, 2));
                 struct pipe *p = discover(w, 5, z(1, 2), 1);
                 struct item items[] = {txn_item(z(4, 1))};
-                puppet_plain(w, p, QP_SNAP, z(4, 1));
                 me(w)->disk_stuck = true;
+                puppet_plain(w, p, QP_SNAP, z(4, 1));
                 snap_stream(w, p, items, 1, true);
                 if (stage > 0) {
                         me(w)->disk_stuck = false; /* currentEpoch.tmp, then the file begins */

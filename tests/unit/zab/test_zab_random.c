@@ -20,7 +20,7 @@
 enum { STEPS = 1500, PEACE_MS = 4000 };
 
 struct weather {
-        uint64_t favourite;      /* the adversary's preferred leader */
+        uint64_t favourite; /* the adversary's preferred leader */
         uint64_t crash, cut, block, leave, snapshot, purge, propose, role, time, stuck, stop;
 };
 

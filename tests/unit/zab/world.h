@@ -34,7 +34,7 @@ void items_done(struct items *l);
 
 struct log_record {
         int64_t zxid;
-        struct blob *blob;       /* the payload alone */
+        struct blob *blob; /* the payload alone */
 };
 struct snapshot {
         int64_t zxid;
@@ -44,7 +44,7 @@ struct disk_op {
         enum effect_type type;
         uint64_t ticket;
         enum epoch_kind kind;
-        int64_t value;           /* epoch or zxid */
+        int64_t value; /* epoch or zxid */
         bool reload;
         struct blob *blob;
 };
@@ -53,7 +53,7 @@ struct disk {
         int64_t accepted, current;
         struct log_record *log;
         size_t log_count, log_capacity;
-        struct snapshot *snapshots;      /* ascending */
+        struct snapshot *snapshots; /* ascending */
         size_t snapshot_count, snapshot_capacity;
         /* what was asked for and not done yet, and what was done and not reported yet */
         struct disk_op *queue;
@@ -70,9 +70,9 @@ struct world;
 
 struct node {
         struct world *world;
-        size_t index;            /* sid - 1 */
+        size_t index; /* sid - 1 */
         bool up;
-        bool puppet;             /* no machine: the test speaks for it */
+        bool puppet; /* no machine: the test speaks for it */
         bool disk_stuck;
         struct zab *zab;
         struct effects fx;
@@ -84,16 +84,16 @@ struct node {
         char ended[ZAB_REASON_MAX];
         unsigned ended_count, synced, sync_replies, revalidated, touched;
         bool revalidated_valid;
-        struct items reading;    /* copy a snapshot is read from */
+        struct items reading; /* copy a snapshot is read from */
         size_t read_at;
-        bool is_reading, busy;   /* busy: the test says the database can't be read now */
+        bool is_reading, busy; /* busy: the test says the database can't be read now */
         uint8_t *loading;
         size_t loading_len;
         struct items received;
         bool has_received;
         enum saving saving;
         struct snapshot saving_snapshot;
-        size_t drops;            /* load_drop calls */
+        size_t drops; /* load_drop calls */
         enum zab_phase last_phase;
         enum zab_role last_role;
         unsigned forwarded;
@@ -112,7 +112,7 @@ struct end {
 };
 struct pipe {
         bool dialling;
-        struct end e[2];         /* 0 dialled, 1 accepted */
+        struct end e[2]; /* 0 dialled, 1 accepted */
 };
 
 struct world {
@@ -126,19 +126,25 @@ struct world {
         struct prng prng;
         conn_id next_even;
         bool blocked[WORLD_NODES_MAX][WORLD_NODES_MAX];
-        bool elects;             /* idle servers are told the best leader, as an election would */
-        bool whole_chunks;       /* bytes are delivered as they were sent */
-        bool hold_reports;       /* disk completions are done, not reported */
+        bool elects;       /* idle servers are told the best leader, as an election would */
+        bool whole_chunks; /* bytes are delivered as they were sent */
+        bool hold_reports; /* disk completions are done, not reported */
         size_t history_max;
         uint64_t next_value;
-        char *story;             /* the last reports, printed when a check fails */
+        char *story; /* the last reports, printed when a check fails */
         size_t story_len;
         /* what the checkers remember */
-        struct items committed;          /* the one sequence everybody delivers */
-        struct items logged;             /* every record ever logged, by zxid */
-        struct { int64_t epoch; int node; } *leaders;
+        struct items committed; /* the one sequence everybody delivers */
+        struct items logged;    /* every record ever logged, by zxid */
+        struct {
+                int64_t epoch;
+                int node;
+        } * leaders;
         size_t leader_count, leader_capacity;
-        struct { int64_t epoch; int node; } *promises;
+        struct {
+                int64_t epoch;
+                int node;
+        } * promises;
         size_t promise_count, promise_capacity;
         uint64_t commits;
 };

@@ -155,7 +155,8 @@ static void check_ack_epoch(struct node *n, const struct jute_quorum_packet *q)
         struct world *w = n->world;
         int64_t epoch = n->zab->learner.epoch;
         if (n->disk.accepted != epoch)
-                world_fail(w, "Z20: %zu promises %lld before it is durable, or below an older promise", n->index + 1, (long long)epoch);
+                world_fail(w, "Z20: %zu promises %lld before it is durable, or below an older promise", n->index + 1,
+                           (long long)epoch);
         if (q->data.len == 4 && q->data.data[0] == 0xff)
                 return; /* -1: not to be counted */
         for (size_t k = 0; k < w->promise_count; k++)
@@ -272,8 +273,9 @@ static void check_memory_is_disk(struct node *n)
         for (size_t k = 0; equal && k < db.n; k++)
                 equal = same(&db.v[k], &n->db.v[k]);
         if (!equal)
-                world_fail(w, "memory of %zu (0x%llx, %zu items) differs from its disk (0x%llx, %zu items)", n->index + 1,
-                           (unsigned long long)zab_last_logged(n->zab), n->db.n, (unsigned long long)r.last_zxid, db.n);
+                world_fail(w, "memory of %zu (0x%llx, %zu items) differs from its disk (0x%llx, %zu items)",
+                           n->index + 1, (unsigned long long)zab_last_logged(n->zab), n->db.n,
+                           (unsigned long long)r.last_zxid, db.n);
         for (size_t i = 0; i < r.history_count; i++)
                 blob_unref(r.history[i].blob);
         mem_free(r.history);

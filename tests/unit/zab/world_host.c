@@ -57,8 +57,8 @@ static void host_request(void *ctx, int64_t from_sid, int64_t session, int32_t c
                 return;
         struct jute_writer w;
         jute_writer_init(&w, 1024);
-        jute_put_txn_header(&w, &(struct jute_txn_header){
-                                        .session_id = session, .cxid = cxid, .zxid = zxid, .type = opcode});
+        jute_put_txn_header(
+                &w, &(struct jute_txn_header){.session_id = session, .cxid = cxid, .zxid = zxid, .type = opcode});
         if (body.len > 0)
                 jute_put_raw(&w, body.data, (size_t)body.len);
         jute_put_long(&w, (int64_t)++n->world->next_value);
@@ -202,8 +202,8 @@ static void host_load_save(void *ctx, int64_t zxid, struct effects *fx)
         (void)fx;
         items_done(&n->received);
         for (size_t at = 4; at < n->loading_len; at += ITEM_SIZE)
-                items_push(&n->received, (struct item){.zxid = be(n->loading + at, 8),
-                                                       .hash = (uint64_t)be(n->loading + at + 8, 8)});
+                items_push(&n->received,
+                           (struct item){.zxid = be(n->loading + at, 8), .hash = (uint64_t)be(n->loading + at + 8, 8)});
         loading_clear(n);
         n->has_received = true;
         n->saving = SAVING_RECEIVED;

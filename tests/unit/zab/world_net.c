@@ -302,7 +302,7 @@ void puppet_send(struct world *w, struct pipe *p, int32_t type, int64_t zxid, co
 size_t puppet_peek(const struct pipe *p, const uint8_t **ret)
 {
         const struct bytes *b = &puppet_end(p)->in;
-        *ret = b->data + b->at;
+        *ret = b->data ? b->data + b->at : NULL;
         return b->len - b->at;
 }
 
