@@ -26,25 +26,31 @@ static_assert(sizeof port_names / sizeof *port_names == PORT_MAX, "every port ha
 
 static void rest(struct listener *l, int status);
 
-/* Numeric, without port; an IPv4 client of an IPv6 socket is shown as what it is. */
-static void describe(const struct sockaddr_storage *from, char *text, size_t size, uint16_t *ret_port)
+/* The address of either family. */
+union address {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+};
+
+static uint16_t number_of(const union address *a)
 {
-        if (from->ss_family == AF_INET6) {
-                const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from;
-                const uint8_t *bytes = six->sin6_addr.s6_addr;
-                *ret_port = ntohs(six->sin6_port);
-                if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-                        (void)inet_ntop(AF_INET, bytes + 12, text, (socklen_t)size); /* large enough */
-                else
-                        (void)inet_ntop(AF_INET6, bytes, text, (socklen_t)size);
-        } else {
-                const struct sockaddr_in *four = (const struct sockaddr_in *)from;
-                *ret_port = ntohs(four->sin_port);
-                (void)inet_ntop(AF_INET, &four->sin_addr, text, (socklen_t)size);
-        }
+        return ntohs(a->any.sa_family == AF_INET6 ? a->six.sin6_port : a->four.sin_port);
 }
 
-static void accepted(struct listener *l, int fd, const struct sockaddr_storage *from)
+/* Numeric, without port; an IPv4 client of an IPv6 socket is shown as what it is. */
+static void describe(const union address *from, char *text, size_t size)
+{
+        const uint8_t *bytes = from->six.sin6_addr.s6_addr;
+        if (from->any.sa_family != AF_INET6)
+                (void)inet_ntop(AF_INET, &from->four.sin_addr, text, (socklen_t)size); /* large enough */
+        else if (IN6_IS_ADDR_V4MAPPED(&from->six.sin6_addr))
+                (void)inet_ntop(AF_INET, bytes + 12, text, (socklen_t)size);
+        else
+                (void)inet_ntop(AF_INET6, bytes, text, (socklen_t)size);
+}
+
+static void accepted(struct listener *l, int fd, const union address *from)
 {
         struct net *n = l->net;
         char address[INET6_ADDRSTRLEN] = "";
@@ -58,7 +64,8 @@ static void accepted(struct listener *l, int fd, const struct sockaddr_storage *
                 net__kill(c);
                 return;
         }
-        describe(from, address, sizeof address, &e.accepted.remote_port);
+        describe(from, address, sizeof address);
+        e.accepted.remote_port = number_of(from);
         net__tell(c, &e);
         if (c->state != CONN_DEAD)
                 net__opened(c);
@@ -79,9 +86,9 @@ static void on_ready(uv_poll_t *poll, int status, int events)
                 return;
         }
         for (size_t i = 0; i < NET_ACCEPT_TURN_MAX && l->fd >= 0; i++) {
-                struct sockaddr_storage from = {0};
+                union address from = {.six = {.sin6_family = AF_UNSPEC}};
                 socklen_t len = sizeof from;
-                int fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                int fd = accept4(l->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
                 if (fd >= 0) {
                         accepted(l, fd, &from);
                 } else if (errno == EAGAIN) {
@@ -250,13 +257,10 @@ int net_listen(struct net *n, enum port port, const char *host, uint16_t number,
 uint16_t net_listening_on(const struct net *n, enum port port)
 {
         for (size_t i = 0; i < n->listener_count; i++) {
-                struct sockaddr_storage address = {0};
+                union address address = {.six = {.sin6_family = AF_UNSPEC}};
                 socklen_t len = sizeof address;
-                if (n->listeners[i]->port != port ||
-                    getsockname(n->listeners[i]->fd, (struct sockaddr *)&address, &len) < 0)
-                        continue;
-                return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                           : ((struct sockaddr_in *)&address)->sin_port);
+                if (n->listeners[i]->port == port && getsockname(n->listeners[i]->fd, &address.any, &len) == 0)
+                        return number_of(&address);
         }
         return 0;
 }

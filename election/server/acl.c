@@ -69,22 +69,21 @@ static bool ip_matches(struct jute_str id, struct jute_str rule)
 /* ---- fix-up ---- */
 
 /* The entries met so far, by the hash of their bytes. Equal entries are encoded alike, and no entry's
- * bytes begin another's. At most half of the slots in use are taken. */
+ * bytes begin another's; one met before lies before, so that as many bytes follow it. At most half of the
+ * slots in use are taken. */
 struct seen {
         const uint8_t *slots[2 * ACL_ENTRIES_MAX];
         size_t mask;
-        const uint8_t *end; /* of the list */
 };
 
 static_assert((ACL_ENTRIES_MAX & (ACL_ENTRIES_MAX - 1)) == 0, "the slots are a power of two");
 
-static void seen_init(struct seen *s, struct jute_vec acl)
+static void seen_init(struct seen *s, int32_t count)
 {
         s->mask = 1;
-        while (s->mask < 2 * (size_t)acl.count - 1)
+        while (s->mask < 2 * (size_t)count - 1)
                 s->mask = s->mask * 2 + 1;
         memset(s->slots, 0, (s->mask + 1) * sizeof s->slots[0]);
-        s->end = acl.data + acl.size;
 }
 
 /* Whether the entry was met before; it has been met now. */
@@ -92,7 +91,7 @@ static bool seen_before(struct seen *s, const uint8_t *entry, size_t len)
 {
         size_t i = (size_t)hash_bytes(entry, len, 0) & s->mask;
         for (; s->slots[i]; i = (i + 1) & s->mask)
-                if (len <= (size_t)(s->end - s->slots[i]) && memcmp(s->slots[i], entry, len) == 0)
+                if (memcmp(s->slots[i], entry, len) == 0)
                         return true;
         s->slots[i] = entry;
         return false;
@@ -139,7 +138,7 @@ int acl_fixup(struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
         struct seen seen;
         size_t count_at = w->len;
         int32_t count = 0;
-        seen_init(&seen, acl);
+        seen_init(&seen, acl.count);
         jute_put_int(w, 0);
         for (int32_t i = 0; i < acl.count; i++) {
                 struct jute_acl entry;

@@ -59,6 +59,7 @@ static int64_t window(struct txnlog__cursor *c, uint64_t offset, size_t want, co
 static size_t leading_zeros(const uint8_t *at, size_t len)
 {
         static const uint8_t zeros[256];
+        assert(at);
         size_t i = 0;
         while (len - i >= sizeof zeros && memcmp(at + i, zeros, sizeof zeros) == 0)
                 i += sizeof zeros;

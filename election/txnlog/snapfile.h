@@ -7,7 +7,7 @@
 #include "election/jute/jute.h"
 
 struct snapfile_writer {
-        uint32_t adler;          /* of every byte so far */
+        uint32_t adler; /* of every byte so far */
 };
 
 /* Writes the file header and starts the checksum. */

@@ -18,11 +18,11 @@
 #define STORE_PREALLOCATE_DEFAULT (64u << 20)
 
 struct store_config {
-        int32_t item_max;                /* jute.maxbuffer + extra: longest record payload */
-        uint64_t preallocate_bytes;      /* 0: do not */
-        size_t history_max;              /* transactions kept in `recovered.history`, newest ones */
-        size_t history_bytes_max;        /* and their bytes */
-        size_t retain_snapshots;         /* at least 3 */
+        int32_t item_max;           /* jute.maxbuffer + extra: longest record payload */
+        uint64_t preallocate_bytes; /* 0: do not */
+        size_t history_max;         /* transactions kept in `recovered.history`, newest ones */
+        size_t history_bytes_max;   /* and their bytes */
+        size_t retain_snapshots;    /* at least 3 */
 };
 
 /* One transaction in memory: payload bytes [offset, offset+len) of blob. */
@@ -35,15 +35,15 @@ struct store_txn {
 /* What a directory holds. */
 struct recovered {
         struct database *db;
-        int64_t last_zxid;               /* highest zxid in log or snapshot; the log's uncommitted tail counts */
+        int64_t last_zxid; /* highest zxid in log or snapshot; the log's uncommitted tail counts */
         int64_t accepted_epoch, current_epoch;
-        struct store_txn *history;       /* contiguous, ending at last_zxid; may be empty */
+        struct store_txn *history; /* contiguous, ending at last_zxid; may be empty */
         size_t history_count;
-        int64_t snapshot_zxid;           /* the snapshot recovery began from */
-        size_t replayed;                 /* transactions read from the log */
-        bool torn;                       /* a torn tail was cut; `note` says where */
+        int64_t snapshot_zxid; /* the snapshot recovery began from */
+        size_t replayed;       /* transactions read from the log */
+        bool torn;             /* a torn tail was cut; `note` says where */
         size_t digest_mismatches;
-        char note[STORE_WHY_MAX];        /* warnings worth saying, or "" */
+        char note[STORE_WHY_MAX]; /* warnings worth saying, or "" */
 };
 /* Frees what is still owned (takes a half-filled one). */
 void recovered_done(struct recovered *r);
@@ -54,26 +54,37 @@ struct store *store_new(const struct storage *io, const struct store_config *con
 /* Writes nothing more: what was appended and not synced may or may not be there afterwards. */
 void store_free(struct store *s);
 
-/* Loads the newest valid snapshot and replays the log. A torn tail (an invalid suffix of the last
- * segment with nothing valid behind it) is cut, durably. Refuses, with the reason, file, offset and what
- * to do in `why`: corruption anywhere else (-EUCLEAN), a snapshot missing where logs exist, all
- * snapshots invalid, acceptedEpoch < currentEpoch, an epoch file missing beside a non-empty log
- * (-EUCLEAN), an epoch of the last zxid above currentEpoch that no acceptedEpoch >= it explains. A gap
- * in zxids inside the replayed range is corruption. An empty directory is a fresh database: snapshot.0
- * and both epoch files (0) are written. Java's directories without epoch files but with a log get them
- * as storage-format.md 1.2 says only if the log is empty too. Other failures: -errno.
- * Must be called once before store_perform(). */
+/* Loads the newest valid snapshot and replays the log. A truncation that a crash interrupted is finished
+ * first. A torn tail (an invalid suffix of the last segment with nothing valid behind it) is cut, durably;
+ * segments without a record, temporary files and the last segment's padding go too. An empty directory is
+ * a fresh database: both epoch files (0) and snapshot.0 are written. A standalone Java server's directory
+ * (all zxids of epoch 0, no epoch files) gets epoch files of 0. An epoch of the last zxid above currentEpoch
+ * is accepted where acceptedEpoch explains it (safety: Z25); currentEpoch.tmp of that epoch is then in force.
+ *
+ * Refuses with -EUCLEAN, nothing changed, and with file, offset and what to do in `why`: corruption anywhere
+ * else; a gap in zxids inside the replayed range; a snapshot missing where logs exist; no valid snapshot, or
+ * an older one from which the log does not reach what a damaged newer one held; acceptedEpoch < currentEpoch;
+ * an epoch file missing where an epoch above 0 was seen; currentEpoch above 0 without any history; an epoch
+ * of the last zxid above acceptedEpoch. -ENOTSUP for a snapshot compressed with snappy. Other failures: -errno.
+ * An earlier segment whose end is invalid (Java goes on in a new file after a torn write) is accepted when the
+ * next record shows that nothing is missing: the next zxid of the same epoch, or the digest of the very tree.
+ * Must be called once before store_perform(); after a failure only store_free() is left. */
 int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX]);
 
-/* Carries out one log-queue effect. Appends are buffered in the file system: durable after store_sync().
- * EPOCH_WRITE and TRUNCATE are durable on return (they sync what came before first).
- * A new segment is created under its final name with the header written and the directory synced before
- * store_sync() returns. Appending a zxid not above the last one is -EINVAL.
+/* Carries out one log-queue effect. Appends are gathered and written in groups: durable after store_sync().
+ * LOG_ROLL, EPOCH_WRITE and TRUNCATE are durable on return, with all that came before them.
+ * A new segment is created under its final name with the header durable, and the directory is synced before
+ * store_sync() returns. Appending a zxid that does not follow the last one is -EINVAL: not above it, or leaving
+ * a hole in an epoch (allowed where a snapshot stands at the hole's upper rim).
  * `reloaded` is filled for TRUNCATE with reload (see effect.h) and 1 is returned, or 0 when that zxid
- * can't be reached from what is on disk: nothing was changed then.
+ * can't be reached from what is on disk: nothing was changed then, and `why` says the reason.
+ * TRUNCATE without reload follows a received snapshot that has become durable as snapshot.<zxid>: it is checked
+ * (-EUCLEAN if it is missing or damaged), then the whole log and all other snapshots go. Nothing of the old line
+ * may ever be replayed again, and below that snapshot there is no state worth falling back to.
+ * A crash during either leaves the old state or the new one (truncate.c).
  * On failure -errno, and the store refuses everything from then on (-EIO). */
 int store_perform(struct store *s, const struct effect *e, struct recovered *reloaded, char why[STORE_WHY_MAX]);
-/* Makes all appends so far durable: one fdatasync (two when a segment was just left). */
+/* Makes all appends so far durable: one fdatasync, and a sync of the directory after a new segment. */
 int store_sync(struct store *s, char why[STORE_WHY_MAX]);
 
 struct snapstore;
@@ -82,8 +93,11 @@ void snapstore_free(struct snapstore *s);
 /* Carries out one SNAPSHOT_* effect. Chunks are the stream of database.h; header and what of the seals
  * lies outside the chunks is the core's business too: see snapfile.h. END: sync, rename to
  * snapshot.<zxid>, sync the directory, then retention: keeps the newest `retain_snapshots` valid ones
- * and the logs from the newest one named <= the oldest kept snapshot's zxid; removes leftover temporary
- * files. A failure leaves all older files as they were; the unfinished file is removed. */
+ * and the logs from the newest one named <= the oldest kept snapshot's zxid.
+ * A file whose seals do not match its bytes never gets that name (-EBADMSG).
+ * A failure leaves all older files as they were; the unfinished file is removed, and further effects of that
+ * snapshot fail alike until the next BEGIN; ABORT always succeeds. When END succeeds but old files can't be
+ * removed, 0 is returned with the reason in `why`, which is "" otherwise. */
 int snapstore_perform(struct snapstore *s, const struct effect *e, char why[STORE_WHY_MAX]);
 
 #endif

@@ -110,14 +110,29 @@ void zab__syncs_ready(struct zab *z, uint64_t now_ms, struct effects *fx)
 
 /* ---- time ---- */
 
+/* A follower that came back and is being synchronised counts for staying, as it does in Java: it is there.
+ * (It commits nothing before it has acknowledged NEWLEADER.) */
+static struct member_set present_voters(const struct zab *z)
+{
+        struct member_set set = z->leader.synced;
+        struct zab_peer *p;
+        EACH_PEER(z, p)
+        {
+                if (p->voter && p->state >= PEER_PROMISED)
+                        member_set_add(&set, z->config.ensemble, p->sid);
+        }
+        return set;
+}
+
+/* A peer that was silent for too long has been dropped, and with it its place in the set. */
 static void quorum_check(struct zab *z, uint64_t now_ms)
 {
         struct zab_leader *l = &z->leader;
         if (z->phase != ZAB_BROADCAST || now_ms < l->tick_ms)
                 return;
         l->tick_ms = now_ms + z->config.tick_ms;
-        /* A peer that was silent for sync_limit ticks has been dropped, and with it its place in the set. */
-        if (!ensemble_is_quorum(z->config.ensemble, &l->synced))
+        struct member_set present = present_voters(z);
+        if (!ensemble_is_quorum(z->config.ensemble, &present))
                 zab__leave_soon(z, "no quorum of synchronised followers any more");
 }
 

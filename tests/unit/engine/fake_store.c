@@ -95,6 +95,7 @@ static void note_effect(struct store *s, const struct effect *e)
 /* What a result may carry: only its address matters. */
 static int reload(struct store *s, struct recovered *reloaded)
 {
+        assert(reloaded);
         if (!s->reach)
                 return 0;
         s->reloads_alive++;

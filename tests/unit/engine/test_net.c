@@ -625,10 +625,28 @@ static void test_a_stop_in_the_middle_of_a_read_keeps_the_rest(void **state)
 
 /* ---- closing ---- */
 
-static void test_a_gentle_close_delivers_all_though_the_other_side_has_said_more(void **state)
+/* Sends much, letting the loop turn: it ends only if the other side takes it. */
+static void push(struct world *w, int fd, size_t len)
 {
-        struct world *w = world_new(&net_limits_default);
+        static const uint8_t zeros[64 * 1024];
+        while (len > 0) {
+                ssize_t n = send(fd, zeros, len < sizeof zeros ? len : sizeof zeros, MSG_DONTWAIT | MSG_NOSIGNAL);
+                if (n < 0) {
+                        assert_int_equal(errno, EAGAIN);
+                        turn(w);
+                } else {
+                        len -= (size_t)n;
+                }
+        }
+}
+
+static void test_a_gentle_close_delivers_all_and_drains_what_the_other_side_still_says(void **state)
+{
+        struct net_limits limits = net_limits_default;
+        struct world *w;
         (void)state;
+        limits.close_timeout_ms = 2 * PATIENCE_MS; /* draining, not time, must end it */
+        w = world_new(&limits);
         (void)listen_on(w, PORT_CLIENT, "127.0.0.1");
         int fd = join(w, PORT_CLIENT);
         net_read(w->net, 2, false);
@@ -640,6 +658,7 @@ static void test_a_gentle_close_delivers_all_though_the_other_side_has_said_more
         send_filled(w, 2, 1, 'y'); /* the name is dead */
         assert_int_equal(read_filled(w, fd, 16 * MIB, 'x'), 0);
         assert_int_equal(read_end(w, fd), 0);
+        push(w, fd, 16 * MIB);
         (void)close(fd);
         idle(w);
         assert_string_equal(w->told, "+2 ");
@@ -883,7 +902,7 @@ int main(void)
                 cmocka_unit_test(test_a_client_that_takes_no_answers_gets_no_questions_in),
                 cmocka_unit_test(test_a_client_that_reads_may_ask_for_more_than_its_limit),
                 cmocka_unit_test(test_a_stop_in_the_middle_of_a_read_keeps_the_rest),
-                cmocka_unit_test(test_a_gentle_close_delivers_all_though_the_other_side_has_said_more),
+                cmocka_unit_test(test_a_gentle_close_delivers_all_and_drains_what_the_other_side_still_says),
                 cmocka_unit_test(test_a_gentle_close_gives_up_after_its_time),
                 cmocka_unit_test(test_a_plain_close_drops_what_is_queued),
                 cmocka_unit_test(test_an_end_and_a_reset_of_the_other_side_are_told_apart),

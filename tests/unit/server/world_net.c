@@ -58,7 +58,7 @@ static void accept_at(struct world_node *n, struct world_end *end, enum port por
 void world__dial(struct world_node *n, const struct effect *e)
 {
         struct world *w = n->world;
-        int sid = atoi(e->peer.host + strlen("10.0.0."));
+        int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
         bool up = sid >= 1 && sid <= w->count && w->nodes[sid].running && w->nodes[sid].listening;
         struct world_stream *s = stream_new(w);
         s->end[0] = (struct world_end){.sid = n->sid, .conn = e->conn, .open = true};
