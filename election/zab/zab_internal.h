@@ -9,8 +9,10 @@
 #include "election/zab/zab.h"
 #include "election/zab/zxid.h"
 
+/* What LearnerInfo and LEADERINFO carry; older dialogues are not spoken (quorum-protocol.md 3.1). */
 #define ZAB_PROTOCOL_VERSION 0x10000
-#define ZAB_REASON_MAX       256
+/* Longest reason for the end of a role; a longer one is cut. */
+#define ZAB_REASON_MAX 256
 
 /* ---- the log queue: what was handed to it and is not known to be durable yet ---- */
 enum disk_kind {

@@ -36,6 +36,7 @@ ELECTION_SYMBOLS = {
     "snprintf", "vsnprintf", "qsort", "bsearch",
     "malloc", "calloc", "realloc", "free", "abort",
     "adler32", "adler32_combine", "adler32_z", "crc32", "crc32_z",
+    "inflate", "inflateEnd", "inflateInit2_", "strerror",
     "__assert_fail", "__ctype_b_loc", "__errno_location", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_",
 }
 # What compilers add by themselves: sanitizers, checked variants (_FORTIFY_SOURCE), C23 names of strtol.

@@ -3,8 +3,8 @@
  * outside and abort with the seed (safety.md 1.1, 1.2, 1.6).
  *
  * Everything random comes from the seed, so a failing run repeats. */
-#ifndef TEST_ZAB_WORLD_H
-#define TEST_ZAB_WORLD_H
+#ifndef BATON_TEST_ZAB_WORLD_H
+#define BATON_TEST_ZAB_WORLD_H
 
 #include "election/base/hash.h"
 #include "election/zab/zab.h"
