@@ -169,10 +169,11 @@ uint64_t effect_snapshot_chunk(struct effects *fx, struct blob *b)
         return e->ticket;
 }
 
-uint64_t effect_snapshot_end(struct effects *fx, int64_t zxid)
+uint64_t effect_snapshot_end(struct effects *fx, int64_t zxid, bool received)
 {
         struct effect *e = snapshot_effect_add(fx, EFFECT_SNAPSHOT_END);
         e->snapshot.zxid = zxid;
+        e->snapshot.received = received;
         return e->ticket;
 }
 

@@ -104,6 +104,7 @@ struct effect {
                 struct {
                         struct blob *blob;
                         int64_t zxid;
+                        bool received; /* END: it came from a leader and is to replace whatever the log says */
                 } snapshot;
                 struct {
                         enum report_level level;
@@ -148,7 +149,7 @@ uint64_t effect_truncate(struct effects *fx, int64_t zxid, bool reload);
 /* Each returns the ticket. CHUNK takes the caller's reference on `b`. */
 uint64_t effect_snapshot_begin(struct effects *fx, int64_t zxid);
 uint64_t effect_snapshot_chunk(struct effects *fx, struct blob *b);
-uint64_t effect_snapshot_end(struct effects *fx, int64_t zxid);
+uint64_t effect_snapshot_end(struct effects *fx, int64_t zxid, bool received);
 uint64_t effect_snapshot_abort(struct effects *fx);
 void effect_report(struct effects *fx, enum report_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

@@ -31,7 +31,7 @@ static void job_portion(struct server *s, struct effects *fx)
         jute_writer_done(&w);
         if (j->read_out) {
                 database_snapshot_end(j->db);
-                j->ticket = effect_snapshot_end(fx, j->zxid);
+                j->ticket = effect_snapshot_end(fx, j->zxid, j->kind == JOB_RECEIVED);
         }
 }
 

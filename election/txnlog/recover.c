@@ -191,7 +191,7 @@ static int write_first_snapshot(struct recovery *v, char why[STORE_WHY_MAX])
         database_snapshot_end(db);
         (void)effect_snapshot_begin(&fx, 0);
         (void)effect_snapshot_chunk(&fx, jute_writer_blob(&w));
-        (void)effect_snapshot_end(&fx, 0);
+        (void)effect_snapshot_end(&fx, 0, false);
 
         struct snapstore *s = snapstore_new(v->io, v->config);
         for (size_t i = 0; i < fx.count && r >= 0; i++)

@@ -89,7 +89,7 @@ static int chunk(struct snapstore *s, const struct blob *b, char why[STORE_WHY_M
 }
 
 /* Makes it durable under its name. A file that could not be loaded again never gets one. */
-static int publish(struct snapstore *s, int64_t zxid, char why[STORE_WHY_MAX])
+static int publish(struct snapstore *s, int64_t zxid, bool received, char why[STORE_WHY_MAX])
 {
         struct txnlog__snapshot_info info;
         char name[TXNLOG__NAME_MAX];
@@ -103,6 +103,11 @@ static int publish(struct snapstore *s, int64_t zxid, char why[STORE_WHY_MAX])
                 return fail(s, r, "sync failed", why);
         s->io->close(s->file);
         s->file = NULL;
+        if (received) {
+                r = txnlog__announce(s->io, zxid, why);
+                if (r < 0)
+                        return r;
+        }
         txnlog__snapshot_name(name, zxid);
         r = s->io->rename(s->io->ctx, TXNLOG__TMP_SNAPSHOT, name);
         if (r < 0) {
@@ -113,9 +118,9 @@ static int publish(struct snapstore *s, int64_t zxid, char why[STORE_WHY_MAX])
         return r < 0 ? fail(s, r, "sync of the directory failed", why) : 0;
 }
 
-static int end(struct snapstore *s, int64_t zxid, char why[STORE_WHY_MAX])
+static int end(struct snapstore *s, int64_t zxid, bool received, char why[STORE_WHY_MAX])
 {
-        int r = publish(s, zxid, why);
+        int r = publish(s, zxid, received, why);
         if (r < 0)
                 return r;
         struct txnlog__file f = {.zxid = zxid, .form = TXNLOG__PLAIN};
@@ -137,7 +142,7 @@ static int perform(struct snapstore *s, const struct effect *e, char why[STORE_W
         if (e->type == EFFECT_SNAPSHOT_CHUNK)
                 return chunk(s, e->snapshot.blob, why);
         assert(e->type == EFFECT_SNAPSHOT_END);
-        return end(s, e->snapshot.zxid, why);
+        return end(s, e->snapshot.zxid, e->snapshot.received, why);
 }
 
 int snapstore_perform(struct snapstore *s, const struct effect *e, char why[STORE_WHY_MAX])

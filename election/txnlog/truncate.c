@@ -10,15 +10,27 @@
  * it on, reach z exactly. Snapshots that may hold more go first, then whole segments above z, newest first,
  * then the segment that holds z is cut behind it.
  *
- * SNAP (`replace z`): the log before z does not lead to z; it may even hold transactions that were never
- * committed (catalogue 35). Nothing of it may ever be replayed again under an older snapshot, so all segments
- * and all other snapshots go. */
+ * SNAP (`receive z`, then `replace z`): snapshot z becomes the state, whatever the log says. Its arrival is
+ * announced before it gets its name: a crash right after the rename must not leave it beside a log that
+ * belongs to another history, for recovery would replay that log on top of it. If the announced snapshot
+ * is not there at boot, it never arrived and the old state stands. Then, `replace z`: the log before z does not lead to
+ * z; it may even hold transactions that were never committed (catalogue 35). Nothing of it may ever be replayed again
+ * under an older snapshot, so all segments and all other snapshots go. */
 #include "election/txnlog/txnlog_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+enum intent { INTENT_TRUNCATE, INTENT_REPLACE, INTENT_RECEIVE, INTENT_MAX };
+static const char *const intent_word[] = {
+        [INTENT_TRUNCATE] = "truncate ",
+        [INTENT_REPLACE] = "replace ",
+        [INTENT_RECEIVE] = "receive ",
+};
+static_assert(sizeof intent_word / sizeof *intent_word == INTENT_MAX, "every intent has its word");
 
 struct plan {
         const struct storage *io;
@@ -208,20 +220,24 @@ static int carry_out(const struct plan *p, const struct txnlog__dir *dir, char w
 
 /* ---- the intent ---- */
 
-static int write_intent(const struct plan *p, char why[STORE_WHY_MAX])
+static int write_intent(const struct storage *io, enum intent intent, int64_t zxid, char why[STORE_WHY_MAX])
 {
         char text[TXNLOG__SMALL_MAX];
-        (void)snprintf(text, sizeof text, "%s %" PRIx64 "\n", p->replace ? "replace" : "truncate", (uint64_t)p->zxid);
-        int r = txnlog__small_write(p->io, TXNLOG__TMP_INTENT, TXNLOG__INTENT, text);
+        (void)snprintf(text, sizeof text, "%s%" PRIx64 "\n", intent_word[intent], (uint64_t)zxid);
+        int r = txnlog__small_write(io, TXNLOG__TMP_INTENT, TXNLOG__INTENT, text);
         return r < 0 ? txnlog__fail(why, r, "%s can't be written: %s", TXNLOG__INTENT, strerror(-r)) : 0;
 }
 
-static int parse_intent(const char *text, struct plan *ret)
+int txnlog__announce(const struct storage *io, int64_t zxid, char why[STORE_WHY_MAX])
 {
-        static const char *const words[] = {"truncate ", "replace "};
-        for (size_t i = 0; i < 2; i++) {
-                size_t len = strlen(words[i]);
-                if (strncmp(text, words[i], len) != 0)
+        return write_intent(io, INTENT_RECEIVE, zxid, why);
+}
+
+static int parse_intent(const char *text, enum intent *ret_intent, int64_t *ret_zxid)
+{
+        for (int i = 0; i < INTENT_MAX; i++) {
+                size_t len = strlen(intent_word[i]);
+                if (strncmp(text, intent_word[i], len) != 0)
                         continue;
                 uint64_t v = 0;
                 size_t digits = strspn(text + len, "0123456789abcdef");
@@ -229,29 +245,57 @@ static int parse_intent(const char *text, struct plan *ret)
                         return -EBADMSG;
                 for (const char *at = text + len; *at != '\n'; at++)
                         v = v << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-                ret->replace = i == 1;
-                ret->zxid = (int64_t)v;
-                return ret->zxid < 0 ? -EBADMSG : 0;
+                *ret_intent = (enum intent)i;
+                *ret_zxid = (int64_t)v;
+                return *ret_zxid < 0 ? -EBADMSG : 0;
         }
         return -EBADMSG;
+}
+
+static bool has_snapshot(const struct txnlog__dir *dir, int64_t zxid)
+{
+        for (size_t i = 0; i < dir->snapshots.count; i++)
+                if (dir->snapshots.list[i].zxid == zxid)
+                        return true;
+        return false;
+}
+
+/* What was announced has come or has not. */
+static int settle_announced(struct plan *p, const struct txnlog__dir *dir, char why[STORE_WHY_MAX])
+{
+        if (!has_snapshot(dir, p->zxid)) {
+                int r = remove_file(p, TXNLOG__INTENT, why);
+                return r < 0 ? r : sync_dir(p, why);
+        }
+        p->replace = true;
+        int r = check_received(p, dir, why);
+        if (r >= 0)
+                r = write_intent(p->io, INTENT_REPLACE, p->zxid, why);
+        return r < 0 ? r : carry_out(p, dir, why);
 }
 
 int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, char why[STORE_WHY_MAX])
 {
         struct plan p = {.io = io, .config = config};
         struct txnlog__dir dir;
+        enum intent intent = INTENT_TRUNCATE;
         char text[TXNLOG__SMALL_MAX];
         int r = txnlog__small_read(io, TXNLOG__INTENT, text);
         if (r >= 0)
-                r = parse_intent(text, &p);
+                r = parse_intent(text, &intent, &p.zxid);
         if (r < 0)
                 return txnlog__fail(why, r == -EBADMSG ? -EUCLEAN : r, "%s can't be read (%s); " TXNLOG__MEND,
                                     TXNLOG__INTENT, strerror(-r));
+        p.replace = intent == INTENT_REPLACE;
         r = txnlog__dir_scan(io, &dir, why);
-        if (r >= 0 && p.replace)
-                r = check_received(&p, &dir, why);
-        if (r >= 0)
-                r = carry_out(&p, &dir, why);
+        if (r >= 0 && intent == INTENT_RECEIVE) {
+                r = settle_announced(&p, &dir, why);
+        } else if (r >= 0) {
+                if (p.replace)
+                        r = check_received(&p, &dir, why);
+                if (r >= 0)
+                        r = carry_out(&p, &dir, why);
+        }
         txnlog__dir_done(&dir);
         return r;
 }
@@ -265,7 +309,7 @@ int txnlog__truncate(const struct storage *io, const struct store_config *config
         if (r >= 0)
                 r = reload ? reach(&p, &dir, ret, why) : check_received(&p, &dir, why);
         if (r >= 0 && (r > 0 || !reload)) {
-                r = write_intent(&p, why);
+                r = write_intent(io, p.replace ? INTENT_REPLACE : INTENT_TRUNCATE, zxid, why);
                 if (r >= 0)
                         r = carry_out(&p, &dir, why);
                 r = r < 0 ? r : 1;

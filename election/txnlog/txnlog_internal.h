@@ -260,6 +260,8 @@ int txnlog__recover(const struct storage *io, const struct store_config *config,
 int txnlog__truncate(const struct storage *io, const struct store_config *config, int64_t zxid, bool reload,
                      struct recovered *ret, char why[STORE_WHY_MAX]);
 /* Finishes a truncation that a crash interrupted. */
+/* Says that a leader's snapshot is about to get its name (see truncate.c). Durable on return. */
+int txnlog__announce(const struct storage *io, int64_t zxid, char why[STORE_WHY_MAX]);
 int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, char why[STORE_WHY_MAX]);
 
 /* ---- retention.c ---- */

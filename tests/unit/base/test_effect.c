@@ -62,7 +62,7 @@ static void test_log_and_snapshot_tickets_grow_apart_and_outlive_a_reset(void **
         effects_reset(&fx);
         assert_int_equal(effect_epoch_write(&fx, EPOCH_CURRENT, 9), 3);
         assert_int_equal(effect_truncate(&fx, 4, true), 4);
-        assert_int_equal(effect_snapshot_end(&fx, 5), 3);
+        assert_int_equal(effect_snapshot_end(&fx, 5, false), 3);
         assert_int_equal(effect_snapshot_abort(&fx), 4);
         assert_int_equal(fx.log_ticket, 4);
         assert_int_equal(fx.snapshot_ticket, 4);

@@ -144,7 +144,7 @@ static void snapshot_on_bytes(struct server *s, const struct event *e, struct ef
         if (e->type == EVENT_CONN_BYTES) {
                 (void)effect_snapshot_begin(fx, 5);
                 (void)effect_snapshot_chunk(fx, blob_copy("x", 1));
-                s->ticket = effect_snapshot_end(fx, 5);
+                s->ticket = effect_snapshot_end(fx, 5, false);
         }
         if (e->type == EVENT_SNAPSHOT_DONE && e->disk.ticket == s->ticket)
                 effect_send(fx, s->client, blob_copy("kept", 4));

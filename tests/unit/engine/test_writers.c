@@ -296,7 +296,7 @@ static void test_snapshots_are_written_portion_by_portion(void **state)
         submit(w);
         await(w, 2);
         chunk(w, 'y');
-        (void)effect_snapshot_end(&w->fx, 9);
+        (void)effect_snapshot_end(&w->fx, 9, false);
         submit(w);
         await(w, 4);
         expect_journal(&w->snapstore.noted, "B1 C2x C3y E4 ");
@@ -311,7 +311,7 @@ static void test_a_failed_snapshot_is_told_once_and_the_next_one_begins_afresh(v
         chunk(w, 'y');
         (void)effect_snapshot_abort(&w->fx);
         (void)effect_snapshot_begin(&w->fx, 10);
-        (void)effect_snapshot_end(&w->fx, 10);
+        (void)effect_snapshot_end(&w->fx, 10, false);
         submit(w);
         await(w, 6);
         expect_journal(&w->snapstore.noted, "B1 C2x A4 B5 E6 ");

@@ -218,7 +218,7 @@ struct blob *fixture_snapshot_bytes(struct database *db, int64_t zxid)
         return b;
 }
 
-int fixture_snapshot(struct fixture *f, struct database *db, int64_t zxid, size_t chunk_bytes)
+static int write_snapshot(struct fixture *f, struct database *db, int64_t zxid, size_t chunk_bytes, bool received)
 {
         struct effects fx;
         struct blob *all = fixture_snapshot_bytes(db, zxid);
@@ -229,13 +229,23 @@ int fixture_snapshot(struct fixture *f, struct database *db, int64_t zxid, size_
         for (size_t at = 0; at < all->len; at += chunk_bytes)
                 (void)effect_snapshot_chunk(
                         &fx, blob_copy(all->data + at, all->len - at < chunk_bytes ? all->len - at : chunk_bytes));
-        (void)effect_snapshot_end(&fx, zxid);
+        (void)effect_snapshot_end(&fx, zxid, received);
         for (size_t i = 0; i < fx.count && r >= 0; i++)
                 r = snapstore_perform(s, &fx.list[i], f->why);
         snapstore_free(s);
         effects_done(&fx);
         blob_unref(all);
         return r;
+}
+
+int fixture_snapshot(struct fixture *f, struct database *db, int64_t zxid, size_t chunk_bytes)
+{
+        return write_snapshot(f, db, zxid, chunk_bytes, false);
+}
+
+int fixture_receive(struct fixture *f, struct database *db, int64_t zxid)
+{
+        return write_snapshot(f, db, zxid, 100, true);
 }
 
 struct database *fixture_copy(struct database *db)

@@ -51,6 +51,8 @@ void fixture_apply(struct database *db, int64_t zxid);
 struct blob *fixture_snapshot_bytes(struct database *db, int64_t zxid);
 /* Through a snapstore, in chunks of `chunk_bytes`; returns the first failure. */
 int fixture_snapshot(struct fixture *f, struct database *db, int64_t zxid, size_t chunk_bytes);
+/* The same for one that a leader sent. */
+int fixture_receive(struct fixture *f, struct database *db, int64_t zxid);
 /* An independent copy by way of a snapshot. */
 struct database *fixture_copy(struct database *db);
 

@@ -83,7 +83,7 @@ static void test_what_does_not_match_its_seals_gets_no_name(void **state)
         effects_init(&fx);
         (void)effect_snapshot_begin(&fx, 5);
         (void)effect_snapshot_chunk(&fx, b);
-        (void)effect_snapshot_end(&fx, 5);
+        (void)effect_snapshot_end(&fx, 5, false);
         assert_int_equal(snapstore_perform(s, &fx.list[0], f->why), 0);
         assert_int_equal(snapstore_perform(s, &fx.list[1], f->why), 0);
         assert_int_equal(snapstore_perform(s, &fx.list[2], f->why), -EBADMSG);

@@ -241,6 +241,44 @@ static void test_nothing_is_given_up_for_a_snapshot_that_is_not_there(void **sta
         expect_state(&f->recovered, 10);
 }
 
+/* The old log ends in an epoch above the snapshot's zxid: a transaction of another history, which must not
+ * be replayed on top of it, whenever the power fails (safety: Z3). */
+static void test_received_snapshot_and_old_log_are_never_mixed(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        for (int64_t c = 1; c <= 12; c++)
+                fixture_apply(db, ZXID(1, c));
+        fixture_enter_epoch(f, 2);
+        fixture_write(f, ZXID(2, 1), ZXID(2, 1));
+        fixture_close(f);
+        struct memory_storage *before = memory_storage_clone(f->disk);
+        uint64_t first = memory_storage_ops(f->disk);
+        assert_int_equal(fixture_receive(f, db, ZXID(1, 12)), 0);
+        uint64_t count = memory_storage_ops(f->disk) - first;
+        memory_storage_free(f->disk);
+        int old = 0, new = 0;
+        for (uint64_t skip = 0; skip <= 2 * count + 1; skip++) {
+                f->disk = memory_storage_clone(before);
+                memory_storage_die(f->disk, skip / 2, skip % 2);
+                (void)fixture_receive(f, db, ZXID(1, 12));
+                memory_storage_crash(f->disk, skip);
+                fixture_must_open(f);
+                bool has_old = f->recovered.last_zxid == ZXID(2, 1), has_new = f->recovered.last_zxid == ZXID(1, 12);
+                assert_true(has_old || has_new);
+                assert_int_equal(fixture_has(f->recovered.db, ZXID(1, 12)), has_new);
+                assert_int_equal(fixture_has(f->recovered.db, ZXID(2, 1)), has_old);
+                old += has_old;
+                new += has_new;
+                fixture_close(f);
+                memory_storage_free(f->disk);
+        }
+        assert_true(old > 0 && new > 0);
+        f->disk = before;
+        fixture_must_open(f);
+        database_free(db);
+}
+
 /* ---- the intent ---- */
 
 static void test_begun_truncation_is_finished_at_the_next_start(void **state)
@@ -299,6 +337,7 @@ int main(void)
                 TEST(test_received_snapshot_replaces_log_and_snapshots),
                 TEST(test_received_snapshot_may_lie_below_the_old_log),
                 TEST(test_nothing_is_given_up_for_a_snapshot_that_is_not_there),
+                TEST(test_received_snapshot_and_old_log_are_never_mixed),
                 TEST(test_begun_truncation_is_finished_at_the_next_start),
                 TEST(test_unreadable_intent_is_refused),
                 TEST(test_failing_truncation_ends_the_log),
