@@ -27,7 +27,7 @@ struct raw {
         int64_t tick_time, init_limit, sync_limit;
         int64_t min_session_timeout, max_session_timeout;
         int64_t snap_count, max_client_connections, max_connections, outstanding_limit, max_buffer;
-        int64_t preallocate_kb, retain_snapshots;
+        int64_t preallocate_kb, retain_snapshots, commit_log_count;
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
@@ -66,6 +66,8 @@ static const struct setting table[] = {
          "KiB by which the log file grows; 0: as it is written"},
         {"ensemble", "retain_snapshots", SETTING_NUMBER, RAW(retain_snapshots), ENGINE_RETAIN_SNAPSHOTS_MIN, 1000,
          TEXT(ENGINE_RETAIN_SNAPSHOTS_MIN), "snapshots kept, with the logs that belong to them"},
+        {"ensemble", "commit_log_count", SETTING_NUMBER, RAW(commit_log_count), 500, 10000000,
+         TEXT(SERVER_COMMIT_LOG_COUNT_DEFAULT), "recent transactions kept in memory for servers that come back"},
         {"ensemble", "four_letter_words", SETTING_TEXT, RAW(four_letter_words), .fallback = "srvr",
          .help = "words answered on the client port, with commas; * for all"},
         {"ensemble", "client", SETTING_TEXT, RAW(client),
@@ -398,6 +400,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;
+        c->server.commit_log_count = (uint32_t)raw->commit_log_count;
 }
 
 static_assert(sizeof((struct server_config *)NULL)->data_dir == ENGINE_PATH_MAX, "a path that loads can be shown");

@@ -19,9 +19,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-/* Transactions handed to the core for followers that lag, when it starts; the core keeps its own later. */
-#define HISTORY_MAX       10000
-#define HISTORY_BYTES_MAX (8u << 20)
 /* Descriptors that are not for clients: log, snapshots, peers, pipes of the loop. */
 #define DESCRIPTORS_RESERVED 128
 /* Of libuv's pool, which only resolves names. */
@@ -156,10 +153,10 @@ static int load(const char *path, struct engine_config *ret)
 static struct store_config store_settings(const struct engine_config *c)
 {
         return (struct store_config){
-                .item_max = 2 * c->server.max_buffer, /* jute.maxbuffer and as much again: storage-format.md 2.2 */
+                .item_max = server_item_max(&c->server),
                 .preallocate_bytes = c->preallocate_bytes,
-                .history_max = HISTORY_MAX,
-                .history_bytes_max = HISTORY_BYTES_MAX,
+                .history_max = c->server.commit_log_count,
+                .history_bytes_max = SERVER_COMMIT_LOG_BYTES,
                 .retain_snapshots = c->retain_snapshots,
         };
 }

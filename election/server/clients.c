@@ -23,7 +23,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         list_init(&c->syncs);
         c->watches = watches_new();
         jute_writer_init(&c->scratch, SIZE_MAX);
-        c->item_max = config->max_buffer + JUTE_EXTRA_DEFAULT;
+        c->item_max = server_item_max(config);
         clients_stats_reset(c);
         return c;
 }

@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Recent transactions kept in memory for learners that lag: Java's commitLogCount, and a bound in bytes. */
-#define SERVER_HISTORY_TXNS  5000
-#define SERVER_HISTORY_BYTES (16u << 20)
-
 static void server_make_vote(struct server *s)
 {
         s->vote = vote_new(&(struct vote_config){
@@ -28,9 +24,9 @@ static void server_make_zab(struct server *s, struct recovered *r)
                                               .tick_ms = s->config.tick_ms,
                                               .init_limit = s->config.init_limit,
                                               .sync_limit = s->config.sync_limit,
-                                              .item_max = s->config.max_buffer + JUTE_EXTRA_DEFAULT,
-                                              .history_max = SERVER_HISTORY_TXNS,
-                                              .history_bytes_max = SERVER_HISTORY_BYTES},
+                                              .item_max = server_item_max(&s->config),
+                                              .history_max = s->config.commit_log_count,
+                                              .history_bytes_max = SERVER_COMMIT_LOG_BYTES},
                          &host, r);
 }
 

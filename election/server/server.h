@@ -23,8 +23,13 @@
 #define SERVER_MAX_CNXNS_DEFAULT         10000 /* connections in total */
 #define SERVER_OUTSTANDING_LIMIT_DEFAULT 1000  /* requests read and not yet answered, all connections */
 #define SERVER_CONNECT_TIMEOUT_MS        10000 /* a client connection without a ConnectRequest */
-#define SERVER_SNAP_COUNT_DEFAULT        100000
-#define SERVER_WORDS_MAX                 32
+/* Recent transactions in memory for learners that lag (Java's commitLogCount, which is 500), and the bytes
+ * they may take. */
+#define SERVER_COMMIT_LOG_COUNT_DEFAULT 5000
+#define SERVER_COMMIT_LOG_BYTES         (16u << 20)
+/* A snapshot is begun after about this many transactions. */
+#define SERVER_SNAP_COUNT_DEFAULT 100000
+#define SERVER_WORDS_MAX          32
 /* A client that leaves this much unread is dropped by the shell (EVENT_CONN_CLOSED with -ENOBUFS). */
 #define SERVER_CLIENT_BACKLOG_BYTES (64u << 20)
 /* The same for a peer of the ensemble. */
@@ -37,7 +42,8 @@ struct server_config {
         uint32_t tick_ms, init_limit, sync_limit;
         int32_t min_session_timeout_ms, max_session_timeout_ms;
         uint32_t snap_count;
-        int32_t max_buffer; /* jute.maxbuffer */
+        uint32_t commit_log_count; /* recent transactions kept for servers that come back: their DIFF */
+        int32_t max_buffer;        /* jute.maxbuffer */
         uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
         char words[SERVER_WORDS_MAX][5]; /* allowed four-letter words; "*" allows all */
         size_t word_count;
@@ -45,6 +51,13 @@ struct server_config {
         char version[32];   /* as shown by srvr: "3.8.0"-like text that tools parse */
         uint64_t seed;      /* randomness for jitter and snapshot timing */
 };
+
+/* Longest string or buffer inside anything received: jute.maxbuffer and as much again, as ZooKeeper grants
+ * (zookeeper.jute.maxbuffer.extrasize). */
+static inline int32_t server_item_max(const struct server_config *c)
+{
+        return 2 * c->max_buffer;
+}
 
 enum event_type {
         EVENT_START,         /* once, first */

@@ -72,7 +72,7 @@ static void server_lead(struct server *s, int64_t epoch)
         database_set_zxid(s->db, (int64_t)((uint64_t)epoch << 32));
         s->clock = session_clock_new(s->config.tick_ms);
         session_table_each(database_sessions(s->db), clock_session, s);
-        s->prep = prep_new(s->db, s->clock, s->config.max_buffer + JUTE_EXTRA_DEFAULT, (size_t)s->config.max_buffer);
+        s->prep = prep_new(s->db, s->clock, server_item_max(&s->config), (size_t)s->config.max_buffer);
 }
 
 static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
@@ -193,7 +193,7 @@ static void host_load_begin(void *ctx)
 {
         struct server *s = ctx;
         database_loader_free(s->loader);
-        s->loader = database_loader_new(s->config.max_buffer + JUTE_EXTRA_DEFAULT);
+        s->loader = database_loader_new(server_item_max(&s->config));
 }
 
 static int host_load_feed(void *ctx, const uint8_t *data, size_t len, size_t *ret_consumed)

@@ -105,7 +105,9 @@ void zab__learner_heard(struct zab *z, uint64_t now_ms)
         if (l->paused)
                 return;
         uint32_t limit = l->step <= STEP_SYNC ? z->config.init_limit : z->config.sync_limit;
-        l->silent_ms = now_ms + zab__ticks(z, limit);
+        /* A leader that has stood still for the whole limit is given up: it pings every half tick, so the
+         * silence that counts ends a quarter of a tick early and the next election begins within the limit. */
+        l->silent_ms = now_ms + zab__ticks(z, limit) - z->config.tick_ms / 4;
 }
 
 void zab__learner_pause(struct zab *z, struct effects *fx)

@@ -26,6 +26,8 @@ def ours(request):
     kind = request.config.getoption("--ours")
     if kind != servers.BATON:
         need(kind)
+    elif not servers.ENGINE.exists():
+        pytest.exit("%s is not there: build first (./dev build)" % servers.ENGINE, returncode=2)
     return kind
 
 

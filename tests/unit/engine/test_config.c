@@ -104,6 +104,7 @@ static void test_defaults_are_those_of_the_headers(void **state)
         assert_int_equal(c.server.max_buffer, ENGINE_MAX_BUFFER_DEFAULT);
         assert_int_equal(c.preallocate_bytes, STORE_PREALLOCATE_DEFAULT);
         assert_int_equal(c.retain_snapshots, 3);
+        assert_int_equal(c.server.commit_log_count, 5000);
         assert_int_equal(c.server.word_count, 1);
         assert_string_equal(c.server.words[0], "srvr");
         assert_false(c.listen_all);

@@ -38,6 +38,7 @@ struct world *world_new(int voters, int observers, uint64_t seed)
                                            .min_session_timeout_ms = 200,
                                            .max_session_timeout_ms = 40000,
                                            .snap_count = 100000,
+                                           .commit_log_count = 5000,
                                            .max_buffer = JUTE_MAXBUFFER_DEFAULT,
                                            .max_client_cnxns = 60,
                                            .max_cnxns = 1000,
