@@ -20,12 +20,16 @@ static bool multi_may_hold(int32_t opcode)
 
 /* In a multi the flags alone say what a create makes, whatever opcode it came under, and a time to live
  * without such flags is ignored; those flags need createTTL's record, which has the time. False makes the
- * multi fail. Observed on 3.8.0; invalid flags as from 3.8.2 on (client-protocol.md 4.3). */
+ * multi fail. A create2 stays one, and is answered with a Stat, as from 3.9 on; 3.8.0 makes it a create.
+ * Otherwise as observed on 3.8.0, invalid flags as from 3.8.2 on (client-protocol.md 4.3). */
 static bool create_by_flags(struct prep_op *op)
 {
         if (prep__flags_are_ttl(op->flags))
                 return op->opcode == OP_CREATE_TTL;
-        op->opcode = op->flags == CREATE_FLAG_CONTAINER ? OP_CREATE_CONTAINER : OP_CREATE;
+        if (op->flags == CREATE_FLAG_CONTAINER)
+                op->opcode = OP_CREATE_CONTAINER;
+        else if (op->opcode != OP_CREATE2)
+                op->opcode = OP_CREATE;
         return prep__flags_ok(op->flags);
 }
 

@@ -39,7 +39,7 @@ struct server *server_new(const struct server_config *config, struct recovered *
         r->db = NULL;
         s->txns_since_snapshot = r->replayed > UINT32_MAX ? UINT32_MAX : (uint32_t)r->replayed;
         outcome_init(&s->outcome);
-        jute_writer_init(&s->txn, (size_t)config->max_buffer + SERVER_TXN_SLACK_BYTES);
+        jute_writer_init(&s->txn, (size_t)config->max_buffer + PREP_SLACK_BYTES);
         server__snapshot_redraw(s);
         server_make_vote(s);
         server_make_zab(s, r);

@@ -12,8 +12,6 @@
 
 /* Bytes of a snapshot handed to the writer at a time; the next portion follows when it is written. */
 #define SERVER_SNAPSHOT_CHUNK_BYTES (1u << 20)
-/* Room a transaction may need beyond the request that it is made of. */
-#define SERVER_TXN_SLACK_BYTES (512u << 10)
 /* Touches reported to the leader in one ping: 12 bytes each, far below any packet limit. */
 #define SERVER_TOUCHES_MAX 65536
 

@@ -265,7 +265,7 @@ static void test_flags_say_what_a_create_in_it_makes(void **state)
                 {OP_CREATE, 1, 0, OP_CREATE, ZK_OK},
                 {OP_CREATE, 3, 0, OP_CREATE, ZK_OK},
                 {OP_CREATE, 4, 0, OP_CREATE_CONTAINER, ZK_OK},
-                {OP_CREATE2, 0, 0, OP_CREATE, ZK_OK},
+                {OP_CREATE2, 0, 0, OP_CREATE2, ZK_OK},
                 {OP_CREATE2, 4, 0, OP_CREATE_CONTAINER, ZK_OK},
                 {OP_CREATE_CONTAINER, 0, 0, OP_CREATE, ZK_OK},
                 {OP_CREATE_CONTAINER, 1, 0, OP_CREATE, ZK_OK},

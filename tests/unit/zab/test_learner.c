@@ -163,7 +163,7 @@ static void test_silent_leader_is_left(void **state)
         (void)state;
         struct world *w = world_of_learner(false);
         (void)join(w, 1);
-        world_run(w, WORLD_SYNC * WORLD_TICK_MS - 1);
+        world_run(w, WORLD_SYNC * WORLD_TICK_MS - WORLD_TICK_MS / 4 - 1);
         assert_true(me(w)->serving);
         world_run(w, 1);
         assert_false(me(w)->serving);
@@ -176,7 +176,7 @@ static void test_leader_silent_in_discovery_is_left_after_init_limit(void **stat
         struct world *w = world_of_learner(false);
         world_follow(w, 1, 2);
         world_settle(w);
-        world_run(w, WORLD_INIT * WORLD_TICK_MS - 1);
+        world_run(w, WORLD_INIT * WORLD_TICK_MS - WORLD_TICK_MS / 4 - 1);
         assert_int_equal(zab_role(me(w)->zab), ZAB_FOLLOWING);
         world_run(w, 1);
         assert_int_equal(zab_role(me(w)->zab), ZAB_IDLE);
