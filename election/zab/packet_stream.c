@@ -24,6 +24,7 @@ void zab__stream_done(struct packet_stream *s)
 static void make_room(struct packet_stream *s, size_t len)
 {
         if (s->at > 0) {
+                assert(s->kept);
                 memmove(s->kept, s->kept + s->at, s->len - s->at);
                 s->len -= s->at;
                 s->at = 0;

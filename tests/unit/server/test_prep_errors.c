@@ -52,7 +52,7 @@ static const struct test_acl unknown_scheme[] = {{ACL_ALL, {"kerberos", "bob"}}}
 #define DELETE(p) DELETE_AT(p, -1)
 #define DELETE_AT(p, v)                                                                                                \
         {                                                                                                              \
-                .opcode = OP_DELETE, .path = STR(p), .number = v                                                       \
+                .opcode = OP_DELETE, .path = STR(p), .number = (v)                                                     \
         }
 
 static void make(struct bench *b, const char *path, int32_t opcode, int32_t flags, const struct test_acl *acl)
@@ -271,7 +271,7 @@ static void test_set_data_is_checked_in_order(void **state)
         (void)state;
 #define SET(p, v)                                                                                                      \
         {                                                                                                              \
-                .opcode = OP_SET_DATA, .path = STR(p), .data = STR("y"), .number = v                                   \
+                .opcode = OP_SET_DATA, .path = STR(p), .data = STR("y"), .number = (v)                                 \
         }
         const struct row rows[] = {
                 {SET("bad", 7), ZK_SESSION_EXPIRED, OF_UNKNOWN},
@@ -332,7 +332,7 @@ static void test_check_is_checked_in_order(void **state)
         (void)state;
 #define CHECK(p, v)                                                                                                    \
         {                                                                                                              \
-                .opcode = OP_CHECK, .path = STR(p), .number = v                                                        \
+                .opcode = OP_CHECK, .path = STR(p), .number = (v)                                                      \
         }
         const struct row rows[] = {
                 {CHECK("bad", 7), ZK_BAD_ARGUMENTS, OURS},   {CHECK("/gone", 7), ZK_NO_NODE, OURS},

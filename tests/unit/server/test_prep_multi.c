@@ -12,10 +12,10 @@
 
 #define COUNT(a)            (sizeof(a) / sizeof *(a))
 #define CREATE(p)           CREATE_AS(OP_CREATE, p, 0)
-#define CREATE_AS(op, p, f) ((struct test_op){.opcode = op, .path = STR(p), .data = STR("x"), .number = f})
+#define CREATE_AS(op, p, f) ((struct test_op){.opcode = (op), .path = STR(p), .data = STR("x"), .number = (f)})
 #define DELETE(p)           ((struct test_op){.opcode = OP_DELETE, .path = STR(p), .number = -1})
-#define CHECK(p, v)         ((struct test_op){.opcode = OP_CHECK, .path = STR(p), .number = v})
-#define SET(p, d, v)        ((struct test_op){.opcode = OP_SET_DATA, .path = STR(p), .data = STR(d), .number = v})
+#define CHECK(p, v)         ((struct test_op){.opcode = OP_CHECK, .path = STR(p), .number = (v)})
+#define SET(p, d, v)        ((struct test_op){.opcode = OP_SET_DATA, .path = STR(p), .data = STR(d), .number = (v)})
 
 static void assert_results(const struct bench *b, const int32_t *errors, size_t count)
 {

@@ -1,5 +1,6 @@
 #include "twin.h"
 
+#include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 struct twin_node *twin_find(struct twin *t, const char *path)
 {
+        assert(path);
         for (size_t i = 0; i < TWIN_NODES_MAX; i++)
                 if (t->nodes[i].used && strcmp(t->nodes[i].path, path) == 0)
                         return &t->nodes[i];
@@ -17,6 +19,7 @@ struct twin_node *twin_find(struct twin *t, const char *path)
 
 static void set_text(char *to, size_t size, const char *from)
 {
+        assert(from);
         size_t len = strlen(from);
         assert_true(len < size);
         memcpy(to, from, len + 1);
@@ -88,6 +91,7 @@ static void create(struct twin *t, int64_t session, int64_t zxid, const struct m
 
 static void delete (struct twin *t, int64_t zxid, const char *path)
 {
+        assert(path);
         struct twin_node *parent = find_parent(t, path);
         size_t len = strlen(path);
         if (!parent)

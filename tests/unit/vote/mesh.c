@@ -109,13 +109,19 @@ static void run_step(struct mesh *m, size_t node);
 
 /* ---- telling the story ---- */
 
-static uint64_t seed_of_now;
+/* Formatted beforehand: a signal handler may only write it. */
+static char seed_text[64];
+static size_t seed_text_len;
+
+static void seed_note(uint64_t seed)
+{
+        int n = snprintf(seed_text, sizeof seed_text, "aborted in seed %llu\n", (unsigned long long)seed);
+        seed_text_len = (size_t)n;
+}
 
 static void on_abort(int signal_number)
 {
-        char text[64];
-        int n = snprintf(text, sizeof text, "aborted in seed %llu\n", (unsigned long long)seed_of_now);
-        (void)!write(STDERR_FILENO, text, (size_t)n);
+        (void)!write(STDERR_FILENO, seed_text, seed_text_len);
         (void)signal(signal_number, SIG_DFL);
 }
 
@@ -811,7 +817,7 @@ struct mesh *mesh_new(const struct mesh_options *options)
         m->options = *options;
         m->prng.state = options->seed;
         m->now_ms = 1000; /* not 0: a time of 0 must not mean anything */
-        seed_of_now = options->seed;
+        seed_note(options->seed);
         (void)signal(SIGABRT, on_abort);
         for (size_t i = 0; i < node_count(m); i++) {
                 struct member member = {

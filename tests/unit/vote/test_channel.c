@@ -531,7 +531,7 @@ static void test_a_voter_that_begins_to_look_is_told_what_it_has_missed(void **s
 {
         (void)state;
         struct bench b;
-        struct vote_notification n;
+        struct vote_notification n = {0};
         bench_start(&b, 2);
         look(&b);
         conn_id one = dial_to(&b, "h1", 3881);

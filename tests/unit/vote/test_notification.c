@@ -184,7 +184,7 @@ static int shake(int64_t version, int64_t sid, const char *text, struct vote_han
         }
         for (int i = 0; i < 4; i++)
                 p[16 + i] = (uint8_t)(n >> (24 - 8 * i));
-        memcpy(p + 20, text, n);
+        memcpy(p + 20, text, n); // NOLINT(bugprone-not-null-terminated-result): bytes, not a string
         int r = vote__handshake_decode(p, len, ret);
         for (size_t k = 0; r > 0 && k < len; k++) /* any part of it is a wait for more */
                 assert_int_equal(vote__handshake_decode(p, k, ret), 0);
