@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 const struct net_limits net_limits_default = {
         .client_backlog_bytes = SERVER_CLIENT_BACKLOG_BYTES,
@@ -247,10 +249,27 @@ void net__hold(struct conn *c, unsigned why, bool hold)
                 net__due(c);
 }
 
+/* See NET_ELECTION_SILENCE_MS. Failures are ignored: the other side may be gone again, reading will tell. */
+static void watch_silence(struct conn *c)
+{
+        static const int on = 1, idle_s = NET_ELECTION_SILENCE_MS / 1000, interval_s = 1, probes = 3;
+        static const unsigned timeout_ms = NET_ELECTION_SILENCE_MS;
+        uv_os_fd_t fd;
+        if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) < 0)
+                return;
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
 void net__opened(struct conn *c)
 {
         int r = uv_tcp_nodelay(&c->tcp, 1);
         (void)r; /* the other side may be gone again: reading will tell */
+        if (c->port == PORT_ELECTION)
+                watch_silence(c);
         net__reading(c);
 }
 

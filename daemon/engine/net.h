@@ -54,6 +54,12 @@
 /* Connections flushed, failed or notified in one turn; the rest wait for the next, so that reading and
  * timers get their share. */
 #define NET_TURN_MAX 4096
+/* An election connection is idle for days and then has to work at once. What the other machine's kernel has
+ * not acknowledged for this long is lost, and so is the connection, which is made again; an idle one is
+ * probed after as long. Left to TCP alone, a cut of a minute without a reset would hold the channel up for
+ * another after its end, and for a quarter of an hour if the other machine is gone. The quorum port has
+ * pings of its own, and a server busy with its disk may rightly not read from it for longer. */
+#define NET_ELECTION_SILENCE_MS 3000
 /* How long net_finish() lets closing connections flush. */
 #define NET_FINISH_MS 250
 

@@ -20,15 +20,7 @@ static void client_connect_reply(struct client *k, bool valid, struct effects *f
         jute_writer_reset(&c->scratch);
         jute_put_int(&c->scratch, 0);
         jute_put_connect_response(&c->scratch, &reply);
-        jute_patch_int(&c->scratch, 0, (int32_t)(c->scratch.len - 4));
-        effect_send(fx, k->conn, jute_writer_blob(&c->scratch));
-        k->sent++;
-        c->stats.sent++;
-}
-
-static void client_open(struct client *k)
-{
-        k->state = CLIENT_OPEN;
+        client__send(k, fx);
 }
 
 static void client_refuse_session(struct client *k, struct effects *fx)
@@ -37,22 +29,27 @@ static void client_refuse_session(struct client *k, struct effects *fx)
         client__close(k, true, fx);
 }
 
-void client__session_created(struct client *k, const struct event *e, struct effects *fx)
+static void client_open(struct client *k, struct effects *fx)
 {
-        (void)e;
-        client_open(k);
+        client__set_state(k, CLIENT_OPEN);
         client_connect_reply(k, true, fx);
 }
 
-void client__session_resumed(struct client *k, const struct event *e, bool valid, struct effects *fx)
+void client__session_created(struct client *k, struct effects *fx)
 {
-        (void)e;
-        if (!valid) {
-                client_refuse_session(k, fx);
-                return;
-        }
-        client_open(k);
-        client_connect_reply(k, true, fx);
+        client_open(k, fx);
+}
+
+/* ---- a new session ---- */
+
+/* An id that somebody has tried to resume, or that lives already (the clock of an earlier start of this
+ * server was ahead), is passed over (safety: S1). */
+static int64_t session_id_next(struct clients *c)
+{
+        const struct session_table *known = database_sessions(c->host.database(c->host.ctx));
+        while (clients__find_session(c, c->next_session) || session_table_find(known, c->next_session, NULL))
+                c->next_session++;
+        return c->next_session++;
 }
 
 static void client_create_session(struct client *k, const struct event *e, int32_t timeout_ms, struct effects *fx)
@@ -60,36 +57,102 @@ static void client_create_session(struct client *k, const struct event *e, int32
         struct clients *c = k->all;
         uint8_t body[4] = {(uint8_t)(timeout_ms >> 24), (uint8_t)(timeout_ms >> 16), (uint8_t)(timeout_ms >> 8),
                            (uint8_t)timeout_ms};
-        client__bind(k, c->next_session++, timeout_ms);
-        k->state = CLIENT_CREATING;
         struct jute_vec none = {.count = -1};
+        client__bind(k, session_id_next(c), timeout_ms);
+        client__set_state(k, CLIENT_CREATING);
         if (!c->host.submit(c->host.ctx, e, k->session, 0, OP_CREATE_SESSION, jute_str_of(body, sizeof body), none, fx))
                 client__close(k, false, fx);
+}
+
+/* ---- a session resumed ---- */
+
+static void client_ask_leader(struct client *k, struct effects *fx)
+{
+        struct client_asked *a = clients__ask(k->all, &k->all->resumes, k->conn);
+        if (!a) {
+                k->all->stats.rejected++;
+                client__close(k, false, fx);
+                return;
+        }
+        a->session = k->session;
+        client__set_state(k, CLIENT_RESUMING);
+}
+
+static void client_revalidate(struct client *k, const struct event *e, struct effects *fx)
+{
+        struct clients *c = k->all;
+        int r = c->host.revalidate(c->host.ctx, e, k->session, k->timeout_ms, fx);
+        if (r == -EINPROGRESS)
+                client_ask_leader(k, fx);
+        else if (r < 0)
+                client__close(k, false, fx);
+        else if (r)
+                client_open(k, fx);
+        else
+                client_refuse_session(k, fx);
 }
 
 static void client_resume_session(struct client *k, const struct event *e, const struct jute_connect_request *q,
                                   int32_t timeout_ms, struct effects *fx)
 {
         struct clients *c = k->all;
+        c->stats.resumes++;
         /* The old connection goes first, before the password is looked at. */
         struct client *old = clients__find_session(c, q->session_id);
-        if (old)
+        if (old) {
+                client__submit_held(old, e, fx);
                 client__close(old, false, fx);
+        }
         if (!session_passwd_ok(q->session_id, q->passwd)) {
                 client_refuse_session(k, fx);
                 return;
         }
         client__bind(k, q->session_id, timeout_ms);
-        k->state = CLIENT_RESUMING;
-        int r = c->host.revalidate(c->host.ctx, e, k->session, timeout_ms, fx);
-        if (r != -EINPROGRESS)
-                client__session_resumed(k, e, r > 0, fx);
+        client_revalidate(k, e, fx);
+}
+
+/* The leader answers each server in the order of asking, but a session may have been asked about twice, for
+ * connections that followed each other: the first answer is the first one's. */
+static struct client_asked *resume_asked(struct clients *c, int64_t session)
+{
+        for (struct list *l = c->resumes.next; l != &c->resumes; l = l->next) {
+                struct client_asked *a = LIST_ENTRY(l, struct client_asked, link);
+                if (a->session == session)
+                        return a;
+        }
+        return NULL;
+}
+
+void clients_revalidated(struct clients *c, const struct event *e, int64_t session, bool valid, struct effects *fx)
+{
+        (void)e;
+        struct client_asked *a = c->serving ? resume_asked(c, session) : NULL;
+        if (!a)
+                return;
+        struct client *k = map_get(&c->by_conn, a->conn);
+        clients__asked_done(c, a);
+        if (!k || k->state != CLIENT_RESUMING)
+                return;
+        if (valid)
+                client_open(k, fx);
+        else
+                client_refuse_session(k, fx);
+}
+
+/* ---- ConnectRequest ---- */
+
+static int32_t timeout_granted(const struct server_config *f, int32_t wanted_ms)
+{
+        if (wanted_ms < f->min_session_timeout_ms)
+                return f->min_session_timeout_ms;
+        return wanted_ms > f->max_session_timeout_ms ? f->max_session_timeout_ms : wanted_ms;
 }
 
 void client__connect(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
 {
         struct clients *c = k->all;
         if (!c->serving) {
+                c->stats.not_serving++;
                 client__close(k, false, fx);
                 return;
         }
@@ -103,16 +166,14 @@ void client__connect(struct client *k, const struct event *e, const uint8_t *dat
         }
         k->received++;
         c->stats.received++;
+        c->stats.connects++;
         k->old = !q.has_read_only;
         /* A client that has seen more than this server would go back in time here (safety: S7). */
-        if (q.last_zxid_seen > database_zxid(c->host.database(c->host.ctx))) {
+        if (q.last_zxid_seen > clients__zxid(c)) {
                 client__close(k, false, fx);
                 return;
         }
-        const struct server_config *f = c->config;
-        int32_t timeout_ms = q.timeout < f->min_session_timeout_ms   ? f->min_session_timeout_ms
-                             : q.timeout > f->max_session_timeout_ms ? f->max_session_timeout_ms
-                                                                     : q.timeout;
+        int32_t timeout_ms = timeout_granted(c->config, q.timeout);
         if (q.session_id)
                 client_resume_session(k, e, &q, timeout_ms, fx);
         else

@@ -53,18 +53,54 @@ static void client_word(struct client *k, const struct event *e, const uint8_t *
         client__close(k, true, fx);
 }
 
+/* ---- what is not taken yet ---- */
+
 bool client__ready(const struct client *k)
 {
-        return !k->paused && (k->state == CLIENT_NEW || k->state == CLIENT_OPEN);
+        if (k->state == CLIENT_NEW)
+                return true;
+        return k->state == CLIENT_OPEN && k->all->serving && !k->choked && !client__full(k);
 }
 
-static void client_pause(struct client *k, struct effects *fx)
+static void input_resize(struct client *k, size_t capacity)
 {
-        if (!list_empty(&k->paused_link))
-                return;
-        list_push(&k->all->paused, &k->paused_link);
-        effect_read(fx, k->conn, false);
+        k->all->input_bytes += capacity - k->input_capacity;
+        k->input = mem_realloc(k->input, capacity);
+        k->input_capacity = capacity;
 }
+
+void client__drop_input(struct client *k)
+{
+        k->all->input_bytes -= k->input_capacity;
+        mem_free(k->input);
+        k->input = NULL;
+        k->input_len = 0;
+        k->input_capacity = 0;
+}
+
+static void input_add(struct client *k, const uint8_t *data, size_t len)
+{
+        size_t want = k->input_len + len;
+        if (!len)
+                return;
+        if (want > k->input_capacity)
+                input_resize(k, want > 2 * k->input_capacity ? want : 2 * k->input_capacity);
+        memcpy(k->input + k->input_len, data, len);
+        k->input_len = want;
+        if (k->all->input_bytes > CLIENTS_INPUT_BYTES_MAX)
+                clients__shed_input(k->all); /* perhaps this one */
+}
+
+static void input_taken(struct client *k, size_t len)
+{
+        if (len)
+                memmove(k->input, k->input + len, k->input_len - len);
+        k->input_len -= len;
+        if (!k->input_len && k->input_capacity > CLIENT_INPUT_KEEP_BYTES)
+                client__drop_input(k);
+}
+
+/* ---- frames ---- */
 
 static uint32_t frame_length(const uint8_t *at)
 {
@@ -102,62 +138,55 @@ static int64_t client_frames(struct client *k, const struct event *e, const uint
         return (int64_t)at;
 }
 
-static void client_keep(struct client *k, const uint8_t *data, size_t len)
+/* Not read from until client__ready() holds again. */
+static void client_pause(struct client *k, struct effects *fx)
 {
-        if (!len)
+        if (!list_empty(&k->paused_link))
                 return;
-        k->input = mem_grow(k->input, &k->input_capacity, k->input_len + len, 1);
-        memcpy(k->input + k->input_len, data, len);
-        k->input_len += len;
+        list_push(&k->all->paused, &k->paused_link);
+        effect_read(fx, k->conn, false);
 }
 
-static bool client_kept_frames(struct client *k, const struct event *e, struct effects *fx)
+/* What follows the end of a session is not executed: nothing is kept of it. */
+static void input_settle(struct client *k, struct effects *fx)
+{
+        if (k->state == CLIENT_ENDING)
+                client__drop_input(k);
+        else if (!client__ready(k) && (k->input_len || k->state == CLIENT_OPEN))
+                client_pause(k, fx);
+}
+
+void client__feed(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
+{
+        if (k->state == CLIENT_ENDING)
+                return;
+        int64_t used;
+        if (k->input_len) {
+                input_add(k, data, len);
+                used = client_frames(k, e, k->input, k->input_len, fx);
+                if (used < 0)
+                        return;
+                input_taken(k, (size_t)used);
+        } else {
+                used = client_frames(k, e, data, len, fx);
+                if (used < 0)
+                        return;
+                input_add(k, data + used, len - (size_t)used);
+        }
+        input_settle(k, fx);
+}
+
+/* The connection is in no list of paused ones. */
+void client__resume_input(struct client *k, const struct event *e, struct effects *fx)
 {
         int64_t used = client_frames(k, e, k->input, k->input_len, fx);
         if (used < 0)
-                return false;
-        k->input_len -= (size_t)used;
-        memmove(k->input, k->input + used, k->input_len);
-        if (!k->input_len && k->input_capacity > CLIENT_INPUT_KEEP_BYTES) {
-                mem_free(k->input);
-                k->input = NULL;
-                k->input_capacity = 0;
-        }
-        return true;
-}
-
-bool client__feed(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
-{
+                return;
+        input_taken(k, (size_t)used);
         if (k->state == CLIENT_ENDING)
-                return true; /* dropped: what follows closeSession is not executed */
-        if (k->input_len) {
-                client_keep(k, data, len);
-                if (!client_kept_frames(k, e, fx))
-                        return false;
-        } else {
-                int64_t used = client_frames(k, e, data, len, fx);
-                if (used < 0)
-                        return false;
-                client_keep(k, data + used, len - (size_t)used);
-        }
-        if (k->input_len && !client__ready(k))
-                client_pause(k, fx);
-        else if (k->paused)
-                client_pause(k, fx);
-        return true;
-}
-
-bool client__resume_input(struct client *k, const struct event *e, struct effects *fx)
-{
-        k->paused = false;
-        if (!client__ready(k))
-                return true;
-        list_remove(&k->paused_link);
-        if (k->input_len && !client_kept_frames(k, e, fx))
-                return false;
-        if (k->paused || (k->input_len && !client__ready(k)))
-                list_push(&k->all->paused, &k->paused_link);
-        else
+                client__drop_input(k);
+        else if (client__ready(k))
                 effect_read(fx, k->conn, true);
-        return true;
+        else
+                list_push(&k->all->paused, &k->paused_link);
 }

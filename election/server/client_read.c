@@ -49,14 +49,19 @@ static void read_end(struct read *q)
         client__reply_end(q->k, q->e, q->received_ns, q->fx);
 }
 
-static bool may_read(const struct read *q, const struct znode *n, int32_t perms)
+/* ZK_OK, or the error of a read that is refused. A node whose list is missing (a snapshot that lacks it) may
+ * be read by nobody; a Java server fails on it likewise. */
+static int32_t read_check(const struct read *q, const struct znode *n, int32_t perms)
 {
-        return acl_allows(tree_acl(q->tree, n), perms, q->k->ids);
+        struct jute_vec acl = tree_acl(q->tree, n);
+        if (acl.count < 0)
+                return ZK_MARSHALLING_ERROR;
+        return acl_allows(acl, perms, q->k->ids) ? ZK_OK : ZK_NO_AUTH;
 }
 
 static void watch(struct read *q, enum watch_table table, struct jute_str path)
 {
-        watches_add(q->k->all->watches, table, path, q->k->conn);
+        client__watch(q->k, table, path);
 }
 
 /* The common beginning of getData and getChildren: NULL when the reply has been sent. */
@@ -68,12 +73,10 @@ static const struct znode *read_node(struct read *q, struct jute_path_watch *ret
                 return NULL;
         }
         const struct znode *n = tree_find(q->tree, ret->path);
-        if (!n)
-                read_status(q, ZK_NO_NODE);
-        else if (!may_read(q, n, ACL_READ))
-                read_status(q, ZK_NO_AUTH);
-        else
+        int32_t err = n ? read_check(q, n, ACL_READ) : ZK_NO_NODE;
+        if (!err)
                 return n;
+        read_status(q, err);
         return NULL;
 }
 
@@ -123,8 +126,9 @@ static void read_exists(struct read *q)
                 return;
         }
         const struct znode *n = tree_find(q->tree, request.path);
-        if (n && !may_read(q, n, ACL_READ)) {
-                read_status(q, ZK_NO_AUTH);
+        int32_t err = n ? read_check(q, n, ACL_READ) : ZK_OK;
+        if (err) {
+                read_status(q, err);
                 return;
         }
         if (request.watch)
@@ -171,18 +175,15 @@ static void read_acl(struct read *q)
                 return;
         }
         const struct znode *n = tree_find(q->tree, request.path);
-        if (!n) {
-                read_status(q, ZK_NO_NODE);
-                return;
-        }
-        if (!may_read(q, n, ACL_READ | ACL_ADMIN)) {
-                read_status(q, ZK_NO_AUTH);
+        int32_t err = n ? read_check(q, n, ACL_READ | ACL_ADMIN) : ZK_NO_NODE;
+        if (err) {
+                read_status(q, err);
                 return;
         }
         struct jute_stat stat;
         struct jute_writer *w = read_begin(q);
         znode_stat(n, &stat);
-        if (may_read(q, n, ACL_ADMIN))
+        if (!read_check(q, n, ACL_ADMIN))
                 jute_put_vec(w, tree_acl(q->tree, n));
         else
                 put_acl_masked(w, tree_acl(q->tree, n));
@@ -254,6 +255,29 @@ static void read_set_watches(struct read *q)
         read_status(q, ZK_OK);
 }
 
+/* A name in a list of children, as a guess. */
+#define CHILD_NAME_BYTES 32
+
+size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body)
+{
+        const struct clients *c = k->all;
+        struct jute_reader r;
+        struct jute_path request;
+        if (opcode != OP_GET_DATA && opcode != OP_GET_CHILDREN && opcode != OP_GET_CHILDREN2)
+                return 0;
+        jute_reader_init(&r, body.data, (size_t)body.len, c->item_max);
+        jute_get_path(&r, &request);
+        const struct znode *n = NULL;
+        if (!r.error && request.path.len >= 0)
+                n = tree_find(database_tree(c->host.database(c->host.ctx)), request.path);
+        if (!n)
+                return 0;
+        struct jute_str data = znode_data(n);
+        if (opcode == OP_GET_DATA)
+                return data.len > 0 ? (size_t)data.len : 0;
+        return (size_t)znode_children(n) * CHILD_NAME_BYTES;
+}
+
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
                   uint64_t received_ns, struct effects *fx)
 {
@@ -264,7 +288,7 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                          .xid = xid,
                          .received_ns = received_ns,
                          .tree = database_tree(db),
-                         .zxid = database_zxid(db),
+                         .zxid = clients__zxid(c),
                          .fx = fx};
         jute_reader_init(&q.body, body.data, (size_t)body.len, c->item_max);
         switch (opcode) {

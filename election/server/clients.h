@@ -17,24 +17,49 @@
 
 /* Requests of one connection read and not yet answered; past it the connection is not read. */
 #define CLIENT_QUEUE_MAX 1000
-/* Bytes of those requests that are kept. */
+/* What those requests weigh: the bytes of a write, the present size of its answer for a read. */
 #define CLIENT_QUEUE_BYTES_MAX (8u << 20)
+/* The same of all connections together: past it only those with nothing unanswered are read from, past twice
+ * as much none. */
+#define CLIENTS_QUEUE_BYTES_MAX (256u << 20)
+/* Unanswered requests of all connections, past which none is read from, even one that has none: what zab may
+ * have outstanding. */
+#define CLIENTS_OUTSTANDING_MAX 65536
+/* Unfinished frames and frames not taken yet, of all connections: past it the largest of them is closed. */
+#define CLIENTS_INPUT_BYTES_MAX (256u << 20)
+/* Bytes sent to a connection since it had all of them, at which nothing more is read from it. */
+#define CLIENT_WINDOW_BYTES (4u << 20)
+/* A watch weighs its path and this. A connection whose watches come to more than its limit is closed; past
+ * the limit for all connections the one that watches most is. */
+#define CLIENT_WATCH_COST_BYTES 192
+#define CLIENT_WATCH_BYTES_MAX  (64u << 20)
+#define CLIENTS_WATCH_BYTES_MAX (512u << 20)
+/* Syncs and resumed sessions that the leader was asked about and has not answered; past it a connection that
+ * asks is closed. */
+#define CLIENTS_ASKED_MAX 65536
+/* Silent connections are looked for this often (client-protocol.md 11: the idle limit's step). */
+#define CLIENTS_IDLE_CHECK_MS 10000
+
+/* Answer of clients_host.submit on a learner: the zxid is the leader's to choose. */
+#define CLIENTS_FORWARDED INT64_C(-1)
 
 struct clients;
 
 struct clients_host {
         void *ctx;
-        /* A write of a session, or OP_CREATE_SESSION / OP_CLOSE_SESSION: has it proposed or forwarded. False:
-         * dropped (the session is closing, or this server is about to stop serving). */
-        bool (*submit)(void *ctx, const struct event *e, int64_t session, int32_t cxid, int32_t opcode,
-                       struct jute_str body, struct jute_vec ids, struct effects *fx);
-        /* A sync; clients_sync_done() answers them in order. */
+        /* A write of a session, or OP_CREATE_SESSION / OP_CLOSE_SESSION: has it proposed or forwarded. Returns the
+         * zxid it will have, CLIENTS_FORWARDED where only the leader knows, or 0: dropped (the session is closing, or
+         * this server is about to stop serving), and so must be whatever follows it in its session. */
+        int64_t (*submit)(void *ctx, const struct event *e, int64_t session, int32_t cxid, int32_t opcode,
+                          struct jute_str body, struct jute_vec ids, struct effects *fx);
+        /* A sync; clients_sync_done() answers them in order, perhaps from inside this call. False: dropped. */
         bool (*sync)(void *ctx, const struct event *e, int64_t session, int32_t cxid, struct jute_str body,
                      struct jute_vec ids, struct effects *fx);
-        /* A resumed session: 1 valid, 0 not, -EINPROGRESS: clients_revalidated() will tell. */
+        /* A resumed session: 1 valid, 0 not, -EINPROGRESS: clients_revalidated() will tell, -ENOTCONN: nobody
+         * can tell, another server must be asked. */
         int (*revalidate)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms, struct effects *fx);
-        /* The session was heard from. */
-        void (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
+        /* The session was heard from. False: it is closing, nothing of it is executed any more. */
+        bool (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
         /* The present database. */
         struct database *(*database)(void *ctx);
         /* Answer to a four-letter word: text appended to `w`. */
@@ -44,11 +69,17 @@ struct clients_host {
 struct clients *clients_new(const struct server_config *config, const struct clients_host *host, int64_t first_session);
 void clients_free(struct clients *c);
 
-/* Serving or not: ending to serve closes every connection that has begun to connect. */
-void clients_serve(struct clients *c, bool serving, struct effects *fx);
+/* Begins to serve. No reply shows an earlier zxid than `zxid`, that of the epoch: its leader's clients have
+ * been shown it, and all that came before it is applied. */
+void clients_serve(struct clients *c, int64_t zxid);
+/* From now on nothing is answered but four-letter words. May be called from inside an upcall. */
+void clients_mute(struct clients *c);
+/* The role is over: closes every connection that has begun to connect, after what was answered to it. */
+void clients_end(struct clients *c, struct effects *fx);
 
 void clients_accepted(struct clients *c, const struct event *e, struct effects *fx);
 bool clients_bytes(struct clients *c, const struct event *e, struct effects *fx);
+bool clients_sent(struct clients *c, const struct event *e, struct effects *fx);
 bool clients_closed(struct clients *c, const struct event *e, struct effects *fx);
 void clients_tick(struct clients *c, uint64_t now_ms, struct effects *fx);
 uint64_t clients_deadline(const struct clients *c);
@@ -58,17 +89,24 @@ void clients_applied(struct clients *c, const struct event *e, const struct outc
 void clients_sync_done(struct clients *c, const struct event *e, struct effects *fx);
 void clients_revalidated(struct clients *c, const struct event *e, int64_t session, bool valid, struct effects *fx);
 
-/* Connections that were not read go on, as far as the limits let them. To be called at the end of each
- * step, never from within an upcall. */
+/* Connections that were not read go on, as far as the limits let them; those that ran into one are closed.
+ * To be called at the end of each step, never from within an upcall. */
 void clients_settle(struct clients *c, const struct event *e, struct effects *fx);
 
 struct clients_stats {
         uint64_t received, sent; /* packets */
+        uint64_t received_bytes, sent_bytes;
         uint64_t latency_count, latency_sum_us, latency_max_us, latency_min_us;
-        uint64_t bad_input;    /* connections closed because of what they sent */
-        uint64_t rejected;     /* connections refused by a limit */
-        uint64_t dropped_slow; /* connections dropped because they did not read */
-        uint64_t sessionless_expired;
+        uint64_t connects, resumes;   /* ConnectRequests; those that resume a session */
+        uint64_t closed;              /* connections that came to an end */
+        uint64_t bad_input;           /* connections closed because of what they sent */
+        uint64_t rejected;            /* connections refused by a limit */
+        uint64_t dropped_slow;        /* connections dropped because they did not read */
+        uint64_t dropped_input;       /* ... because of too many bytes of unfinished requests */
+        uint64_t dropped_watches;     /* ... because of too many watches */
+        uint64_t dropped_idle;        /* ... because nothing was heard from them */
+        uint64_t sessionless_expired; /* ... because they did not connect */
+        uint64_t not_serving;         /* ConnectRequests met while not serving */
         size_t connections, outstanding, watches;
         int32_t reply_size_last, reply_size_min, reply_size_max; /* -1 before the first */
 };

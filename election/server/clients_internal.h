@@ -1,10 +1,15 @@
-/* What the files of the client half share. */
+/* What the files of the client half share.
+ *
+ * Who may close a connection: client__close() frees the client, so only the outermost callers use it, those
+ * who look at nothing of it afterwards. Whatever meets a limit deeper down calls client__doom(): from then on
+ * the connection is read no more and sent nothing, and clients_settle() closes it. */
 #ifndef BATON_SERVER_CLIENTS_INTERNAL_H
 #define BATON_SERVER_CLIENTS_INTERNAL_H
 
 #include "election/base/list.h"
 #include "election/base/map.h"
 #include "election/server/clients.h"
+#include "election/session/index.h"
 
 /* Longest numeric address: IPv6 with a scope. */
 #define CLIENT_ADDRESS_MAX 64
@@ -14,7 +19,7 @@ enum client_state {
         CLIENT_CREATING, /* createSession is on its way */
         CLIENT_RESUMING, /* the leader is asked whether the session lives */
         CLIENT_OPEN,
-        CLIENT_ENDING, /* closeSession is on its way: nothing more is read */
+        CLIENT_ENDING, /* the session is closing, or the connection: nothing more is read */
 };
 
 enum request_kind {
@@ -29,32 +34,49 @@ struct client_request {
         enum request_kind kind;
         bool submitted; /* the ensemble has been asked */
         int32_t xid, opcode;
+        int64_t zxid; /* of a submitted write, CLIENTS_FORWARDED when not known */
         uint64_t received_ns;
+        size_t weight;
         size_t body_len;
         uint8_t body[]; /* of what is not submitted yet, and of a sync, whose path is echoed */
+};
+
+/* Where connections come from. */
+struct client_address {
+        struct index_link link; /* in clients.addresses */
+        size_t count;           /* connections, never 0 */
+        char text[CLIENT_ADDRESS_MAX];
 };
 
 struct client {
         struct clients *all;
         conn_id conn;
         struct list link;          /* in clients.list, by age */
+        struct list fresh_link;    /* in clients.fresh while CLIENT_NEW, by age */
         struct list paused_link;   /* in clients.paused while not read */
         struct list released_link; /* in clients.released when a sync was answered */
+        struct list doomed_link;   /* in clients.doomed */
         enum client_state state;
-        char address[CLIENT_ADDRESS_MAX];
+        struct client_address *address;
         uint16_t remote_port;
         struct jute_vec ids; /* identities, encoded; data owned */
-        uint64_t since_ms;
+        uint64_t since_ms, heard_ms;
         int64_t session; /* 0 before one is bound */
         int32_t timeout_ms;
-        bool old;    /* a client that sent no read-only byte */
-        bool closed; /* closed within this call: swept afterwards */
-        bool paused;
-        bool behind_sync;  /* a sync is unanswered: what follows it is not submitted before */
+        bool old; /* a client that sent no read-only byte */
+        bool doomed;
+        bool silent;       /* at the last look for idle ones */
+        bool behind_sync;  /* a sync is unanswered, or what waited for it is not released yet */
         struct list queue; /* client_request */
         size_t queue_len, queue_bytes;
-        uint8_t *input; /* bytes of an unfinished frame, or of frames read while paused */
+        uint8_t *input; /* bytes of an unfinished frame, or of frames not taken yet */
         size_t input_len, input_capacity;
+        size_t window; /* bytes sent since the last EFFECT_NOTIFY_SENT */
+        bool choked;   /* which is not answered yet */
+        uint64_t turn; /* of clients.turn, in which it was sent ... */
+        size_t turn_bytes;
+        size_t watch_bytes;
+        uint64_t told;           /* clients.deletions when it was last told of one */
         uint64_t received, sent; /* packets */
 };
 
@@ -62,59 +84,116 @@ struct clients {
         const struct server_config *config;
         struct clients_host host;
         bool serving;
-        int64_t next_session;
+        bool moved; /* something happened that may let a paused connection go on */
+        int64_t zxid_min, next_session;
         struct map by_conn, by_session;
-        struct list list;
-        struct list paused;
-        struct list released;
-        struct list syncs; /* client_sync, in the order of asking */
+        struct index addresses;
+        struct list list, fresh, paused, released, doomed;
+        struct list syncs, resumes; /* client_asked, in the order of asking */
+        size_t asked_count;
+        struct map orphans; /* client_orphans, by session */
+        struct list orphan_sessions;
         struct watches *watches;
+        uint64_t deletions;
+        uint64_t idle_check_ms;
+        uint64_t turn; /* counts settlings */
+        size_t queue_bytes, input_bytes, watch_bytes;
         struct jute_writer scratch;
         struct clients_stats stats;
         int32_t item_max;
 };
 
-/* A sync asked for: its connection may be gone when the answer comes. */
-struct client_sync {
+/* What the leader was asked for a connection that may be gone when the answer comes. */
+struct client_asked {
         struct list link;
         conn_id conn;
-        int32_t xid;
+        int64_t session; /* of a resume */
+        int32_t xid;     /* of a sync */
 };
 
 struct client *clients__find_session(struct clients *c, int64_t session);
+/* The zxid that replies show: of the state that reads see. */
+int64_t clients__zxid(const struct clients *c);
 /* Binds the session to the connection; an older connection of it must be closed already. */
 void client__bind(struct client *k, int64_t session, int32_t timeout_ms);
+void client__set_state(struct client *k, enum client_state state);
 /* Closes and forgets the connection. The client must not be used afterwards. */
 void client__close(struct client *k, bool flush, struct effects *fx);
 /* The same, counting bad input. */
 void client__reject(struct client *k, struct effects *fx);
+/* Closes it at the end of the step, counting that in `counter`; once. */
+void client__doom(struct client *k, uint64_t *counter);
+/* NULL past CLIENTS_ASKED_MAX. */
+struct client_asked *clients__ask(struct clients *c, struct list *where, conn_id conn);
+void clients__asked_done(struct clients *c, struct client_asked *a);
 
 /* client_connect.c */
 void client__connect(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
-void client__session_created(struct client *k, const struct event *e, struct effects *fx);
-void client__session_resumed(struct client *k, const struct event *e, bool valid, struct effects *fx);
+void client__session_created(struct client *k, struct effects *fx);
 
-/* client_frame.c: goes on with what was read; called again when a pause ends. Returns false when the
- * connection was closed. */
-bool client__feed(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
-bool client__resume_input(struct client *k, const struct event *e, struct effects *fx);
+/* client_frame.c: goes on with what was read; called again when a pause ends. */
+void client__feed(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
+void client__resume_input(struct client *k, const struct event *e, struct effects *fx);
 /* Whether frames may be taken from the connection now. */
 bool client__ready(const struct client *k);
+void client__drop_input(struct client *k);
+
+/* client_limits.c */
+struct client_address *clients__address_get(struct clients *c, const char *text);
+void clients__address_put(struct clients *c, struct client_address *a);
+size_t clients__address_count(const struct clients *c, const char *text);
+/* Registers a watch and charges it. */
+void client__watch(struct client *k, enum watch_table table, struct jute_str path);
+/* Tells the watchers concerned by one change. */
+void clients__fire(struct clients *c, const struct tree_event *e, struct effects *fx);
+/* Room for unfinished frames ran out: dooms the connection with most of them. */
+void clients__shed_input(struct clients *c);
+
+/* client_queue.c */
+/* `keep`: the body is copied. */
+struct client_request *client__push(struct client *k, const struct event *e, enum request_kind kind,
+                                    const struct jute_request_header *h, struct jute_str body, bool keep);
+/* NULL when empty. */
+struct client_request *client__head(const struct client *k);
+void client__drop(struct client *k, struct client_request *q);
+/* Drops `q` and all behind it. */
+void client__drop_from(struct client *k, struct client_request *q);
+/* Whether the connection has as much unanswered as it may. */
+bool client__full(const struct client *k);
+/* The connection goes, its session stays: the writes it has submitted will still have their outcomes. */
+void client__orphan_queue(struct client *k);
+/* Takes an outcome that is an orphan's; false when it is none. */
+bool clients__orphan_done(struct clients *c, const struct outcome *o);
+/* Forgets the orphans of a session, of all sessions. */
+void clients__orphans_drop(struct clients *c, int64_t session);
+void clients__orphans_drop_all(struct clients *c);
+/* Whether the outcome is that of this request. */
+bool request__is_answered(const struct client_request *q, const struct outcome *o);
 
 /* client_request.c */
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
-void client__drop_queue(struct client *k);
+/* The connection is going: has what was held back behind a sync executed all the same. */
+void client__submit_held(struct client *k, const struct event *e, struct effects *fx);
 
 /* client_read.c: answers a read, ping or setWatches now. */
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
                   uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
+/* About how many bytes the answer would take now. */
+size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body);
 
-/* Replies: begin leaves room for the frame length and writes the header; end sends. */
+/* client_reply.c: begin leaves room for the frame length and writes the header; end sends. */
 struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t zxid, int32_t err);
 void client__reply_end(struct client *k, const struct event *e, uint64_t received_ns, struct effects *fx);
 void client__reply_error(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err,
                          uint64_t received_ns, struct effects *fx);
 void client__notify(struct client *k, enum watch_event type, struct jute_str path, struct effects *fx);
+/* Sends the scratch writer's content as one packet. */
+void client__send(struct client *k, struct effects *fx);
+/* EVENT_CONN_SENT. */
+void client__sent(struct client *k, struct effects *fx);
+/* The reply to a write. */
+void client__write_reply(struct client *k, const struct event *e, const struct client_request *q,
+                         const struct outcome *o, struct effects *fx);
 
 #endif

@@ -3,16 +3,16 @@
 
 #include <errno.h>
 
-static bool host_submit(void *ctx, const struct event *e, int64_t session, int32_t cxid, int32_t opcode,
-                        struct jute_str body, struct jute_vec ids, struct effects *fx)
+static int64_t host_submit(void *ctx, const struct event *e, int64_t session, int32_t cxid, int32_t opcode,
+                           struct jute_str body, struct jute_vec ids, struct effects *fx)
 {
         struct server *s = ctx;
         (void)e;
         if (!s->prep)
-                return zab_forward(s->zab, session, cxid, opcode, body, ids, fx);
+                return zab_forward(s->zab, session, cxid, opcode, body, ids, fx) ? CLIENTS_FORWARDED : 0;
         /* A session the leader is closing is not answered any more (client-protocol.md 3.2). */
         if (opcode != OP_CREATE_SESSION && session_clock_check(s->clock, session, s->config.sid) == SESSION_EXPIRED)
-                return false;
+                return 0;
         struct prep_request r = {.session = session,
                                  .cxid = cxid,
                                  .opcode = opcode,
@@ -38,16 +38,17 @@ static int host_revalidate(void *ctx, const struct event *e, int64_t session, in
         if (s->clock)
                 return session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms) &&
                        session_clock_set_owner(s->clock, session, s->config.sid);
-        return zab_revalidate(s->zab, session, timeout_ms, fx) ? -EINPROGRESS : 0;
+        return zab_revalidate(s->zab, session, timeout_ms, fx) ? -EINPROGRESS : -ENOTCONN;
 }
 
-static void host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
+static bool host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
 {
         struct server *s = ctx;
         if (s->clock)
-                (void)session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms);
-        else if (s->touches)
+                return session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms);
+        if (s->touches)
                 session_touches_add(s->touches, session, timeout_ms);
+        return true;
 }
 
 static struct database *host_database(void *ctx)

@@ -79,8 +79,8 @@ void server__install_config(struct server *s, struct database *db);
 const struct zab_host *server__zab_host(void);
 /* Clears away what a role owned, after it ended. */
 void server__rest(struct server *s, struct effects *fx);
-/* Makes a transaction of a request and proposes it. False when this server can't propose now. */
-bool server__propose(struct server *s, const struct prep_request *r, struct effects *fx);
+/* Makes a transaction of a request and proposes it. Returns its zxid, 0 when this server can't propose now. */
+int64_t server__propose(struct server *s, const struct prep_request *r, struct effects *fx);
 
 /* server_clients.c */
 const struct clients_host *server__clients_host(void);

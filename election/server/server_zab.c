@@ -45,17 +45,23 @@ static void host_deliver(void *ctx, const struct store_txn *txn, struct effects 
         server_applied(s, fx);
 }
 
-bool server__propose(struct server *s, const struct prep_request *r, struct effects *fx)
+int64_t server__propose(struct server *s, const struct prep_request *r, struct effects *fx)
 {
         uint64_t now_ms = s->event->now.mono_ms;
         int64_t zxid = s->prep ? zab_next_zxid(s->zab, now_ms, fx) : 0;
         if (!zxid)
-                return false;
+                return 0;
         jute_writer_reset(&s->txn);
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
         assert(!s->txn.error);
         zab_propose(s->zab, now_ms, s->txn.data, s->txn.len, fx);
-        return true;
+        return zxid;
+}
+
+static bool host_readable(void *ctx, const uint8_t *payload, size_t len)
+{
+        (void)ctx;
+        return database_reads(payload, len);
 }
 
 /* ---- roles ---- */
@@ -85,7 +91,7 @@ static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
         s->serving = true;
         s->serving_since_ms = s->event->now.mono_ms;
         vote_set_epoch(s->vote, epoch);
-        clients_serve(s->clients, true, fx);
+        clients_serve(s->clients, (int64_t)((uint64_t)epoch << 32));
         effect_role(fx, "%s, epoch %" PRId64, zab_role_name(zab_role(s->zab)), epoch);
 }
 
@@ -96,6 +102,7 @@ static void host_ended(void *ctx, const char *reason, struct effects *fx)
         struct server *s = ctx;
         s->serving = false;
         s->role_over = true;
+        clients_mute(s->clients);
         effect_report(fx, REPORT_INFO, "left the ensemble: %s", reason);
 }
 
@@ -103,7 +110,7 @@ void server__rest(struct server *s, struct effects *fx)
 {
         s->role_over = false;
         s->state = SERVER_RESTING;
-        clients_serve(s->clients, false, fx);
+        clients_end(s->clients, fx);
         prep_free(s->prep);
         session_clock_free(s->clock);
         session_touches_free(s->touches);
@@ -267,6 +274,7 @@ const struct zab_host *server__zab_host(void)
                 .snapshot_begin = host_snapshot_begin,
                 .snapshot_read = host_snapshot_read,
                 .snapshot_end = host_snapshot_end,
+                .readable = host_readable,
                 .sync_reply = host_synced,
                 .revalidated = host_revalidated,
                 .touches = host_touches,

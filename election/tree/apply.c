@@ -285,6 +285,12 @@ static int32_t apply_body(const struct apply *a, const struct txn_body *b)
         }
 }
 
+bool database_reads(const uint8_t *payload, size_t len)
+{
+        struct txn txn;
+        return txn__parse(payload, len, &txn) == 0;
+}
+
 int database_apply(struct database *db, const uint8_t *payload, size_t len, struct outcome *out)
 {
         struct txn txn;

@@ -74,6 +74,8 @@ void outcome_done(struct outcome *o);
  * transaction only. `out` may be NULL (replay).
  * Returns 0, or -EPROTO for bytes that are no transaction: nothing was changed then. */
 int database_apply(struct database *db, const uint8_t *payload, size_t len, struct outcome *out);
+/* Whether database_apply() would take these bytes for a transaction. Depends on nothing but them. */
+bool database_reads(const uint8_t *payload, size_t len);
 
 /* ---- an exact snapshot, read in pieces ----
  * The stream is sessions, ACL map, nodes (parents first), "/" : the middle part of a snapshot file and

@@ -52,7 +52,7 @@ int vote__notification_decode(const uint8_t *data, size_t len, struct vote_notif
                 epoch = jute_get_long(&r);
         if (len != VOTE_NOTIFICATION_SIZE_33 && len != VOTE_NOTIFICATION_SIZE_34)
                 version = read_version(&r, len);
-        if (r.error || state < VOTE_LOOKING || state > VOTE_OBSERVING || round > VOTE_ROUND_MAX)
+        if (r.error || state < VOTE_LOOKING || state > VOTE_OBSERVING)
                 return -EPROTO;
         *ret = (struct vote_notification){
                 .state = (enum vote_state)state,

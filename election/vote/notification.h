@@ -12,8 +12,9 @@
 #define VOTE_NOTIFICATION_SIZE_33    28
 #define VOTE_NOTIFICATION_SIZE_34    40
 #define VOTE_NOTIFICATION_SIZE_FIXED 44
-/* A round beyond this was not reached by counting; such a message is malformed. Leaves room to count on. */
-#define VOTE_ROUND_MAX (INT64_C(1) << 62)
+/* The logical clock stops here. Nobody gets so far by counting, but one faulty message makes it everybody's
+ * round: any limit that others could be asked to count beyond would keep them apart for ever. */
+#define VOTE_ROUND_MAX INT64_MAX
 /* Stands for "none" in an observer's vote: Java's Long.MIN_VALUE. */
 #define VOTE_NONE INT64_MIN
 

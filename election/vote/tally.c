@@ -139,6 +139,13 @@ static unsigned propose(struct vote_tally *t, uint64_t now_ms, const struct vote
         return VOTE_TALLY_SEND;
 }
 
+/* At the end of the clock elections share a round: votes of the one before may then be counted, which costs
+ * time but never safety (E6). */
+static int64_t round_after(int64_t round)
+{
+        return round < VOTE_ROUND_MAX ? round + 1 : VOTE_ROUND_MAX;
+}
+
 static unsigned new_round(struct vote_tally *t, uint64_t now_ms, int64_t round, const struct vote_ballot *b)
 {
         memset(t->received, 0, sizeof t->received);
@@ -157,7 +164,7 @@ unsigned vote__tally_begin(struct vote_tally *t, uint64_t now_ms, int64_t zxid, 
         t->finalize_at_ms = VOTE_NEVER;
         t->away = t->purged = (struct member_set){0};
         memset(t->settled, 0, sizeof t->settled);
-        unsigned r = new_round(t, now_ms, t->round + 1, &t->initial);
+        unsigned r = new_round(t, now_ms, round_after(t->round), &t->initial);
         return r | conclude(t, now_ms, true);
 }
 
@@ -187,7 +194,7 @@ static unsigned receive_looking(struct vote_tally *t, uint64_t now_ms, size_t fr
         bool newer = n->round > t->round;
         bool better = vote__ballot_better(&b, newer ? &t->initial : &t->proposal);
         if (better && purge(t, &b)) {
-                r = new_round(t, now_ms, n->round + 1, &t->initial);
+                r = new_round(t, now_ms, round_after(n->round), &t->initial);
                 return r | conclude(t, now_ms, true);
         }
         if (newer)
@@ -276,7 +283,7 @@ unsigned vote__tally_away(struct vote_tally *t, uint64_t now_ms, int64_t sid)
         t->settled[i].present = false;
         unsigned r = 0;
         if (t->proposal.leader == sid)
-                r = new_round(t, now_ms, t->round + 1, &t->initial);
+                r = new_round(t, now_ms, round_after(t->round), &t->initial);
         return r | conclude(t, now_ms, r != 0);
 }
 

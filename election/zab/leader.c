@@ -79,7 +79,7 @@ static bool learner_info_ok(const struct zab *z, const struct jute_quorum_packet
                 *why = "it knows a newer configuration";
         else if (info->sid == z->config.sid)
                 *why = "it claims this server's own id";
-        else if (zab__epoch(q->zxid) < 0 || zab__epoch(q->zxid) >= ZAB_EPOCH_MAX)
+        else if (!zab__epoch_plausible(z->accepted_epoch, zab__epoch(q->zxid)))
                 *why = "impossible acceptedEpoch";
         return !*why;
 }

@@ -182,6 +182,11 @@ static void on_leader_info(struct zab *z, uint64_t now_ms, const struct jute_quo
                 return;
         }
         l->epoch = zab__epoch(q->zxid);
+        /* A new server knows no epochs to compare with. */
+        if (z->accepted_epoch > 0 && !zab__epoch_plausible(z->accepted_epoch, l->epoch)) {
+                zab__learner_bad(z, "an impossible epoch");
+                return;
+        }
         if (l->epoch < z->accepted_epoch) {
                 zab__leave_soon(z, "epoch %" PRId64 " of leader %" PRId64 " is below %" PRId64 ", promised already",
                                 l->epoch, l->leader_sid, z->accepted_epoch);

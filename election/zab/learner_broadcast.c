@@ -18,7 +18,7 @@ static bool payload_ok(const struct zab *z, int64_t zxid, struct jute_str payloa
         jute_reader_init(&r, payload.data, (size_t)payload.len, z->config.item_max);
         struct jute_txn_header h;
         jute_get_txn_header(&r, &h);
-        return r.error == 0 && h.zxid == zxid;
+        return r.error == 0 && h.zxid == zxid && z->host.readable(z->host.ctx, payload.data, (size_t)payload.len);
 }
 
 /* Kept in the shape of a PROPOSAL packet, which is how it would be passed on. */

@@ -88,6 +88,9 @@ struct zab_host {
         void (*snapshot_end)(void *ctx);
 
         /* -- on a learner -- */
+        /* Whether `payload` (its header was looked at) is a transaction that deliver() can apply. Asked before
+         * it is logged: a log that holds one which can't be applied can't be recovered from either. */
+        bool (*readable)(void *ctx, const uint8_t *payload, size_t len);
         /* The leader answered the oldest pending zab_forward() of OP_SYNC. */
         void (*sync_reply)(void *ctx, struct effects *fx);
         void (*revalidated)(void *ctx, int64_t session, bool valid, struct effects *fx);

@@ -9,6 +9,10 @@
 #define ZAB_COUNTER_END INT64_C(0xffffffff)
 /* zxids are compared as signed numbers, so epochs end where their sign bit would be set. */
 #define ZAB_EPOCH_MAX INT64_C(0x7fffffff)
+/* How far above its own acceptedEpoch a server believes another's. A promise is durable and is never taken
+ * back, so one faulty message near the end would use up all epochs for good. Epochs rise by one with each
+ * attempt to lead: at ten a second this takes 19 days, in which one member hears of none of them. */
+#define ZAB_EPOCH_LEAP_MAX (INT64_C(1) << 24)
 
 static inline int64_t zab__epoch(int64_t zxid)
 {
@@ -23,6 +27,11 @@ static inline int64_t zab__counter(int64_t zxid)
 static inline int64_t zab__zxid(int64_t epoch, int64_t counter)
 {
         return (int64_t)((uint64_t)epoch << 32 | (uint64_t)counter);
+}
+
+static inline bool zab__epoch_plausible(int64_t own, int64_t heard)
+{
+        return heard >= 0 && heard < ZAB_EPOCH_MAX && heard <= own + ZAB_EPOCH_LEAP_MAX;
 }
 
 /* Whether a record `next` may stand right after `last`: the next counter of the epoch, or the first of

@@ -11,6 +11,8 @@
 #include "tests/unit/engine/peer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -274,6 +276,54 @@ static void test_what_is_queued_while_dialling_goes_out_first(void **state)
         world_free(w);
 }
 
+/* ---- silence ---- */
+
+/* The descriptor of this process whose connection ends at `port` on the other side; -1 for none. */
+static int socket_to(uint16_t port)
+{
+        for (int fd = 3; fd < 256; fd++) {
+                struct sockaddr_in a;
+                socklen_t len = sizeof a;
+                if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && a.sin_family == AF_INET &&
+                    ntohs(a.sin_port) == port)
+                        return fd;
+        }
+        return -1;
+}
+
+static int tcp_option(int fd, int name)
+{
+        int value = -1;
+        socklen_t len = sizeof value;
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+        return value;
+}
+
+/* A cut without a reset must not leave the channel to TCP's own patience, which doubles for minutes. */
+static void test_an_election_connection_is_given_up_after_silence_and_a_quorum_connection_is_not(void **state)
+{
+        (void)state;
+        for (int i = 0; i < 2; i++) {
+                struct world *w = world_new(&net_limits_default);
+                uint16_t port = 0;
+                int listener = peer_listen(false, 5, &port);
+                w->in_effect = true;
+                net_dial(w->net, 1, i == 0 ? PORT_ELECTION : PORT_QUORUM, "127.0.0.1", port);
+                w->in_effect = false;
+                world_expect(w, "!1=0 ");
+                int fd = socket_to(port), probed = -1;
+                socklen_t len = sizeof probed;
+                assert_true(fd >= 0);
+                assert_int_equal(tcp_option(fd, TCP_USER_TIMEOUT), i == 0 ? NET_ELECTION_SILENCE_MS : 0);
+                assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &probed, &len), 0);
+                assert_int_equal(probed, i == 0);
+                if (i == 0)
+                        assert_int_equal(tcp_option(fd, TCP_KEEPIDLE), NET_ELECTION_SILENCE_MS / 1000);
+                (void)close(listener);
+                world_free(w);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -290,6 +340,7 @@ int main(void)
                 cmocka_unit_test(test_a_silent_address_is_given_up),
                 cmocka_unit_test(test_an_attempt_that_is_closed_meanwhile_is_not_told),
                 cmocka_unit_test(test_what_is_queued_while_dialling_goes_out_first),
+                cmocka_unit_test(test_an_election_connection_is_given_up_after_silence_and_a_quorum_connection_is_not),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ void world_set_snap_count(struct world *w, uint32_t count)
         w->config.snap_count = count;
 }
 
-static void node_free(struct world_node *n)
+void world__node_free(struct world_node *n)
 {
         server_free(n->server);
         n->server = NULL;
@@ -86,7 +86,7 @@ void world_free(struct world *w)
 {
         for (int sid = 1; sid <= w->count; sid++) {
                 if (w->nodes[sid].running)
-                        node_free(&w->nodes[sid]);
+                        world__node_free(&w->nodes[sid]);
                 memory_storage_free(w->nodes[sid].disk);
         }
         while (!list_empty(&w->streams))
@@ -109,6 +109,8 @@ void world__note(struct world_node *n, const char *text)
         int len = snprintf(n->log + n->log_len, room, "[%" PRIu64 "] %s\n", n->world->now, text);
         if (len > 0 && (size_t)len < room)
                 n->log_len += (size_t)len;
+        if (n->world->on_note)
+                n->world->on_note(n->world->on_note_ctx, n->sid, text);
 }
 
 static void queue_copy(struct effects *to, const struct effect *e)
@@ -152,13 +154,15 @@ static void node_effect(struct world_node *n, const struct effect *e)
         case EFFECT_EPOCH_WRITE:
         case EFFECT_TRUNCATE:
                 if (!n->log_queue.count)
-                        n->log_due = n->world->now + prng_next(&n->world->prng) % 4;
+                        n->log_due = n->world->now + prng_next(&n->world->prng) % (n->log_ms ? n->log_ms : 4);
                 queue_copy(&n->log_queue, e);
                 break;
         case EFFECT_SNAPSHOT_BEGIN:
         case EFFECT_SNAPSHOT_CHUNK:
         case EFFECT_SNAPSHOT_END:
         case EFFECT_SNAPSHOT_ABORT:
+                if (!n->snapshot_queue.count && n->snapshot_ms)
+                        n->snapshot_due = n->world->now + prng_next(&n->world->prng) % n->snapshot_ms;
                 queue_copy(&n->snapshot_queue, e);
                 break;
         case EFFECT_UNLISTEN:
@@ -191,7 +195,7 @@ void world__event(struct world_node *n, struct event *e)
         effects_reset(&n->fx);
         if (n->halted >= 0) {
                 world__drop_node(n);
-                node_free(n);
+                world__node_free(n);
         }
 }
 
@@ -200,6 +204,7 @@ void world_start(struct world *w, int sid)
         struct world_node *n = &w->nodes[sid];
         struct recovered r;
         assert(!n->running);
+        n->log_len = 0;
         world__disk_open(n, &r);
         struct server_config config = w->config;
         (void)snprintf(config.name, sizeof config.name, "n%d", sid);
@@ -213,7 +218,6 @@ void world_start(struct world *w, int sid)
         n->frozen = false;
         n->halted = -1;
         n->accepted = 0;
-        n->log_len = 0;
         world__event(n, &(struct event){.type = EVENT_START});
 }
 
@@ -221,8 +225,9 @@ void world_crash(struct world *w, int sid)
 {
         struct world_node *n = &w->nodes[sid];
         assert(n->running);
+        n->power_lost = false;
         world__drop_node(n);
-        node_free(n);
+        world__node_free(n);
         memory_storage_crash(n->disk, prng_next(&w->prng));
 }
 
@@ -270,6 +275,8 @@ static void world_step(struct world *w)
                         if (!n->running || n->frozen)
                                 continue;
                         world__disk_run(n);
+                        if (n->power_lost)
+                                world_crash(w, sid);
                         if (n->running && server_deadline(n->server) <= w->now)
                                 world__event(n, &(struct event){.type = EVENT_TICK});
                 }

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define WORLD_SERVERS_MAX 5
+#define WORLD_SERVERS_MAX 7
 
 struct world;
 struct world_client;
@@ -47,6 +47,25 @@ bool world_serving(struct world *w, int sid, uint64_t max_ms);
 const char *world_word(struct world *w, int sid, const char *word);
 /* A text of every znode with Stat and every session, the same for equal databases. Caller frees. */
 char *world_dump(struct world *w, int sid);
+
+/* ---- faults (world_faults.c) ---- */
+/* The process dies, the machine does not: what was written and not synced is still there. */
+void world_kill(struct world *w, int sid);
+/* Asks for a clean stop and does not wait for it. */
+void world_stop_begin(struct world *w, int sid);
+/* Nothing gets from one server to the other, dials among it; nobody is told. Off: all that waited goes on. */
+void world_cut(struct world *w, int from, int to, bool cut);
+/* Resets every connection between the two; 0 stands for the clients. What was under way arrives in part. */
+void world_reset(struct world *w, int a, int b);
+/* A group of log effects, and each snapshot effect, takes up to so long; 0: as usual. */
+void world_slow_disk(struct world *w, int sid, uint32_t log_ms, uint32_t snapshot_ms);
+/* The next so many effects of snapshot files fail with -ENOSPC. */
+void world_fail_snapshots(struct world *w, int sid, uint32_t count);
+/* The power fails after `skip` more operations of the disk, recovery's included: before the next one, or right
+ * after it. */
+void world_die(struct world *w, int sid, uint64_t skip, bool after);
+/* Called with every line a server reports. */
+void world_on_note(struct world *w, void (*fn)(void *ctx, int sid, const char *text), void *ctx);
 
 /* ---- clients ---- */
 /* Connects to `sid` and runs until the session is open, or refused (NULL). `resume` continues another

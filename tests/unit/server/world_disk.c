@@ -2,6 +2,7 @@
 #include "tests/unit/server/world_internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +19,26 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
 {
         char why[STORE_WHY_MAX];
         n->store = store_new(n->storage, &store_config);
+        memset(ret, 0, sizeof *ret);
+        while (store_recover(n->store, ret, why) < 0) {
+                if (!memory_storage_dead(n->disk)) {
+                        (void)fprintf(stderr, "server %d does not recover: %s\n", n->sid, why);
+                        abort();
+                }
+                /* The power failed in the middle of it: once more, with what that has left. */
+                recovered_done(ret);
+                store_free(n->store);
+                memory_storage_crash(n->disk, prng_next(&n->world->prng));
+                n->store = store_new(n->storage, &store_config);
+                memset(ret, 0, sizeof *ret);
+        }
         n->snapstore = snapstore_new(n->storage, &store_config);
         effects_init(&n->log_queue);
         effects_init(&n->snapshot_queue);
         n->log_dead = false;
-        memset(ret, 0, sizeof *ret);
-        if (store_recover(n->store, ret, why) < 0) {
-                (void)fprintf(stderr, "server %d does not recover: %s\n", n->sid, why);
-                abort();
-        }
+        n->snapshot_due = 0;
+        if (ret->note[0])
+                world__note(n, ret->note);
 }
 
 void world__disk_close(struct world_node *n)
@@ -46,6 +58,10 @@ void world_fill_disk(struct world *w, int sid, bool full)
 
 static void log_failed(struct world_node *n, int status, const char *why)
 {
+        if (memory_storage_dead(n->disk)) {
+                n->power_lost = true;
+                return;
+        }
         n->log_dead = true;
         effects_reset(&n->log_queue);
         world__event(n, &(struct event){.type = EVENT_DISK_FAILED, .status = status, .disk = {.why = why}});
@@ -91,7 +107,18 @@ static void run_snapshots(struct world_node *n)
         char why[STORE_WHY_MAX] = "";
         struct effect *e = &n->snapshot_queue.list[0];
         uint64_t ticket = e->ticket;
+        if (n->snapshot_failures)
+                memory_storage_fail(n->disk, MEMORY_OP_ANY, 0, UINT64_MAX, -ENOSPC);
         int r = snapstore_perform(n->snapstore, e, why);
+        if (n->snapshot_failures) {
+                memory_storage_fail(n->disk, MEMORY_OP_ANY, 0, 0, -ENOSPC);
+                n->snapshot_failures--;
+        }
+        if (memory_storage_dead(n->disk)) {
+                n->power_lost = true;
+                return;
+        }
+        n->snapshot_due = n->world->now + (n->snapshot_ms ? prng_next(&n->world->prng) % n->snapshot_ms : 0);
         if (e->type == EFFECT_SNAPSHOT_CHUNK)
                 blob_unref(e->snapshot.blob);
         n->snapshot_queue.count--;
@@ -104,6 +131,6 @@ void world__disk_run(struct world_node *n)
 {
         if (n->running && n->log_queue.count && !n->log_dead && n->world->now >= n->log_due)
                 run_log(n);
-        if (n->running && n->snapshot_queue.count)
+        if (n->running && !n->power_lost && n->snapshot_queue.count && n->world->now >= n->snapshot_due)
                 run_snapshots(n);
 }

@@ -48,6 +48,10 @@ struct world_node {
         struct effects log_queue, snapshot_queue; /* effects waiting for the disk */
         bool log_dead;
         uint64_t log_due; /* when the group under way is written */
+        uint64_t snapshot_due;
+        uint32_t log_ms, snapshot_ms; /* slow disk: longest delays, 0 for the usual ones */
+        uint32_t snapshot_failures;   /* to come */
+        bool power_lost;              /* the disk died under an operation */
         conn_id accepted; /* last even number given */
         bool listening;
         char log[WORLD_LOG_SIZE];
@@ -63,6 +67,9 @@ struct world {
         struct list streams;
         struct list clients;
         char text[16384];
+        bool cut[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
+        void (*on_note)(void *ctx, int sid, const char *text);
+        void *on_note_ctx;
 };
 
 struct world_client {
@@ -92,6 +99,7 @@ void world__reading(struct world_node *n, conn_id conn, bool on);
 void world__notify(struct world_node *n, conn_id conn);
 struct world_stream *world__client_stream(struct world *w, int sid, struct world_client *c);
 void world__drop_node(struct world_node *n);
+void world__reset_stream(struct world *w, struct world_stream *s);
 void world__end_stream(struct world *w, struct world_stream *s);
 bool world__deliver(struct world *w);
 
@@ -103,6 +111,7 @@ void world__disk_run(struct world_node *n);
 /* world.c */
 void world__event(struct world_node *n, struct event *e);
 void world__note(struct world_node *n, const char *text);
+void world__node_free(struct world_node *n);
 /* world_client.c */
 void world__client_bytes(struct world_client *c, const uint8_t *data, size_t len);
 

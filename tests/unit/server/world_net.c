@@ -89,7 +89,8 @@ struct world_stream *world__client_stream(struct world *w, int sid, struct world
 void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t len)
 {
         struct world_end *other, *end = end_find(n, conn, &other);
-        if (end && (other->open || other->conn == 0))
+        /* After a reset nothing more arrives: what came behind a lost part would be a hole. */
+        if (end && !other->eof && (other->open || other->conn == 0))
                 bytes_add(&other->in, data, len);
 }
 
@@ -133,7 +134,30 @@ void world__drop_node(struct world_node *n)
         }
 }
 
+void world__reset_stream(struct world *w, struct world_stream *s)
+{
+        if (s->end[0].sid && s->end[1].sid && !s->end[1].conn)
+                return; /* a dial under way */
+        for (int i = 0; i < 2; i++)
+                if (s->end[i].open && !s->end[i].eof) {
+                        s->end[i].in.len = prng_next(&w->prng) % (s->end[i].in.len + 1);
+                        s->end[i].eof = true;
+                        s->end[i].eof_status = -ECONNRESET;
+                }
+}
+
 /* ---- delivery ---- */
+
+static bool end_frozen(const struct world *w, const struct world_end *end)
+{
+        return end->sid && w->nodes[end->sid].frozen;
+}
+
+/* Nothing gets from `from` to `to`. */
+static bool ends_cut(const struct world *w, const struct world_end *from, const struct world_end *to)
+{
+        return from->sid && to->sid && w->cut[from->sid][to->sid];
+}
 
 /* A dial's outcome is told before any byte. Returns whether it was a dial. */
 static bool finish_dial(struct world *w, struct world_stream *s)
@@ -149,7 +173,27 @@ static bool finish_dial(struct world *w, struct world_stream *s)
         }
         if (!from->sid || !to->sid || to->conn)
                 return false;
+        if (!from->open) { /* given up, or gone */
+                to->open = false;
+                return true;
+        }
+        if (end_frozen(w, from) || ends_cut(w, from, to) || ends_cut(w, to, from))
+                return false;
         struct world_node *target = &w->nodes[to->sid];
+        bool told = to->notify;
+        if (told && (!target->running || !to->open)) {
+                to->conn = UINT64_MAX; /* accepted by the system and never by the program */
+                return true;
+        }
+        if (target->running && target->listening && target->frozen) {
+                /* The system accepts for a process that stands still. */
+                if (told)
+                        return false;
+                to->notify = true;
+                from->notify = false;
+                world__event(&w->nodes[from->sid], &(struct event){.type = EVENT_CONN_DIALLED, .conn = from->conn});
+                return true;
+        }
         if (!target->running || !target->listening) {
                 to->open = false;
                 from->eof = true;
@@ -161,17 +205,13 @@ static bool finish_dial(struct world *w, struct world_stream *s)
         struct world_bytes early = to->in;
         char address[32];
         (void)snprintf(address, sizeof address, "10.0.0.%d", from->sid);
-        from->notify = false;
+        if (!told)
+                from->notify = false;
         accept_at(target, to, port, address);
         to->in = early;
-        if (from->open)
+        if (from->open && !told)
                 world__event(&w->nodes[from->sid], &(struct event){.type = EVENT_CONN_DIALLED, .conn = from->conn});
         return true;
-}
-
-static bool end_frozen(const struct world *w, const struct world_end *end)
-{
-        return end->sid && w->nodes[end->sid].frozen;
 }
 
 static void end_bytes(struct world *w, struct world_end *end)
@@ -202,7 +242,7 @@ static void end_closed(struct world *w, struct world_end *end)
 
 static bool end_deliver(struct world *w, struct world_end *end, struct world_end *other)
 {
-        if (!end->open || end_frozen(w, end))
+        if (!end->open || end_frozen(w, end) || ends_cut(w, other, end))
                 return false;
         if (end->in.len && !end->stopped) {
                 end_bytes(w, end);

@@ -29,6 +29,7 @@ static void expect_refused(struct database *db, const struct jute_writer *w)
         jute_writer_init(&after, ITEM_MAX);
         dump(db, &before);
         int64_t zxid = database_zxid(db);
+        assert_false(database_reads(w->data, w->len));
         assert_int_equal(database_apply(db, w->data, w->len, &out), -EPROTO);
         dump(db, &after);
         assert_same(&before, &after);
@@ -216,8 +217,10 @@ static void test_a_changed_byte_never_harms(void **state)
                 for (unsigned n = 1 + below(&p, 3); n > 0; n--)
                         w.data[28 + below(&p, (unsigned)w.len - 28)] =
                                 (uint8_t)(below(&p, 2) ? below(&p, 256) : below(&p, 3) + 254);
+                bool reads = database_reads(w.data, w.len);
                 int r = database_apply(db, w.data, w.len, &out);
                 assert_true(r == 0 || r == -EPROTO);
+                assert_int_equal(reads, r == 0);
                 refused += r != 0;
                 taken += r == 0;
                 tree__check(db->tree);

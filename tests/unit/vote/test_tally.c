@@ -311,6 +311,28 @@ static void test_the_clock_never_goes_back(void **state)
         assert_int_equal(t.round, 1);
 }
 
+/* A faulty server can bring everybody to the last round there is. It must not keep them there undecided, nor
+ * make anybody count beyond. */
+static void test_at_the_end_of_the_clock_elections_go_on_in_the_last_round(void **state)
+{
+        (void)state;
+        struct ensemble e = ensemble_of(3, 0);
+        struct vote_tally t;
+        begin(&t, &e, 2);
+        tell(&t, T0, 1, looking(2, 0, VOTE_ROUND_MAX, 0));
+        assert_true(t.round == VOTE_ROUND_MAX);
+        for (int64_t zxid = 1; zxid <= 3; zxid++) {
+                assert_true(vote__tally_begin(&t, T0, zxid, 0) & VOTE_TALLY_SEND);
+                assert_true(t.round == VOTE_ROUND_MAX);
+                assert_false(t.received[0].present); /* of the election before */
+                vote__tally_away(&t, T0, 3);
+                tell(&t, T0, 1, looking(3, 99, VOTE_ROUND_MAX, 0)); /* away: a new round, were there one */
+                assert_int_equal(t.proposal.leader, 2);
+                assert_true(tell(&t, T0, 1, looking(2, zxid, VOTE_ROUND_MAX, 0)) & VOTE_TALLY_SETTLED);
+                assert_int_equal(t.current.state, VOTE_LEADING);
+        }
+}
+
 static void test_a_settled_server_counts_for_the_proposal_of_its_round(void **state)
 {
         (void)state;
@@ -487,6 +509,7 @@ int main(void)
                         test_votes_for_a_server_that_is_away_begin_one_new_round_and_count_when_repeated_in_it),
                 cmocka_unit_test(test_joining_needs_a_quorum_and_the_leaders_own_word),
                 cmocka_unit_test(test_the_clock_never_goes_back),
+                cmocka_unit_test(test_at_the_end_of_the_clock_elections_go_on_in_the_last_round),
                 cmocka_unit_test(test_a_settled_server_counts_for_the_proposal_of_its_round),
                 cmocka_unit_test(test_we_lead_by_others_word_only_on_what_we_proposed_in_this_round),
                 cmocka_unit_test(test_only_voters_and_votes_for_voters_count),

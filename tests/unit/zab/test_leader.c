@@ -52,6 +52,25 @@ static void test_epoch_is_above_every_promise(void **state)
         world_free(w);
 }
 
+/* One message must not use up what epochs there are: a promise is never taken back. */
+static void test_a_learner_with_an_absurd_epoch_is_refused(void **state)
+{
+        static const int64_t absurd[] = {0x7fffffff, 0x7ffffffe, ZAB_EPOCH_LEAP_MAX + 1};
+        (void)state;
+        struct world *w = world_of_puppets(3, 0);
+        world_lead(w, 1);
+        for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+                struct pipe *p = puppet_dial(w, 1);
+                puppet_hello(w, p, QP_FOLLOWERINFO, 2, absurd[i]);
+                puppet_expect_nothing(w, p);
+                assert_int_equal(bad_input(w), i + 1);
+        }
+        struct pipe *p = puppet_dial(w, 1);
+        puppet_hello(w, p, QP_FOLLOWERINFO, 2, 6);
+        assert_int_equal(puppet_expect(w, p, QP_LEADERINFO), z(7, 0));
+        world_free(w);
+}
+
 /* 13, Z21: what is announced is durable, so that a crash can't make it be announced twice. */
 static void test_epoch_is_announced_only_when_durable(void **state)
 {
@@ -737,6 +756,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_epoch_is_above_every_promise),
+                cmocka_unit_test(test_a_learner_with_an_absurd_epoch_is_refused),
                 cmocka_unit_test(test_epoch_is_announced_only_when_durable),
                 cmocka_unit_test(test_observer_raises_the_epoch_and_does_not_count),
                 cmocka_unit_test(test_a_second_promise_does_not_count),

@@ -748,6 +748,53 @@ static void test_malformed_transactions_end_the_role(void **state)
         world_free(w);
 }
 
+/* Logged, it would keep this server from ever starting again. */
+static void test_a_transaction_that_can_not_be_applied_is_not_logged(void **state)
+{
+        static const int32_t types[] = {QP_PROPOSAL, QP_INFORM, QP_PROPOSAL};
+        (void)state;
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+                bool serving = i < 2;
+                struct world *w = world_of_learner(types[i] == QP_INFORM);
+                struct pipe *p = serving ? join(w, 1) : discover(w, 1, 0, 0);
+                if (!serving)
+                        puppet_plain(w, p, QP_DIFF, z(1, 1));
+                struct jute_writer txn;
+                jute_writer_init(&txn, 64);
+                jute_put_txn_header(&txn, &(struct jute_txn_header){.zxid = z(1, 1), .type = UNREADABLE});
+                puppet_send(w, p, types[i], z(1, 1), txn.data, txn.len);
+                jute_writer_done(&txn);
+                assert_true(left(w));
+                struct zab_stats s;
+                zab_stats(me(w)->zab, &s);
+                assert_int_equal(s.bad_input, 1);
+                assert_int_equal(me(w)->disk.log_count, 0);
+                world_free(w);
+        }
+}
+
+/* An acceptedEpoch is never taken back, so one near the end of all epochs must not get there by one message. */
+static void test_an_absurd_epoch_is_not_promised(void **state)
+{
+        static const int64_t absurd[] = {0x7fffffff, 0x7ffffffe, 6 + ZAB_EPOCH_LEAP_MAX, -1};
+        (void)state;
+        struct world *w = world_of_learner(false);
+        struct pipe *p = discover(w, 5, 0, 0);
+        for (size_t i = 0; i < sizeof absurd / sizeof *absurd; i++) {
+                end(w, p);
+                world_follow(w, 1, 2);
+                p = puppet_accept(w, 2);
+                assert_int_equal(puppet_expect(w, p, QP_FOLLOWERINFO), z(5, 0));
+                puppet_send(w, p, QP_LEADERINFO, z(absurd[i], 0), "\0\1\0\0", 4);
+                assert_true(left(w));
+                assert_int_equal(me(w)->disk.accepted, 5);
+        }
+        end(w, p);
+        p = discover(w, 5 + ZAB_EPOCH_LEAP_MAX, 0, 0);
+        assert_int_equal(me(w)->disk.accepted, 5 + ZAB_EPOCH_LEAP_MAX);
+        world_free(w);
+}
+
 static void test_follower_refuses_learners(void **state)
 {
         (void)state;
@@ -819,6 +866,8 @@ int main(void)
                 cmocka_unit_test(test_reconfiguration_commits_its_transaction),
                 cmocka_unit_test(test_packets_of_the_wrong_phase_end_the_role),
                 cmocka_unit_test(test_malformed_transactions_end_the_role),
+                cmocka_unit_test(test_a_transaction_that_can_not_be_applied_is_not_logged),
+                cmocka_unit_test(test_an_absurd_epoch_is_not_promised),
                 cmocka_unit_test(test_follower_refuses_learners),
                 cmocka_unit_test(test_reading_stops_while_the_disk_is_far_behind),
         };

@@ -218,6 +218,8 @@ void pipes_crash(struct node *n);
 bool pipes_step(struct world *w);
 
 /* ---- puppets: the test speaks for a server ---- */
+/* The type of a transaction that no host can read. */
+enum { UNREADABLE = 4711 };
 /* Takes the machine away: from now on the test speaks for this server. */
 void world_make_puppet(struct world *w, int64_t sid);
 /* Dials a machine; returns a handle for the other calls. */

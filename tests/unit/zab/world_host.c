@@ -73,6 +73,16 @@ static void host_synced(void *ctx, struct effects *fx)
         n->synced++;
 }
 
+static bool host_readable(void *ctx, const uint8_t *payload, size_t len)
+{
+        (void)ctx;
+        struct jute_reader r;
+        struct jute_txn_header h;
+        jute_reader_init(&r, payload, len, (int32_t)len);
+        jute_get_txn_header(&r, &h);
+        return r.error == 0 && h.type != UNREADABLE;
+}
+
 static void host_sync_reply(void *ctx, struct effects *fx)
 {
         struct node *n = ctx;
@@ -264,6 +274,7 @@ const struct zab_host *world_host(void)
                 .snapshot_begin = host_snapshot_begin,
                 .snapshot_read = host_snapshot_read,
                 .snapshot_end = host_snapshot_end,
+                .readable = host_readable,
                 .sync_reply = host_sync_reply,
                 .revalidated = host_revalidated,
                 .touches = host_touches,

@@ -1,0 +1,58 @@
+/* What else happens to the small world: processes killed, links cut and reset, disks slow or failing. */
+#include "tests/unit/server/world_internal.h"
+
+#include <assert.h>
+
+void world_kill(struct world *w, int sid)
+{
+        struct world_node *n = &w->nodes[sid];
+        assert(n->running);
+        world__drop_node(n);
+        world__node_free(n);
+}
+
+void world_stop_begin(struct world *w, int sid)
+{
+        world__event(&w->nodes[sid], &(struct event){.type = EVENT_STOP});
+}
+
+void world_cut(struct world *w, int from, int to, bool cut)
+{
+        w->cut[from][to] = cut;
+}
+
+static bool joins(const struct world_stream *s, int a, int b)
+{
+        return (s->end[0].sid == a && s->end[1].sid == b) || (s->end[0].sid == b && s->end[1].sid == a);
+}
+
+void world_reset(struct world *w, int a, int b)
+{
+        for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
+                struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
+                if (joins(s, a, b))
+                        world__reset_stream(w, s);
+        }
+}
+
+void world_slow_disk(struct world *w, int sid, uint32_t log_ms, uint32_t snapshot_ms)
+{
+        w->nodes[sid].log_ms = log_ms;
+        w->nodes[sid].snapshot_ms = snapshot_ms;
+}
+
+void world_fail_snapshots(struct world *w, int sid, uint32_t count)
+{
+        w->nodes[sid].snapshot_failures = count;
+}
+
+void world_die(struct world *w, int sid, uint64_t skip, bool after)
+{
+        memory_storage_die(w->nodes[sid].disk, skip, after);
+}
+
+void world_on_note(struct world *w, void (*fn)(void *ctx, int sid, const char *text), void *ctx)
+{
+        w->on_note = fn;
+        w->on_note_ctx = ctx;
+}
