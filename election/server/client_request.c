@@ -21,8 +21,8 @@ static void client_run(struct client *k, const struct event *e, int32_t xid, int
  * transactions in the database that may never be committed: no more is read then. */
 static void queue_run(struct client *k, const struct event *e, struct effects *fx)
 {
-        for (struct client_request *q = client__head(k);
-             q && q->kind == REQUEST_READ && !k->doomed && k->all->serving; q = client__head(k)) {
+        for (struct client_request *q = client__head(k); q && q->kind == REQUEST_READ && !k->doomed && k->all->serving;
+             q = client__head(k)) {
                 client_run(k, e, q->xid, q->opcode, jute_str_of(q->body, q->body_len), q->received_ns, fx);
                 client__drop(k, q);
         }

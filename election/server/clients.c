@@ -240,6 +240,7 @@ bool clients_bytes(struct clients *c, const struct event *e, struct effects *fx)
         if (!k)
                 return false;
         k->heard_ms = e->now.mono_ms;
+        k->silent = false;
         c->stats.received_bytes += e->bytes.len;
         client__feed(k, e, e->bytes.data, e->bytes.len, fx);
         return true;

@@ -238,7 +238,8 @@ static void server_dispatch(struct server *s, const struct event *e, struct effe
                        vote_conn_closed(s->vote, now_ms, e->conn, e->status, fx));
                 break;
         case EVENT_CONN_SENT:
-                (void)(clients_sent(s->clients, e, fx) || zab_conn_sent(s->zab, now_ms, e->conn, fx) || vote_conn_sent(s->vote, now_ms, e->conn, fx));
+                (void)(clients_sent(s->clients, e, fx) || zab_conn_sent(s->zab, now_ms, e->conn, fx) ||
+                       vote_conn_sent(s->vote, now_ms, e->conn, fx));
                 break;
         case EVENT_DISK_DONE:
                 zab_disk_done(s->zab, now_ms, e->disk.ticket, e->disk.reloaded, fx);

@@ -132,6 +132,13 @@ def make_pair(lab, leads, learns, observers=(), **more):
     return ensemble, ensemble[1], ensemble.wait_leader()
 
 
+def wait_logged(learner, leader):
+    """A write is acknowledged before every server has it; one that is stopped without any would
+    truthfully report zxid 0, and get a SNAP."""
+    zxid = last_logged(leader)
+    wait_until(lambda: last_logged(learner) >= zxid, 10, "%r has logged 0x%x" % (learner, zxid))
+
+
 def start_and_see_sync(learner, leader):
     """Starts `learner`; returns the ways of syncing that its log and its leader's log name."""
     marks = learner.log_mark(), leader.log_mark()
@@ -151,6 +158,7 @@ def test_short_absence_is_made_up_by_diff(lab, roles, observing):
     ensemble, learner, leader = make_pair(lab, *roles, observers={1} if observing else ())
     ensemble.start(1)
     write_some(leader, "/before", 20)
+    wait_logged(learner, leader)
     learner.stop()
     write_some(leader, "/meanwhile", 100)
     assert start_and_see_sync(learner, leader) == ({"DIFF"}, {"DIFF"})
@@ -164,11 +172,13 @@ def test_long_absence_is_made_up_by_snap(lab, roles):
     ensemble, learner, leader = make_pair(lab, *roles, snap_count=200)
     ensemble.start(1)
     write_some(leader, "/before", 20)
+    wait_logged(learner, leader)
     learner.stop()
     write_some(leader, "/meanwhile", MORE_THAN_KEPT[leader.kind.partition("-")[0]])
     assert start_and_see_sync(learner, leader) == ({"SNAP"}, {"SNAP"})
     write_some(learner, "/after", 20)
     assert_equal_trees(ensemble)
+    wait_logged(learner, leader)
     # What it got that way is on its disk: it comes back with it, and needs no more than a DIFF.
     learner.kill()
     assert start_and_see_sync(learner, leader) == ({"DIFF"}, {"DIFF"})
