@@ -104,6 +104,7 @@ static void server_look(struct server *s, struct effects *fx)
         if (s->stopping || !zab_disk_dry(s->zab))
                 return;
         s->state = SERVER_LOOKING;
+        s->looks++;
         effect_role(fx, "looking");
         vote_look(s->vote, s->event->now.mono_ms, zab_last_logged(s->zab), zab_current_epoch(s->zab), fx);
 }

@@ -35,6 +35,7 @@ struct snapshot_job {
         int64_t zxid;
         bool read_out; /* all portions handed over, END is under way */
         struct snapfile_writer file;
+        uint64_t begin;  /* ticket of its first effect: what is told of earlier ones was of another job */
         uint64_t ticket; /* the effect whose completion lets it go on */
 };
 
@@ -64,7 +65,7 @@ struct server {
         char role_reason[EFFECT_TEXT_MAX];
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
-        uint64_t digest_mismatches, snapshots;
+        uint64_t digest_mismatches, snapshots, looks;
 };
 
 /* Exit status of a server whose disk failed (daemon/engine/main.c lists them all). */

@@ -43,7 +43,7 @@ static bool job_begin(struct server *s, int kind, struct database *db, struct ef
                 return false;
         *j = (struct snapshot_job){.db = db, .zxid = database_snapshot_zxid(db)};
         j->kind = kind == JOB_RECEIVED ? JOB_RECEIVED : JOB_ROUTINE;
-        (void)effect_snapshot_begin(fx, j->zxid);
+        j->begin = effect_snapshot_begin(fx, j->zxid);
         job_portion(s, fx);
         return true;
 }
@@ -52,7 +52,7 @@ void server__snapshot_counted(struct server *s, struct effects *fx)
 {
         if (s->txns_since_snapshot < UINT32_MAX)
                 s->txns_since_snapshot++;
-        if (s->txns_since_snapshot <= s->snapshot_after || s->job.kind != JOB_NONE)
+        if (!s->serving || s->txns_since_snapshot <= s->snapshot_after || s->job.kind != JOB_NONE)
                 return;
         if (!job_begin(s, JOB_ROUTINE, s->db, fx))
                 return;
@@ -103,7 +103,7 @@ void server__snapshot_done(struct server *s, const struct event *e, struct effec
 {
         struct snapshot_job *j = &s->job;
         /* A failure comes at once, whichever portion it met. An older job's completions mean nothing. */
-        if (j->kind == JOB_NONE)
+        if (j->kind == JOB_NONE || e->disk.ticket < j->begin)
                 return;
         if (e->status < 0 && j->kind != JOB_ABORTING) {
                 job_failed(s, e, fx);

@@ -2,6 +2,8 @@
  * (zookeeper/client-protocol.md 10). */
 #include "election/server/server_internal.h"
 
+#include "election/base/alloc.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,7 +102,6 @@ static void word_conf(const struct server *s, struct jute_writer *w)
 {
         const struct server_config *f = &s->config;
         const struct member *me = ensemble_find(&f->ensemble, f->sid);
-        char text[WORD_LINE_MAX * 8];
         put(w, "clientPort=%u\nsecureClientPort=-1\n", me ? me->client_port : 0);
         put(w, "dataDir=%s/version-2\ndataDirSize=%" PRId64 "\n", f->data_dir, s->facts.data_dir_size);
         put(w, "dataLogDir=%s/version-2\ndataLogSize=%" PRId64 "\n", f->data_dir, s->facts.log_dir_size);
@@ -111,8 +112,11 @@ static void word_conf(const struct server *s, struct jute_writer *w)
         put(w, "initLimit=%" PRIu32 "\nsyncLimit=%" PRIu32 "\nelectionAlg=3\n", f->init_limit, f->sync_limit);
         put(w, "electionPort=%u\nquorumPort=%u\npeerType=%d\nmembership: \n", me ? me->election_port : 0,
             me ? me->quorum_port : 0, me && me->observer ? 1 : 0);
-        size_t len = ensemble_text(&f->ensemble, text, sizeof text);
-        jute_put_raw(w, text, len < sizeof text ? len : sizeof text - 1);
+        size_t len = ensemble_text(&f->ensemble, NULL, 0);
+        char *text = mem_alloc(len + 1);
+        (void)ensemble_text(&f->ensemble, text, len + 1);
+        jute_put_raw(w, text, len);
+        mem_free(text);
 }
 
 /* ---- mntr ---- */
@@ -139,9 +143,22 @@ static void mntr_clients(const struct server *s, struct jute_writer *w)
         key(w, "last_client_response_size", c.reply_size_last);
         key(w, "max_client_response_size", c.reply_size_max);
         key(w, "min_client_response_size", c.reply_size_min);
+        put(w, "zk_connection_drop_probability\t0.0\n");
+        key(w, "bytes_received_count", (int64_t)c.received_bytes);
+        key(w, "response_bytes", (int64_t)c.sent_bytes);
+        key(w, "connection_request_count", (int64_t)c.connects);
+        key(w, "connection_revalidate_count", (int64_t)c.resumes);
+        key(w, "connection_drop_count", (int64_t)c.closed);
         key(w, "connection_rejected", (int64_t)c.rejected);
+        key(w, "cnxn_closed_without_zk_server_running", (int64_t)c.not_serving);
         key(w, "sessionless_connections_expired", (int64_t)c.sessionless_expired);
+        key(w, "large_requests_rejected", (int64_t)c.dropped_input);
+        key(w, "auth_failed_count", 0);
+        key(w, "outstanding_tls_handshake", 0);
         key(w, "slow_clients_dropped", (int64_t)c.dropped_slow);
+        key(w, "idle_clients_dropped", (int64_t)c.dropped_idle);
+        key(w, "watching_clients_dropped", (int64_t)c.dropped_watches);
+        key(w, "queued_client_bytes", (int64_t)s->facts.queued_client_bytes);
         key(w, "bad_input_client", (int64_t)c.bad_input);
 }
 
@@ -185,13 +202,27 @@ static void word_mntr(const struct server *s, struct jute_writer *w)
         key(w, "uptime", (int64_t)(s->event->now.mono_ms - s->started_ms));
         mntr_clients(s, w);
         mntr_data(s, w);
-        key(w, "quorum_size", (int64_t)s->config.ensemble.count);
+        key(w, "quorum_size", (int64_t)ensemble_voters(&s->config.ensemble));
         key(w, "proposal_count", (int64_t)z.proposals);
         key(w, "commit_count", (int64_t)z.commits);
         key(w, "bad_input_election", (int64_t)vote_bad_input_count(s->vote));
         key(w, "bad_input_quorum", (int64_t)z.bad_input);
+        key(w, "looking_count", (int64_t)s->looks);
         if (zab_role(s->zab) == ZAB_LEADING)
                 mntr_leader(s, &z, w);
+        else
+                key(w, "synced_observers", 0);
+        if (zab_role(s->zab) == ZAB_OBSERVING)
+                key(w, "observer_master_id", zab_leader(s->zab));
+}
+
+/* Also said of words that are known and not there: whoever allows them can't have them executed. */
+static void word_refused(const char word[4], struct jute_writer *w)
+{
+        static const char telnet[4] = {'\377', '\364', '\377', '\375'};
+        const bool close = !memcmp(word, telnet, 4);
+        put(w, "%.*s is not executed because it is not in the whitelist.\n", close ? 12 : 4,
+            close ? "telnet close" : word);
 }
 
 void server__word(void *ctx, const struct event *e, const char word[4], struct jute_writer *w)
@@ -208,9 +239,7 @@ void server__word(void *ctx, const struct event *e, const char word[4], struct j
         const struct server *s = ctx;
         (void)e;
         if (!word_allowed(s, word)) {
-                static const char telnet[4] = {'\377', '\364', '\377', '\375'};
-                put(w, "%.*s is not executed because it is not in the whitelist.\n", memcmp(word, telnet, 4) ? 4 : 12,
-                    memcmp(word, telnet, 4) ? word : "telnet close");
+                word_refused(word, w);
                 return;
         }
         if (!memcmp(word, "ruok", 4)) {
@@ -218,14 +247,17 @@ void server__word(void *ctx, const struct event *e, const char word[4], struct j
                 return;
         }
         if (!memcmp(word, "isro", 4)) {
-                put(w, s->serving ? "rw" : "null");
+                put(w, "%s", s->serving ? "rw" : "null");
                 return;
         }
-        if (!s->serving) {
-                put(w, "This ZooKeeper instance is not currently serving requests\n");
-                return;
-        }
-        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-                if (!memcmp(word, words[i].word, 4))
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+                if (memcmp(word, words[i].word, 4) != 0)
+                        continue;
+                if (s->serving)
                         words[i].answer(s, w);
+                else
+                        put(w, "This ZooKeeper instance is not currently serving requests\n");
+                return;
+        }
+        word_refused(word, w);
 }

@@ -24,10 +24,9 @@ static void server_applied(struct server *s, struct effects *fx)
                 if (s->touches)
                         session_touches_remove(s->touches, o->header.session_id);
         }
-        if (s->serving) {
+        if (s->serving)
                 clients_applied(s->clients, s->event, o, fx);
-                server__snapshot_counted(s, fx);
-        }
+        server__snapshot_counted(s, fx);
 }
 
 static void host_deliver(void *ctx, const struct store_txn *txn, struct effects *fx)

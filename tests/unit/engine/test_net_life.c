@@ -282,7 +282,7 @@ static void test_what_is_queued_while_dialling_goes_out_first(void **state)
 static int socket_to(uint16_t port)
 {
         for (int fd = 3; fd < 256; fd++) {
-                struct sockaddr_in a;
+                struct sockaddr_in a = {0};
                 socklen_t len = sizeof a;
                 if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && a.sin_family == AF_INET &&
                     ntohs(a.sin_port) == port)

@@ -52,7 +52,7 @@ static bool host_sync(void *ctx, const struct event *e, int64_t session, int32_t
         (void)session, (void)cxid, (void)body, (void)ids;
         if (d->refuse)
                 return false;
-        if (d->sync_at_once)
+        if (d->sync_at_once && d->first == d->end)
                 clients_sync_done(d->clients, e, fx);
         else
                 d->syncs++;
@@ -448,15 +448,15 @@ void desk_bare(struct desk *d, conn_id conn, int32_t xid, int32_t opcode)
 void desk_commit(struct desk *d, size_t count)
 {
         for (; count > 0 && d->first < d->end; count--) {
-                struct desk_txn *t = &d->queue[d->first++];
+                const struct desk_txn t = d->queue[d->first++]; /* the queue may grow meanwhile */
                 (void)begin(d, EVENT_DISK_DONE, 0);
-                assert_int_equal(database_apply(d->db, t->payload, t->len, &d->outcome), 0);
-                prep_applied(d->prep, t->zxid);
+                assert_int_equal(database_apply(d->db, t.payload, t.len, &d->outcome), 0);
+                prep_applied(d->prep, t.zxid);
                 if (d->outcome.header.type == OP_CLOSE_SESSION)
                         session_clock_remove(d->clock, d->outcome.header.session_id);
                 clients_applied(d->clients, &d->event, &d->outcome, &d->fx);
                 finish(d);
-                mem_free(t->payload);
+                mem_free(t.payload);
         }
 }
 

@@ -44,7 +44,8 @@ struct desk {
         size_t first, end, capacity;
         struct desk_conn *conns;
         size_t conn_count, conn_capacity;
-        bool learner, refuse, sync_at_once, closing, no_leader;
+        bool learner, refuse, closing, no_leader;
+        bool sync_at_once;     /* where nothing waits to be committed */
         size_t syncs, resumes; /* asked, not answered */
         char text[1 << 16];
 };

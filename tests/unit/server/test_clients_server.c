@@ -1,4 +1,372 @@
+/* The client half within whole servers: what it is told of roles and epochs, four-letter words in
+ * ZooKeeper's layout (zookeeper/client-protocol.md 10), snapshots under way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "election/base/alloc.h"
+#include "election/server/server_internal.h"
+#include "tests/unit/server/world_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTLE_MS 5000
+
+static struct world *start_all(int voters, int observers, uint64_t seed)
+{
+        struct world *w = world_new(voters, observers, seed);
+        for (int sid = 1; sid <= voters + observers; sid++)
+                world_start(w, sid);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        return w;
+}
+
+static int other_than(int sid, int servers)
+{
+        return sid == servers ? 1 : sid + 1;
+}
+
+static int32_t send_sync(struct world_client *c)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        jute_put_cstr(&body, "/");
+        int32_t xid = world_send(c, OP_SYNC, &body);
+        jute_writer_done(&body);
+        return xid;
+}
+
+/* ---- sessions and epochs ---- */
+
+static void test_pipelined_syncs_are_answered_by_every_kind_of_server(void **state)
+{
+        (void)state;
+        static const struct {
+                int voters, observers;
+        } ensembles[] = {{1, 0}, {3, 1}};
+        for (size_t i = 0; i < 2; i++) {
+                int servers = ensembles[i].voters + ensembles[i].observers;
+                struct world *w = start_all(ensembles[i].voters, ensembles[i].observers, 3);
+                for (int sid = 1; sid <= servers; sid++) {
+                        int32_t xids[5];
+                        struct world_client *c = world_connect(w, sid, NULL);
+                        assert_non_null(c);
+                        for (size_t n = 0; n < 5; n++)
+                                xids[n] = send_sync(c);
+                        for (size_t n = 0; n < 5; n++)
+                                assert_int_equal(world_reply(c, xids[n], NULL, NULL), ZK_OK);
+                        assert_int_equal(world_set(c, "/", "x", -1), ZK_OK);
+                }
+                world_free(w);
+        }
+}
+
+/* A leader's clients are shown (epoch, 0) before its first transaction. */
+static void test_client_of_a_new_leader_may_move_before_its_first_transaction(void **state)
+{
+        (void)state;
+        struct world *w = start_all(3, 0, 4);
+        int old = world_leader(w);
+        struct world_client *c = world_connect(w, other_than(old, 3), NULL);
+        assert_non_null(c);
+        world_crash(w, old);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        int leader = world_leader(w);
+        int64_t zxid = 0;
+        c = world_connect(w, leader, c);
+        assert_non_null(c);
+        assert_int_equal(world_reply(c, world_send(c, OP_PING, NULL), &zxid, NULL), ZK_OK);
+        assert_int_equal(zxid & 0xffffffff, 0);
+        world_pretend_seen(c, zxid);
+        int follower = other_than(leader, 3) == old ? other_than(old, 3) : other_than(leader, 3);
+        c = world_connect(w, follower, c);
+        assert_non_null(c);
+        assert_int_equal(world_reply(c, world_send(c, OP_PING, NULL), &zxid, NULL), ZK_OK);
+        world_pretend_seen(c, zxid + (INT64_C(1) << 32));
+        assert_null(world_connect(w, leader, c));
+        world_free(w);
+}
+
+static int32_t send_multi_delete(struct world_client *c, const char *path)
+{
+        const struct jute_multi_header op = {.type = OP_DELETE, .err = -1}, end = {.type = -1, .done = true, .err = -1};
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        jute_put_multi_header(&w, &op);
+        jute_put_cstr(&w, path);
+        jute_put_int(&w, -1);
+        jute_put_multi_header(&w, &end);
+        int32_t xid = world_send(c, OP_MULTI, &w);
+        jute_writer_done(&w);
+        return xid;
+}
+
+/* 2.7, 4.3: the first write on the old server closes it, in a multi too; reads there still work until then. */
+static void test_multi_of_a_session_that_moved_closes_the_old_connection(void **state)
+{
+        (void)state;
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+                struct world *w = start_all(3, 0, seed);
+                int first = 1 + (int)seed % 3, second = other_than(first, 3);
+                struct world_client *old = world_connect(w, first, NULL);
+                assert_int_equal(world_create(old, "/kept", "x", 0, NULL, 0), ZK_OK);
+                struct world_client *c = world_connect(w, second, old);
+                assert_non_null(c);
+                assert_int_equal(world_get(old, "/kept", false, NULL, 0), ZK_OK);
+                assert_int_equal(world_reply(old, send_multi_delete(old, "/kept"), NULL, NULL), -EPIPE);
+                assert_int_equal(world_get(c, "/kept", false, NULL, 0), ZK_OK);
+                assert_int_equal(world_delete(c, "/kept", -1), ZK_OK);
+                world_free(w);
+        }
+}
+
+/* A stopped leader finishes what it has proposed, but must not answer out of turn what it takes no more. */
+static void test_stop_under_load_leaves_no_reply_out_of_turn(void **state)
+{
+        (void)state;
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+                struct world *w = start_all(3, 0, seed);
+                int leader = world_leader(w);
+                struct world_client *c = world_connect(w, leader, NULL);
+                int32_t xid = 0, expected = c->next_xid;
+                for (int i = 0; i < 200; i++) {
+                        (void)send_multi_delete(c, "/none");
+                        xid = world_send(c, OP_PING, NULL);
+                        if (i % 20 == 0)
+                                world_run(w, 1);
+                }
+                world_stop(w, leader);
+                world_run(w, 1);
+                struct jute_reader all;
+                jute_reader_init(&all, c->in.data, c->in.len, INT32_MAX);
+                while (jute_left(&all)) {
+                        int32_t len = jute_get_int(&all);
+                        int32_t got = jute_get_int(&all);
+                        (void)jute_get_raw(&all, (size_t)len - 4);
+                        assert_int_equal(all.error, 0);
+                        assert_int_equal(got, expected++);
+                }
+                assert_true(expected <= xid + 1);
+                world_free(w);
+        }
+}
+
+/* ---- four-letter words ---- */
+
+static void test_srvr_has_the_layout_that_tools_parse(void **state)
+{
+        (void)state;
+        struct world *w = start_all(1, 0, 1);
+        struct world_client *c = world_connect(w, 1, NULL);
+        assert_int_equal(world_create(c, "/a", "x", 0, NULL, 0), ZK_OK);
+        uint64_t low, high, received, sent, connections, outstanding, zxid;
+        double average;
+        char mode[32], version[64];
+        unsigned nodes;
+        int at = 0;
+        const char *text = world_word(w, 1, "srvr");
+        assert_int_equal(sscanf(text,
+                                "Zookeeper version: %63[^,], built on %*d-%*d-%*d %*d:%*d UTC\n"
+                                "Latency min/avg/max: %lu/%lf/%lu\nReceived: %lu\nSent: %lu\nConnections: %lu\n"
+                                "Outstanding: %lu\nZxid: 0x%lx\nMode: %31s\nNode count: %u\n%n",
+                                version, &low, &average, &high, &received, &sent, &connections, &outstanding, &zxid,
+                                mode, &nodes, &at),
+                         11);
+        assert_int_equal(at, strlen(text));
+        assert_string_equal(version, "3.8.0");
+        assert_string_equal(mode, "standalone");
+        assert_int_equal(nodes, 6);
+        assert_int_equal(connections, 2);
+        assert_int_equal(received, 3); /* the word's own connection is counted */
+        assert_int_equal(sent, 2);
+        assert_true(low <= high && average >= (double)low && average <= (double)high + 1);
+        world_free(w);
+}
+
+static void test_word_that_is_not_served_is_refused_by_name(void **state)
+{
+        (void)state;
+        struct world *w = world_new(1, 0, 1);
+        world_start(w, 1);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        assert_string_equal(world_word(w, 1, "wchp"), "wchp is not executed because it is not in the whitelist.\n");
+        assert_string_equal(world_word(w, 1, "\377\364\377\375"),
+                            "telnet close is not executed because it is not in the whitelist.\n");
+        world_free(w);
+        w = world_new(1, 0, 1);
+        w->config.word_count = 0;
+        world_start(w, 1);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        assert_string_equal(world_word(w, 1, "mntr"), "mntr is not executed because it is not in the whitelist.\n");
+        assert_memory_equal(world_word(w, 1, "srvr"), "Zookeeper version: ", 19); /* always allowed */
+        world_free(w);
+}
+
+static void test_words_without_a_quorum(void **state)
+{
+        (void)state;
+        static const char *const words[] = {"srvr", "stat", "mntr", "conf"};
+        struct world *w = world_new(3, 0, 1);
+        world_start(w, 1);
+        world_run(w, 500);
+        assert_string_equal(world_word(w, 1, "ruok"), "imok");
+        assert_string_equal(world_word(w, 1, "isro"), "null");
+        for (size_t i = 0; i < 4; i++)
+                assert_string_equal(world_word(w, 1, words[i]),
+                                    "This ZooKeeper instance is not currently serving requests\n");
+        world_free(w);
+}
+
+/* Sixty more members, with the longest names that there can be. */
+static void test_conf_shows_every_member_whole(void **state)
+{
+        (void)state;
+        struct world *w = world_new(1, 0, 1);
+        char host[ENSEMBLE_HOST_MAX + 1], text[2 * ENSEMBLE_HOST_MAX + 64], why[256];
+        memset(host, 'h', ENSEMBLE_HOST_MAX);
+        host[ENSEMBLE_HOST_MAX] = 0;
+        for (int sid = 2; sid <= ENSEMBLE_MEMBERS_MAX; sid++) {
+                struct member m;
+                (void)snprintf(text, sizeof text, "%s:2888:3888:observer;%s:2181", host, host);
+                assert_int_equal(ensemble_parse_member(sid, text, &m, why, sizeof why), 0);
+                assert_int_equal(ensemble_add(&w->config.ensemble, &m), 0);
+        }
+        world_start(w, 1);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        size_t len = ensemble_text(&w->config.ensemble, NULL, 0);
+        char *membership = mem_alloc(len + 1);
+        (void)ensemble_text(&w->config.ensemble, membership, len + 1);
+        struct jute_writer out;
+        jute_writer_init(&out, SIZE_MAX);
+        server__word(w->nodes[1].server, &(struct event){.type = EVENT_CONN_BYTES}, "conf", &out);
+        jute_put_byte(&out, 0);
+        const char *shown = strstr((const char *)out.data, "membership: \n");
+        assert_non_null(shown);
+        assert_string_equal(shown + strlen("membership: \n"), membership);
+        jute_writer_done(&out);
+        mem_free(membership);
+        world_free(w);
+}
+
+/* 10.3 */
+static void test_mntr_has_the_keys_that_tools_read(void **state)
+{
+        (void)state;
+        static const char *const keys[] = {"avg_latency",
+                                           "max_latency",
+                                           "min_latency",
+                                           "packets_received",
+                                           "packets_sent",
+                                           "num_alive_connections",
+                                           "outstanding_requests",
+                                           "znode_count",
+                                           "watch_count",
+                                           "ephemerals_count",
+                                           "approximate_data_size",
+                                           "global_sessions",
+                                           "local_sessions",
+                                           "open_file_descriptor_count",
+                                           "max_file_descriptor_count",
+                                           "connection_drop_probability",
+                                           "last_client_response_size",
+                                           "max_client_response_size",
+                                           "min_client_response_size",
+                                           "outstanding_tls_handshake",
+                                           "auth_failed_count",
+                                           "uptime",
+                                           "bytes_received_count",
+                                           "response_bytes",
+                                           "connection_request_count",
+                                           "connection_revalidate_count",
+                                           "connection_drop_count",
+                                           "connection_rejected",
+                                           "cnxn_closed_without_zk_server_running",
+                                           "sessionless_connections_expired",
+                                           "large_requests_rejected",
+                                           "looking_count",
+                                           "commit_count",
+                                           "proposal_count",
+                                           "snap_count",
+                                           "digest_mismatches_count",
+                                           "synced_observers"};
+        static const char *const leaders[] = {"learners",          "synced_followers", "synced_non_voting_followers",
+                                              "pending_syncs",     "leader_uptime",    "last_proposal_size",
+                                              "max_proposal_size", "min_proposal_size"};
+        struct world *w = start_all(3, 1, 2);
+        for (int sid = 1; sid <= 4; sid++) {
+                char line[64], mode[32];
+                const char *text = world_word(w, sid, "mntr");
+                assert_int_equal(sscanf(text, "zk_version\t%*[^\n]\nzk_server_state\t%31s\nzk_peer_state\t", mode), 1);
+                for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+                        (void)snprintf(line, sizeof line, "\nzk_%s\t", keys[i]);
+                        const char *found = strstr(text, line);
+                        if (!found || strstr(found + 1, line))
+                                fail_msg("%s: %s", keys[i], found ? "twice" : "missing");
+                }
+                for (size_t i = 0; i < sizeof leaders / sizeof *leaders; i++) {
+                        (void)snprintf(line, sizeof line, "\nzk_%s\t", leaders[i]);
+                        assert_int_equal(strstr(text, line) != NULL, sid == world_leader(w));
+                }
+                assert_non_null(strstr(text, "\nzk_quorum_size\t3\n")); /* voters */
+                (void)snprintf(line, sizeof line, "\nzk_observer_master_id\t%d\n", world_leader(w));
+                assert_int_equal(strstr(text, line) != NULL, sid == 4);
+        }
+        world_free(w);
+}
+
+static void test_bad_input_is_counted_and_disturbs_nobody(void **state)
+{
+        (void)state;
+        struct world *w = start_all(1, 0, 1);
+        struct world_client *good = world_connect(w, 1, NULL), *bad = world_connect(w, 1, NULL);
+        bytes_add(&bad->stream->end[1].in, "\377\377\377\377", 4);
+        world_run(w, 5);
+        assert_false(world_connected(bad));
+        assert_int_equal(world_create(good, "/a", "x", 0, NULL, 0), ZK_OK);
+        assert_non_null(strstr(world_word(w, 1, "mntr"), "\nzk_bad_input_client\t1\n"));
+        world_free(w);
+}
+
+/* ---- snapshots ---- */
+
+/* What is told of a job that was given up does not end the one begun after it. */
+static void test_failure_of_an_earlier_snapshot_is_not_the_next_ones(void **state)
+{
+        (void)state;
+        struct server s = {.job = {.kind = JOB_RECEIVED, .begin = 10, .ticket = 12}};
+        struct effects fx;
+        struct event e = {.type = EVENT_SNAPSHOT_DONE, .status = -ENOSPC, .disk = {.ticket = 8, .why = "full"}};
+        effects_init(&fx);
+        server__snapshot_done(&s, &e, &fx);
+        assert_false(s.failed);
+        assert_int_equal(s.job.kind, JOB_RECEIVED);
+        e.disk.ticket = 11;
+        server__snapshot_done(&s, &e, &fx);
+        assert_true(s.failed);
+        assert_int_equal(s.fail_status, SERVER_STATUS_DISK);
+        effects_done(&fx);
+}
+
 int main(void)
 {
-        return 0;
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_pipelined_syncs_are_answered_by_every_kind_of_server),
+                cmocka_unit_test(test_client_of_a_new_leader_may_move_before_its_first_transaction),
+                cmocka_unit_test(test_multi_of_a_session_that_moved_closes_the_old_connection),
+                cmocka_unit_test(test_stop_under_load_leaves_no_reply_out_of_turn),
+                cmocka_unit_test(test_srvr_has_the_layout_that_tools_parse),
+                cmocka_unit_test(test_word_that_is_not_served_is_refused_by_name),
+                cmocka_unit_test(test_words_without_a_quorum),
+                cmocka_unit_test(test_conf_shows_every_member_whole),
+                cmocka_unit_test(test_mntr_has_the_keys_that_tools_read),
+                cmocka_unit_test(test_bad_input_is_counted_and_disturbs_nobody),
+                cmocka_unit_test(test_failure_of_an_earlier_snapshot_is_not_the_next_ones),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ struct world_node {
         uint32_t log_ms, snapshot_ms; /* slow disk: longest delays, 0 for the usual ones */
         uint32_t snapshot_failures;   /* to come */
         bool power_lost;              /* the disk died under an operation */
-        conn_id accepted; /* last even number given */
+        conn_id accepted;             /* last even number given */
         bool listening;
         char log[WORLD_LOG_SIZE];
         size_t log_len;
