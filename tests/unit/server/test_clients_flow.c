@@ -116,8 +116,9 @@ static void test_random_bytes_disturb_nobody_else(void **state)
                 size_t len = 1 + prng_next(&prng) % sizeof junk;
                 for (size_t j = 0; j < len; j++)
                         junk[j] = prng_next(&prng) % 3 ? (uint8_t)(prng_next(&prng) % 16) : (uint8_t)prng_next(&prng);
-                for (size_t j = 0; j + 4 <= len && prng_next(&prng) % 4; j += 40) /* plausible lengths */
-                        memcpy(junk + j, "\0\0\0\x24", 4);
+                static const uint8_t plausible[4] = {0, 0, 0, 0x24}; /* a length */
+                for (size_t j = 0; j + 4 <= len && prng_next(&prng) % 4; j += 40)
+                        memcpy(junk + j, plausible, sizeof plausible);
                 desk_bytes(d, k, junk, len);
                 desk_commit(d, SIZE_MAX);
                 if (!desk_conn(d, k)->closed)

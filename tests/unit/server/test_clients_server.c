@@ -165,12 +165,13 @@ static void test_srvr_has_the_layout_that_tools_parse(void **state)
         struct world *w = start_all(1, 0, 1);
         struct world_client *c = world_connect(w, 1, NULL);
         assert_int_equal(world_create(c, "/a", "x", 0, NULL, 0), ZK_OK);
-        uint64_t low, high, received, sent, connections, outstanding, zxid;
+        unsigned long low, high, received, sent, connections, outstanding, zxid;
         double average;
         char mode[32], version[64];
         unsigned nodes;
         int at = 0;
         const char *text = world_word(w, 1, "srvr");
+        // NOLINTNEXTLINE(cert-err34-c): the layout is what is tested
         assert_int_equal(sscanf(text,
                                 "Zookeeper version: %63[^,], built on %*d-%*d-%*d %*d:%*d UTC\n"
                                 "Latency min/avg/max: %lu/%lf/%lu\nReceived: %lu\nSent: %lu\nConnections: %lu\n"
