@@ -202,6 +202,7 @@ static void session_closed(struct client *k, const struct event *e, const struct
                 return; /* the leader knows, and its answer refuses the session properly */
         if (k->state == CLIENT_ENDING && request__is_answered(q, o) && q->opcode == OP_CLOSE_SESSION) {
                 client__reply_error(k, e, q->xid, o->header.zxid, ZK_OK, q->received_ns, fx);
+                client__drop(k, q);
                 client__close(k, true, fx);
                 return;
         }
@@ -233,6 +234,7 @@ static void client_outcome(struct client *k, const struct event *e, const struct
         if (!request__is_answered(q, o))
                 return;
         if (is_moved(o)) {
+                client__drop(k, q);
                 client__close(k, false, fx);
                 return;
         }

@@ -67,7 +67,8 @@ static int host_revalidate(void *ctx, const struct event *e, int64_t session, in
                 return -ENOTCONN;
         if (!d->learner)
                 return session_clock_touch(d->clock, d->now_ms, session, timeout_ms);
-        d->resumes++;
+        assert_true(d->resumes < DESK_ASKED_MAX);
+        d->asked[d->resumes++] = session;
         return -EINPROGRESS;
 }
 
@@ -92,6 +93,8 @@ static void host_word(void *ctx, const struct event *e, const char word[4], stru
 
 /* ---- beginning and end ---- */
 
+static void lead(struct desk *d, int64_t zxid);
+
 struct desk *desk_new_on(struct database *db)
 {
         const struct clients_host host = {.submit = host_submit,
@@ -111,16 +114,12 @@ struct desk *desk_new_on(struct database *db)
                                            .outstanding_limit = 1000};
         d->now_ms = 1000;
         d->db = db;
-        d->zxid = DESK_EPOCH_ZXID;
-        database_set_zxid(db, d->zxid);
-        d->clock = session_clock_new(DESK_TICK_MS);
-        d->prep = prep_new(db, d->clock, server_item_max(&d->config), (size_t)d->config.max_buffer);
         d->clients = clients_new(&d->config, &h, DESK_FIRST_SESSION);
         outcome_init(&d->outcome);
         jute_writer_init(&d->txn, (size_t)d->config.max_buffer + PREP_SLACK_BYTES);
         jute_writer_init(&d->frame, SIZE_MAX);
         effects_init(&d->fx);
-        clients_serve(d->clients, DESK_EPOCH_ZXID);
+        lead(d, DESK_EPOCH_ZXID);
         return d;
 }
 
@@ -511,7 +510,47 @@ void desk_revalidated(struct desk *d, int64_t session, bool valid)
 {
         assert_true(d->resumes > 0);
         d->resumes--;
+        memmove(d->asked, d->asked + 1, d->resumes * sizeof *d->asked);
         (void)begin(d, EVENT_CONN_BYTES, 1);
         clients_revalidated(d->clients, &d->event, session, valid, &d->fx);
         finish(d);
+}
+
+void desk_revalidate(struct desk *d)
+{
+        int64_t session = d->asked[0];
+        desk_revalidated(d, session, session_clock_touch(d->clock, d->now_ms, session, 10000));
+}
+
+/* ---- epochs ---- */
+
+static void clock_session(void *ctx, int64_t id, int32_t timeout_ms)
+{
+        struct desk *d = ctx;
+        session_clock_add(d->clock, d->now_ms, id, timeout_ms, SESSION_NO_OWNER);
+}
+
+static void lead(struct desk *d, int64_t zxid)
+{
+        d->zxid = zxid;
+        database_set_zxid(d->db, zxid);
+        d->clock = session_clock_new(DESK_TICK_MS);
+        session_table_each(database_sessions(d->db), clock_session, d);
+        d->prep = prep_new(d->db, d->clock, server_item_max(&d->config), (size_t)d->config.max_buffer);
+        clients_serve(d->clients, zxid);
+}
+
+void desk_new_epoch(struct desk *d)
+{
+        (void)begin(d, EVENT_TICK, 0);
+        clients_mute(d->clients);
+        clients_end(d->clients, &d->fx);
+        finish(d);
+        while (d->first < d->end)
+                desk_lose(d);
+        d->syncs = 0;
+        d->resumes = 0;
+        prep_free(d->prep);
+        session_clock_free(d->clock);
+        lead(d, ((d->zxid >> 32) + 1) << 32);
 }

@@ -10,6 +10,8 @@
 #define DESK_SID           INT64_C(1)
 #define DESK_FIRST_SESSION INT64_C(0x100000000000000)
 #define DESK_EPOCH_ZXID    INT64_C(0x500000000)
+/* Resumed sessions the desk can have been asked about at a time. */
+#define DESK_ASKED_MAX 256
 
 struct desk_txn {
         uint8_t *payload;
@@ -45,8 +47,9 @@ struct desk {
         struct desk_conn *conns;
         size_t conn_count, conn_capacity;
         bool learner, refuse, closing, no_leader;
-        bool sync_at_once;     /* where nothing waits to be committed */
-        size_t syncs, resumes; /* asked, not answered */
+        bool sync_at_once;             /* where nothing waits to be committed */
+        size_t syncs, resumes;         /* asked, not answered */
+        int64_t asked[DESK_ASKED_MAX]; /* the sessions of `resumes`, oldest first */
         char text[1 << 16];
 };
 
@@ -99,5 +102,9 @@ void desk_foreign_error(struct desk *d, int64_t session, int32_t cxid, int32_t e
 void desk_close_session(struct desk *d, int64_t session);
 void desk_sync_done(struct desk *d);
 void desk_revalidated(struct desk *d, int64_t session, bool valid);
+/* Answers the oldest question as a leader would. */
+void desk_revalidate(struct desk *d);
+/* The role ends with what was not committed lost, and the next epoch begins. */
+void desk_new_epoch(struct desk *d);
 
 #endif

@@ -211,6 +211,7 @@ static void test_moved_session_is_closed_without_a_reply(void **state)
                 desk_put(d, k);
                 desk_commit(d, 1);
                 assert_string_equal(desk_take(d, k), "closed");
+                assert_int_equal(d->clients->stats.outstanding, 0);
                 jute_writer_done(&w);
                 desk_free(d);
         }
@@ -362,6 +363,7 @@ static void test_close_session_is_answered_and_ends_the_connection(void **state)
         assert_int_equal(d->end - d->first, 2);
         desk_commit(d, 2);
         assert_string_equal(desk_take(d, k), "3:0 !2 /e 4:0 flushed");
+        assert_int_equal(d->clients->stats.outstanding, 0);
         desk_free(d);
 }
 
