@@ -112,6 +112,8 @@ static int judge(struct recovery *v, struct recovered *ret, char why[STORE_WHY_M
 
 /* ---- then the mending ---- */
 
+/* What was read may stand in the page cache only: a process that was killed between writing and syncing leaves
+ * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). */
 static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         const struct txnlog__replay *p = &v->replay;
@@ -121,51 +123,51 @@ static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WH
                 txnlog__note(ret->note, "%s was torn at offset %" PRIu64 " of %" PRIu64 " and has been cut there",
                              p->tail->name, p->tail_end, p->tail_size);
         }
-        if (!p->tail || !p->tail_records || p->tail_end >= p->tail_size)
+        if (!p->tail || !p->tail_records)
                 return 0;
         int r = v->io->open_write(v->io->ctx, p->tail->name, &f);
         if (r >= 0) {
-                r = v->io->truncate(f, p->tail_end);
+                if (p->tail_end < p->tail_size)
+                        r = v->io->truncate(f, p->tail_end);
                 if (r >= 0)
                         r = v->io->sync(f);
                 v->io->close(f);
         }
         if (r < 0)
-                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 ": %s", p->tail->name, p->tail_end,
-                                    strerror(-r));
+                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 " and synced: %s", p->tail->name,
+                                    p->tail_end, strerror(-r));
         return 0;
 }
 
-static int remove_file(struct recovery *v, const char *name, bool *changed, char why[STORE_WHY_MAX])
+static int remove_file(struct recovery *v, const char *name, char why[STORE_WHY_MAX])
 {
         int r = v->io->remove(v->io->ctx, name);
         if (r < 0 && r != -ENOENT)
                 return txnlog__fail(why, r, "%s can't be removed: %s", name, strerror(-r));
-        *changed = true;
         return 0;
 }
 
-/* Segments without a record, and temporary files. Newest first: no crash leaves a gap. */
+/* Segments without a record, and temporary files. Newest first: no crash leaves a gap. The directory is synced
+ * in any case: names that a killed process gave may not be durable yet (segments, epoch files, snapshots). */
 static int remove_leftovers(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         const struct txnlog__replay *p = &v->replay;
-        bool changed = false;
         int r = 0;
         for (size_t i = v->dir.logs.count; i-- > p->live && r >= 0;) {
                 txnlog__note(ret->note, "%s holds nothing and has been removed", v->dir.logs.list[i].name);
-                r = remove_file(v, v->dir.logs.list[i].name, &changed, why);
+                r = remove_file(v, v->dir.logs.list[i].name, why);
         }
         if (r >= 0 && p->tail && !p->tail_records)
-                r = remove_file(v, p->tail->name, &changed, why);
+                r = remove_file(v, p->tail->name, why);
         if (r >= 0 && v->dir.tmp_log)
-                r = remove_file(v, TXNLOG__TMP_LOG, &changed, why);
+                r = remove_file(v, TXNLOG__TMP_LOG, why);
         if (r >= 0 && v->dir.tmp_snapshot)
-                r = remove_file(v, TXNLOG__TMP_SNAPSHOT, &changed, why);
+                r = remove_file(v, TXNLOG__TMP_SNAPSHOT, why);
         if (r >= 0 && v->dir.tmp_intent)
-                r = remove_file(v, TXNLOG__TMP_INTENT, &changed, why);
+                r = remove_file(v, TXNLOG__TMP_INTENT, why);
         if (r >= 0 && v->dir.tmp_accepted)
-                r = remove_file(v, TXNLOG__ACCEPTED_TMP, &changed, why);
-        if (r < 0 || !changed)
+                r = remove_file(v, TXNLOG__ACCEPTED_TMP, why);
+        if (r < 0)
                 return r;
         r = v->io->sync_dir(v->io->ctx);
         return r < 0 ? txnlog__fail(why, r, "the data directory can't be synced: %s", strerror(-r)) : 0;

@@ -287,6 +287,11 @@ int txnlog__truncate_redo(const struct storage *io, const struct store_config *c
                 return txnlog__fail(why, r == -EBADMSG ? -EUCLEAN : r, "%s can't be read (%s); " TXNLOG__MEND,
                                     TXNLOG__INTENT, strerror(-r));
         p.replace = intent == INTENT_REPLACE;
+        /* A killed process may have left the intent's name in the page cache only; nothing goes before it is durable.
+         */
+        r = sync_dir(&p, why);
+        if (r < 0)
+                return r;
         r = txnlog__dir_scan(io, &dir, why);
         if (r >= 0 && intent == INTENT_RECEIVE) {
                 r = settle_announced(&p, &dir, why);

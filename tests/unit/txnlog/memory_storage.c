@@ -622,6 +622,12 @@ bool memory_storage_dead(const struct memory_storage *d)
         return d->dead;
 }
 
+void memory_storage_revive(struct memory_storage *d)
+{
+        memset(d->faults, 0, sizeof d->faults);
+        d->dying = d->dead = false;
+}
+
 void memory_storage_limit(struct memory_storage *d, uint64_t bytes)
 {
         d->limit = bytes;

@@ -63,6 +63,9 @@ void memory_storage_fail(struct memory_storage *d, enum memory_op op, uint64_t s
  * before it could be reported. From then on everything fails with -EIO and changes nothing. */
 void memory_storage_die(struct memory_storage *d, uint64_t skip, bool after);
 bool memory_storage_dead(const struct memory_storage *d);
+/* The program died there and not the machine: faults are off, what was pending still is.
+ * A death that has not come yet is called off. */
+void memory_storage_revive(struct memory_storage *d);
 /* Writes and allocations beyond so many bytes in all files together fail with -ENOSPC; UINT64_MAX: none do. */
 void memory_storage_limit(struct memory_storage *d, uint64_t bytes);
 /* Every read of this file fails with `error`; 0 heals it. */

@@ -297,6 +297,56 @@ static void recover_twice(const struct play *p, enum memory_crash how, uint64_t 
         }
 }
 
+/* The process dies and the machine lives on: what the next one finds, synced or not, it votes with. */
+static void open_killed(const struct play *p, struct fixture *g)
+{
+        memset(g, 0, sizeof *g);
+        g->config = p->f.config;
+        g->disk = memory_storage_clone(p->f.disk);
+        memory_storage_revive(g->disk);
+}
+
+static void recover_then_lose_power(const struct play *p, uint64_t k)
+{
+        struct fixture g;
+        open_killed(p, &g);
+        fixture_must_open(&g);
+        check(p, &g, "killed at operation", k);
+        int64_t last = g.recovered.last_zxid, accepted = g.recovered.accepted_epoch,
+                current = g.recovered.current_epoch;
+        fixture_close(&g);
+        memory_storage_crash_as(g.disk, MEMORY_CRASH_NOTHING, k);
+        fixture_must_open(&g);
+        if (g.recovered.last_zxid != last || g.recovered.accepted_epoch != accepted ||
+            g.recovered.current_epoch != current)
+                fail_msg("killed at operation %" PRIu64 ": 0x%" PRIx64 ", epochs %" PRId64 " and %" PRId64
+                         " were found, and after a power loss 0x%" PRIx64 ", %" PRId64 " and %" PRId64,
+                         k, (uint64_t)last, accepted, current, (uint64_t)g.recovered.last_zxid,
+                         g.recovered.accepted_epoch, g.recovered.current_epoch);
+        fixture_done(&g);
+}
+
+/* The power fails at every operation of that recovery. */
+static void lose_power_in_recovery(const struct play *p, uint64_t k)
+{
+        for (uint64_t j = 0;; j++) {
+                struct fixture g;
+                open_killed(p, &g);
+                memory_storage_die(g.disk, j, j % 2);
+                int r = fixture_open(&g);
+                if (r == 0) {
+                        fixture_done(&g);
+                        return;
+                }
+                if (!memory_storage_dead(g.disk))
+                        fail_msg("killed at operation %" PRIu64 ", then %" PRIu64 ": %s", k, j, g.why);
+                memory_storage_crash_as(g.disk, j % 3 ? MEMORY_CRASH_NOTHING : MEMORY_CRASH_PREFIX, k + j);
+                fixture_must_open(&g);
+                check(p, &g, "killed, and then without power, operation", k);
+                fixture_done(&g);
+        }
+}
+
 /* Plays until the k-th operation. False when the script ended before. */
 static bool play_until(struct play *p, uint64_t k, bool after)
 {
@@ -328,6 +378,23 @@ static void test_crash_at_any_operation_recovers_to_what_was_synced(void **state
         }
         assert_true(k > 150); /* the script did its work */
         assert_true(refused * 20 < images);
+}
+
+/* Safety D1, Z20: a vote, a promise, or the answer to NEWLEADER, given with what a killed process has left must hold.
+ */
+static void test_what_a_restart_has_found_no_power_loss_takes_back(void **state)
+{
+        (void)state;
+        uint64_t k = 0;
+        for (bool more = true; more; k++)
+                for (int after = 0; after < 2; after++) {
+                        struct play p;
+                        more = play_until(&p, k, after);
+                        recover_then_lose_power(&p, k);
+                        lose_power_in_recovery(&p, k);
+                        play_done(&p);
+                }
+        assert_true(k > 150);
 }
 
 static void test_crash_during_recovery_changes_nothing_about_its_result(void **state)
@@ -389,6 +456,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_crash_at_any_operation_recovers_to_what_was_synced),
+                cmocka_unit_test(test_what_a_restart_has_found_no_power_loss_takes_back),
                 cmocka_unit_test(test_crash_during_recovery_changes_nothing_about_its_result),
                 cmocka_unit_test(test_one_failing_operation_loses_nothing_acknowledged),
         };

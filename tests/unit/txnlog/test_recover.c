@@ -90,7 +90,8 @@ static void test_empty_directory_becomes_a_fresh_database(void **state)
         memory_storage_crash_as(f->disk, MEMORY_CRASH_NOTHING, 1);
         uint64_t ops = memory_storage_ops(f->disk);
         fixture_must_open(f);
-        assert_int_equal(memory_storage_ops(f->disk), ops); /* the second start finds all in place */
+        /* The second start finds all in place, and syncs the directory: it can't know who has. */
+        assert_int_equal(memory_storage_ops(f->disk), ops + 1);
 }
 
 /* ---- epochs (storage-format.md 1.2, safety: Z23, Z25) ---- */
