@@ -15,6 +15,7 @@
 
 struct reader {
         FILE *file;
+        size_t left; /* bytes that may still be read */
         int line;
         bool resume; /* inih begins anew: tell it the section first */
         bool in_section;
@@ -27,15 +28,24 @@ struct reader {
 /* Bytes inih's own buffer takes: the line, its end, NUL. */
 #define LINE_BUFFER (INIFILE_LINE_MAX + 2)
 
+/* What has no size (a pipe, a device) ends where a file would be too large. */
+static int take_byte(struct reader *r)
+{
+        if (r->left == 0)
+                return EOF;
+        r->left--;
+        return getc(r->file);
+}
+
 /* Reads up to and including the line's end, storing what fits. Returns the length without the end, -1 at
  * the end of the file; what lies beyond `size` is counted, not stored. */
-static long take_line(FILE *file, char *buffer, size_t size, bool *has_nul)
+static long take_line(struct reader *r, char *buffer, size_t size, bool *has_nul)
 {
         size_t len = 0;
-        int c = getc(file);
+        int c = take_byte(r);
         if (c == EOF)
                 return -1;
-        for (; c != EOF && c != '\n'; c = getc(file)) {
+        for (; c != EOF && c != '\n'; c = take_byte(r)) {
                 if (c == 0)
                         *has_nul = true;
                 if (len < size)
@@ -94,13 +104,13 @@ static char *read_line(char *str, int num, void *stream)
                 (void)snprintf(str, (size_t)num, "[%s]\n", r->section);
                 return str;
         }
-        long len = take_line(r->file, line, INIFILE_LINE_MAX, &has_nul);
+        long len = take_line(r, line, INIFILE_LINE_MAX, &has_nul);
         if (len < 0)
                 return NULL;
         r->line++;
         line[len < INIFILE_LINE_MAX ? len : INIFILE_LINE_MAX] = '\0';
         const char *text = line;
-        if (r->line == 1 && strncmp(text, bom, sizeof bom - 1) == 0)
+        if (r->line == 1 && (size_t)len >= sizeof bom - 1 && memcmp(text, bom, sizeof bom - 1) == 0)
                 text += sizeof bom - 1;
         text += strspn(text, " \t");
         bool sound = line_is_sound(r, text, len > INIFILE_LINE_MAX, has_nul);
@@ -159,7 +169,7 @@ static int open_regular(const char *path, FILE **ret)
 
 int inifile_read(const char *path, inifile_fn fn, void *ctx, struct problems *problems)
 {
-        struct reader r = {.fn = fn, .ctx = ctx, .problems = problems};
+        struct reader r = {.left = INIFILE_SIZE_MAX + 1, .fn = fn, .ctx = ctx, .problems = problems};
         int status = open_regular(path, &r.file);
         if (status < 0) {
                 problems_add(problems, 0, "cannot be read: %s", strerror(-status));
@@ -169,6 +179,10 @@ int inifile_read(const char *path, inifile_fn fn, void *ctx, struct problems *pr
         if (ferror(r.file)) {
                 status = -EIO;
                 problems_add(problems, r.line, "cannot be read further: %s", strerror(EIO));
+        }
+        if (r.left == 0) {
+                status = -EFBIG;
+                problems_add(problems, r.line, "cannot be read further: %s", strerror(EFBIG));
         }
         (void)fclose(r.file); /* nothing was written */
         return status;

@@ -3,6 +3,7 @@
  *   read the configuration -> lock the data directory -> recover -> open the ports -> run -> exit status
  *
  * Each step has its own exit status (engine.h) and undoes what came before it. */
+#include "daemon/common/descriptors.h"
 #include "daemon/common/log.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/engine_config.h"
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Descriptors that are not for clients: log, snapshots, peers, pipes of the loop. */
 #define DESCRIPTORS_RESERVED 128
@@ -121,6 +123,21 @@ static void tune_process(void)
         (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
         (void)setenv("UV_THREADPOOL_SIZE", RESOLVER_THREADS, 0); /* too little memory to set it shows elsewhere */
         (void)signal(SIGPIPE, SIG_IGN);                          /* a write to a closed connection returns EPIPE */
+}
+
+/* Recovery may take long, and nothing has been promised to anybody before the loop runs: whoever stops the
+ * server then is obeyed at once, and that is a clean end. The loop has handlers of its own. */
+static void end_at_start(int number)
+{
+        (void)number;
+        _exit(ENGINE_EXIT_CLEAN);
+}
+
+static void obey_early_signals(void)
+{
+        const struct sigaction action = {.sa_handler = end_at_start};
+        (void)sigaction(SIGTERM, &action, NULL); /* these fail for impossible signals only */
+        (void)sigaction(SIGINT, &action, NULL);
 }
 
 static uint64_t random_seed(void)
@@ -228,11 +245,14 @@ int main(int argc, char **argv)
 {
         static struct node node; /* too large for a stack that should stay small */
         struct options options = {.check = false};
+        if (descriptors_open_standard() < 0)
+                return ENGINE_EXIT_AT_ONCE; /* and nowhere to say why */
         int status = read_options(argc, argv, &options);
         if (status >= 0)
                 return status;
         log_open("baton-engine", LOG_LEVEL_INFO);
         tune_process();
+        obey_early_signals();
         status = load(options.config, &node.config);
         if (status != ENGINE_EXIT_CLEAN)
                 return status;

@@ -172,6 +172,16 @@ static void test_a_file_that_cannot_be_read_is_a_problem_of_the_whole_file(void 
         assert_int_equal(inifile_read(".", on_entry, &t, &p), -EISDIR);
 }
 
+static void test_a_stream_without_end_is_not_read_for_ever(void **state)
+{
+        struct transcript t = {.len = 0};
+        struct problems p;
+        (void)state;
+        problems_init(&p, "/dev/zero");
+        assert_int_equal(inifile_read("/dev/zero", on_entry, &t, &p), -EFBIG);
+        assert_int_equal(t.len, 0);
+}
+
 static void test_problems_beyond_the_limit_are_counted_and_sorted_by_line(void **state)
 {
         struct problems p;
@@ -199,6 +209,7 @@ int main(void)
                 cmocka_unit_test(test_a_nul_byte_is_told),
                 cmocka_unit_test(test_a_byte_order_mark_is_passed_over),
                 cmocka_unit_test(test_a_file_that_cannot_be_read_is_a_problem_of_the_whole_file),
+                cmocka_unit_test(test_a_stream_without_end_is_not_read_for_ever),
                 cmocka_unit_test(test_problems_beyond_the_limit_are_counted_and_sorted_by_line),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
