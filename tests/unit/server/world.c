@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of a node's data that a dump shows; all of it is in its hash. */
+#define WORLD_DATA_MAX 128
+
 void bytes_add(struct world_bytes *b, const void *data, size_t len)
 {
         if (!len)
@@ -225,7 +228,6 @@ void world_crash(struct world *w, int sid)
 {
         struct world_node *n = &w->nodes[sid];
         assert(n->running);
-        n->power_lost = false;
         world__drop_node(n);
         world__node_free(n);
         memory_storage_crash(n->disk, prng_next(&w->prng));
@@ -275,8 +277,8 @@ static void world_step(struct world *w)
                         if (!n->running || n->frozen)
                                 continue;
                         world__disk_run(n);
-                        if (n->power_lost)
-                                world_crash(w, sid);
+                        if (n->disk_died)
+                                world__died(n);
                         if (n->running && server_deadline(n->server) <= w->now)
                                 world__event(n, &(struct event){.type = EVENT_TICK});
                 }
@@ -391,10 +393,14 @@ static void dump_node(const struct tree *t, const struct znode *n, struct jute_w
         znode_stat_persisted(n, &s);
         int len = snprintf(line, sizeof line,
                            "%.*s c=%" PRIx64 " m=%" PRIx64 " p=%" PRIx64 " ct=%" PRId64 " mt=%" PRId64
-                           " v=%d cv=%d av=%d o=%" PRIx64 " d=%.*s\n",
+                           " v=%d cv=%d av=%d o=%" PRIx64 " h=%" PRIx64 " d=%.*s\n",
                            path.len, (const char *)path.data, (uint64_t)s.czxid, (uint64_t)s.mzxid, (uint64_t)s.pzxid,
                            s.ctime, s.mtime, s.version, s.cversion, s.aversion, (uint64_t)s.ephemeral_owner,
-                           data.len < 0 ? 0 : data.len, (const char *)data.data);
+                           data.len < 0 ? 0 : hash_bytes(data.data, (size_t)data.len, 0),
+                           data.len < 0                ? 0
+                           : data.len > WORLD_DATA_MAX ? WORLD_DATA_MAX
+                                                       : data.len,
+                           (const char *)data.data);
         /* The configuration node's mtime is each server's own (storage-format.md 4.2). */
         if (!jute_str_is(path, "/zookeeper/config"))
                 jute_put_raw(w, line, (size_t)len);

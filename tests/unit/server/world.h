@@ -61,9 +61,14 @@ void world_reset(struct world *w, int a, int b);
 void world_slow_disk(struct world *w, int sid, uint32_t log_ms, uint32_t snapshot_ms);
 /* The next so many effects of snapshot files fail with -ENOSPC. */
 void world_fail_snapshots(struct world *w, int sid, uint32_t count);
-/* The power fails after `skip` more operations of the disk, recovery's included: before the next one, or right
- * after it. */
-void world_die(struct world *w, int sid, uint64_t skip, bool after);
+/* The power fails (or the process dies) after `skip` more operations of the disk, recovery's included: before
+ * the next one, or right after it. */
+void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
+/* What was to come of that comes no more. */
+void world_live(struct world *w, int sid);
+/* What servers send takes up to `delay_ms`, and no more than so many bytes of a stream arrive in a millisecond;
+ * 0: at once, all. */
+void world_slow_net(struct world *w, uint32_t delay_ms, uint32_t bytes_per_ms);
 /* Called with every line a server reports. */
 void world_on_note(struct world *w, void (*fn)(void *ctx, int sid, const char *text), void *ctx);
 

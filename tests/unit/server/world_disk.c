@@ -15,6 +15,14 @@ static const struct store_config store_config = {
         .retain_snapshots = 3,
 };
 
+void world__disk_revive(struct world_node *n)
+{
+        if (n->dies_by_power)
+                memory_storage_crash(n->disk, prng_next(&n->world->prng));
+        else
+                memory_storage_revive(n->disk);
+}
+
 void world__disk_open(struct world_node *n, struct recovered *ret)
 {
         char why[STORE_WHY_MAX];
@@ -25,10 +33,10 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
                         (void)fprintf(stderr, "server %d does not recover: %s\n", n->sid, why);
                         abort();
                 }
-                /* The power failed in the middle of it: once more, with what that has left. */
+                /* It died in the middle of it: once more, with what that has left. */
                 recovered_done(ret);
                 store_free(n->store);
-                memory_storage_crash(n->disk, prng_next(&n->world->prng));
+                world__disk_revive(n);
                 n->store = store_new(n->storage, &store_config);
                 memset(ret, 0, sizeof *ret);
         }
@@ -59,7 +67,7 @@ void world_fill_disk(struct world *w, int sid, bool full)
 static void log_failed(struct world_node *n, int status, const char *why)
 {
         if (memory_storage_dead(n->disk)) {
-                n->power_lost = true;
+                n->disk_died = true;
                 return;
         }
         n->log_dead = true;
@@ -115,7 +123,7 @@ static void run_snapshots(struct world_node *n)
                 n->snapshot_failures--;
         }
         if (memory_storage_dead(n->disk)) {
-                n->power_lost = true;
+                n->disk_died = true;
                 return;
         }
         n->snapshot_due = n->world->now + (n->snapshot_ms ? prng_next(&n->world->prng) % n->snapshot_ms : 0);
@@ -131,6 +139,6 @@ void world__disk_run(struct world_node *n)
 {
         if (n->running && n->log_queue.count && !n->log_dead && n->world->now >= n->log_due)
                 run_log(n);
-        if (n->running && !n->power_lost && n->snapshot_queue.count && n->world->now >= n->snapshot_due)
+        if (n->running && !n->disk_died && n->snapshot_queue.count && n->world->now >= n->snapshot_due)
                 run_snapshots(n);
 }

@@ -46,9 +46,28 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count)
         w->nodes[sid].snapshot_failures = count;
 }
 
-void world_die(struct world *w, int sid, uint64_t skip, bool after)
+void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power)
 {
+        w->nodes[sid].dies_by_power = power;
         memory_storage_die(w->nodes[sid].disk, skip, after);
+}
+
+void world_live(struct world *w, int sid)
+{
+        memory_storage_revive(w->nodes[sid].disk);
+}
+
+void world__died(struct world_node *n)
+{
+        n->disk_died = false;
+        world_kill(n->world, n->sid);
+        world__disk_revive(n);
+}
+
+void world_slow_net(struct world *w, uint32_t delay_ms, uint32_t bytes_per_ms)
+{
+        w->net_delay_ms = delay_ms;
+        w->net_bytes_per_ms = bytes_per_ms;
 }
 
 void world_on_note(struct world *w, void (*fn)(void *ctx, int sid, const char *text), void *ctx)

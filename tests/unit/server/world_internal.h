@@ -25,6 +25,9 @@ struct world_end {
         bool stopped;          /* not reading */
         bool notify;           /* wants EVENT_CONN_SENT */
         struct world_bytes in; /* on its way to this end */
+        uint64_t ready_ms;     /* nothing arrives before */
+        uint64_t taken_ms;     /* when something last did, */
+        uint32_t taken;        /* and how many bytes in that millisecond */
         bool eof;              /* the other end is gone: told after the last byte */
         int eof_status;
 };
@@ -51,7 +54,8 @@ struct world_node {
         uint64_t snapshot_due;
         uint32_t log_ms, snapshot_ms; /* slow disk: longest delays, 0 for the usual ones */
         uint32_t snapshot_failures;   /* to come */
-        bool power_lost;              /* the disk died under an operation */
+        bool disk_died;               /* under an operation */
+        bool dies_by_power;           /* then; else the process alone does */
         conn_id accepted;             /* last even number given */
         bool listening;
         char log[WORLD_LOG_SIZE];
@@ -67,6 +71,7 @@ struct world {
         struct list streams;
         struct list clients;
         char text[16384];
+        uint32_t net_delay_ms, net_bytes_per_ms;
         bool cut[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
         void (*on_note)(void *ctx, int sid, const char *text);
         void *on_note_ctx;
@@ -106,8 +111,11 @@ bool world__deliver(struct world *w);
 /* world_disk.c */
 void world__disk_open(struct world_node *n, struct recovered *ret);
 void world__disk_close(struct world_node *n);
+void world__disk_revive(struct world_node *n);
 void world__disk_run(struct world_node *n);
 
+/* world_faults.c */
+void world__died(struct world_node *n);
 /* world.c */
 void world__event(struct world_node *n, struct event *e);
 void world__note(struct world_node *n, const char *text);

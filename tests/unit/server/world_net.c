@@ -86,12 +86,21 @@ struct world_stream *world__client_stream(struct world *w, int sid, struct world
         return s;
 }
 
+static void hold(struct world *w, struct world_end *end)
+{
+        if (w->net_delay_ms)
+                end->ready_ms = w->now + prng_next(&w->prng) % (w->net_delay_ms + 1);
+}
+
 void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t len)
 {
         struct world_end *other, *end = end_find(n, conn, &other);
         /* After a reset nothing more arrives: what came behind a lost part would be a hole. */
-        if (end && !other->eof && (other->open || other->conn == 0))
-                bytes_add(&other->in, data, len);
+        if (!end || other->eof || (!other->open && other->conn != 0))
+                return;
+        if (!other->in.len)
+                hold(n->world, other);
+        bytes_add(&other->in, data, len);
 }
 
 static void end_gone(struct world_end *end, struct world_end *other, int status)
@@ -214,12 +223,33 @@ static bool finish_dial(struct world *w, struct world_stream *s)
         return true;
 }
 
+/* How much of it may arrive now; at least a byte where anything may. */
+static size_t within_rate(struct world *w, struct world_end *end, size_t len)
+{
+        if (!w->net_bytes_per_ms)
+                return len;
+        if (end->taken_ms != w->now)
+                end->taken = 0;
+        end->taken_ms = w->now;
+        if (len > w->net_bytes_per_ms - end->taken)
+                len = w->net_bytes_per_ms - end->taken;
+        end->taken += (uint32_t)len;
+        return len;
+}
+
+static bool rate_used_up(const struct world *w, const struct world_end *end)
+{
+        return w->net_bytes_per_ms && end->taken_ms == w->now && end->taken >= w->net_bytes_per_ms;
+}
+
 static void end_bytes(struct world *w, struct world_end *end)
 {
         /* Any portion may arrive by itself. */
         size_t len = prng_next(&w->prng) % 3 ? end->in.len : 1 + prng_next(&w->prng) % end->in.len;
+        len = within_rate(w, end, len);
         uint8_t *portion = mem_dup(end->in.data, len);
         bytes_take(&end->in, len);
+        hold(w, end);
         if (end->client)
                 world__client_bytes(end->client, portion, len);
         else
@@ -242,9 +272,11 @@ static void end_closed(struct world *w, struct world_end *end)
 
 static bool end_deliver(struct world *w, struct world_end *end, struct world_end *other)
 {
-        if (!end->open || end_frozen(w, end) || ends_cut(w, other, end))
+        if (!end->open || end_frozen(w, end) || ends_cut(w, other, end) || w->now < end->ready_ms)
                 return false;
         if (end->in.len && !end->stopped) {
+                if (rate_used_up(w, end))
+                        return false;
                 end_bytes(w, end);
                 return true;
         }

@@ -1,0 +1,258 @@
+/* An asynchronous ZooKeeper client: one session, kept over any number of connections. Events in, effects out.
+ *
+ * How to drive it. The owner carries out the effects (base/effect.h: DIAL with PORT_CLIENT, SEND, CLOSE) and
+ * tells what comes of them with client_conn_*(); it calls client_tick() when client_deadline() is reached.
+ * Requests are only queued by the functions that make them; they go out with the next event or with
+ * client_flush(). The time comes with each call: monotonic milliseconds, read *before* the call (see `sent_ms`).
+ * One loop; no thread.
+ *
+ * Callbacks run inside the event functions and client_free(), never inside a request function. A callback may
+ * make requests, look, and call client_start(), client_close() and client_flush() (with the effects of the
+ * event): what that asks for is carried out when the event ends. What it is given is borrowed until it returns.
+ *
+ * What holds:
+ *  - A request that was accepted (0 returned) completes exactly once, at the latest in client_free(). Replies
+ *    come in the order of requests; a server that answers out of order is left.
+ *  - Nothing is ever sent twice. A request that was sent and not answered when the connection ended completes
+ *    as CLIENT_UNKNOWN: it may have been carried out or not (client-protocol.md 9).
+ *  - A watch for which a completion said `watching` is called exactly once: with the event, or with
+ *    CLIENT_EVENT_NONE when the session has ended. It outlives connections (setWatches, client-protocol.md 7.4).
+ *    The one gap is the protocol's: while disconnected, a node made and deleted again is not told to
+ *    an exists-watch. Event and watch come before any reply that shows the change.
+ *  - A lost connection is replaced at once; only when all servers in a row were tried in vain it rests, for a
+ *    time that grows and is bounded. A server that stays silent for 2/3 of the timeout is left.
+ *
+ * For leases (safety.md 2.2): a deadline counts from `sent_ms` of a committed write that was CLIENT_ANSWERED,
+ * never from the time of the reply. Being CLIENT_CONNECTED proves nothing: pings are answered by any server. */
+#ifndef BATON_CLIENT_CLIENT_H
+#define BATON_CLIENT_CLIENT_H
+
+#include "election/base/effect.h"
+#include "election/jute/record.h"
+#include "election/session/session.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Servers of one client. */
+#define CLIENT_SERVERS_MAX 64
+/* Bytes of a host name or address. */
+#define CLIENT_HOST_MAX 255
+/* Bytes of a path, the chroot included. */
+#define CLIENT_PATH_MAX 32768
+/* Requests in hand, sent or waiting; one more is refused. */
+#define CLIENT_REQUESTS_MAX 8192
+/* Bytes of the requests that wait; one more request beyond is refused. */
+#define CLIENT_WAITING_BYTES_MAX (16u << 20)
+/* Requests sent and not answered; others wait. ZooKeeper's own servers stop reading at 1000. */
+#define CLIENT_IN_FLIGHT_MAX 512
+/* Bytes of requests sent and not answered; others wait. A single larger one goes alone. */
+#define CLIENT_IN_FLIGHT_BYTES_MAX (4u << 20)
+/* Watches set or being set. */
+#define CLIENT_WATCHES_MAX 65536
+/* Bytes of all watched paths. */
+#define CLIENT_WATCH_BYTES_MAX (16u << 20)
+/* Bytes of paths in one setWatches; as Java's client. */
+#define CLIENT_SET_WATCHES_BYTES (128u << 10)
+/* Operations of one multi. */
+#define CLIENT_MULTI_OPS_MAX 1024
+/* A dial, or the answer to a resumed session, is waited for so long at least. */
+#define CLIENT_ATTEMPT_MIN_MS 100
+/* The first rest after all servers failed; it doubles. */
+#define CLIENT_BACKOFF_MIN_MS 20
+/* The longest rest; a quarter of the session timeout where that is less. */
+#define CLIENT_BACKOFF_MAX_MS 1000
+/* A connection that ended sooner counts as a failed attempt, so that no fault makes us spin. */
+#define CLIENT_STABLE_MS 100
+/* Longest explanation; longer ones are cut. */
+#define CLIENT_WHY_MAX 384
+
+struct client;
+
+/* What of a session outlives a process: enough to resume it. */
+struct client_session {
+        int64_t id; /* 0: none */
+        uint8_t passwd[SESSION_PASSWD_SIZE];
+        int64_t last_zxid; /* highest seen in a reply: no server behind it is accepted */
+};
+
+enum client_state {
+        CLIENT_IDLE,       /* not started */
+        CLIENT_CONNECTING, /* started; no server has confirmed the session yet */
+        CLIENT_CONNECTED,  /* a new session */
+        CLIENT_RESUMED,    /* the same session on a new connection; its watches are being set again */
+        CLIENT_SUSPENDED,  /* the connection ended; the session may live on and is being resumed */
+        CLIENT_EXPIRED,    /* a server said that the session is over. Told once. Rests until client_start() */
+        CLIENT_CLOSED,     /* client_close() is done; final */
+        CLIENT_STATE_MAX,
+};
+
+/* `status` says why: 0, -ECONNRESET or what the shell said of the connection, -ETIMEDOUT (silence, or no
+ * answer to client_close() in time), -EPROTO (the server broke the protocol). CLOSED with 0 means that the
+ * session has ended at the servers. `why` is one sentence for a log. */
+typedef void client_state_fn(void *ctx, enum client_state state, int status, const char *why);
+
+struct client_server {
+        char host[CLIENT_HOST_MAX + 1];
+        uint16_t port;
+};
+
+struct client_config {
+        const struct client_server *servers; /* borrowed until client_new() returns */
+        size_t server_count;                 /* 1..CLIENT_SERVERS_MAX */
+        int32_t session_timeout_ms;          /* wanted, > 0; the server decides */
+        uint64_t seed;                       /* order of servers, length of rests */
+        const char *chroot;                  /* NULL or "/": none; else a path that must exist at the servers */
+        int32_t max_buffer;                  /* jute.maxbuffer: 0 is the default. Replies may have twice as much */
+        struct client_session session;       /* to be resumed; id 0: a new one */
+        client_state_fn *on_state;           /* may be NULL */
+        void *ctx;
+};
+
+/* -EINVAL for a number or chroot that is not as said above. */
+int client_new(const struct client_config *config, struct client **ret);
+/* Completes what is still open (CLIENT_UNKNOWN, CLIENT_NOT_SENT), drops the watches. The connection is left to
+ * the shell (client_conn()), the session to its timeout: client_close() first is the polite way. */
+void client_free(struct client *c);
+
+/* ---- events ---- */
+
+/* Begins to connect. After CLIENT_EXPIRED: with a new session. No effect in any other state but IDLE. */
+void client_start(struct client *c, uint64_t now_ms, struct effects *fx);
+/* Ends the session and then the client: no more requests are taken, those waiting are sent, then closeSession;
+ * CLIENT_CLOSED is told when a server has confirmed, or `wait_ms` later. With 0 a connected client says
+ * farewell and does not wait. */
+void client_close(struct client *c, uint64_t now_ms, uint64_t wait_ms, struct effects *fx);
+/* The outcome of EFFECT_DIAL: 0 or -errno. Connections that are not the present one are ignored, here and below. */
+void client_conn_dialled(struct client *c, uint64_t now_ms, conn_id conn, int status, struct effects *fx);
+void client_conn_bytes(struct client *c, uint64_t now_ms, conn_id conn, const uint8_t *data, size_t len,
+                       struct effects *fx);
+/* status: 0 at the end of the stream, or -errno. */
+void client_conn_closed(struct client *c, uint64_t now_ms, conn_id conn, int status, struct effects *fx);
+/* Due when client_deadline() is reached; harmless at any time. */
+void client_tick(struct client *c, uint64_t now_ms, struct effects *fx);
+/* Sends what was requested since. `now_ms` becomes `sent_ms`: read the clock for it. */
+void client_flush(struct client *c, uint64_t now_ms, struct effects *fx);
+/* When the next client_tick() is due: 0 = now (requests to be sent), UINT64_MAX = nothing to wait for. */
+uint64_t client_deadline(const struct client *c);
+
+/* ---- what it knows ---- */
+
+enum client_state client_state(const struct client *c);
+const char *client_state_name(enum client_state state);
+/* CONNECTED or RESUMED. */
+bool client_is_connected(const struct client *c);
+/* For a file: what client_new() needs to resume. id 0 when there is no session. */
+void client_session(const struct client *c, struct client_session *ret);
+/* As granted by the server; as wanted before there is a session. */
+int32_t client_timeout_ms(const struct client *c);
+/* The present connection, being dialled or open; 0 for none. */
+conn_id client_conn(const struct client *c);
+/* The server of that connection, or the next to be tried. */
+const struct client_server *client_server(const struct client *c);
+/* Why the last connection, or attempt at one, failed; "" if none did. */
+const char *client_why(const struct client *c);
+
+/* ---- requests ---- */
+
+enum client_outcome {
+        CLIENT_ANSWERED, /* the server's reply, on the very connection the request was sent on */
+        CLIENT_UNKNOWN,  /* sent; the connection ended before the reply: carried out or not, nobody knows here */
+        CLIENT_NOT_SENT, /* certainly not carried out */
+};
+
+/* `error` of what was not answered, in ZooKeeper's numbers; the server sends none of them but -112. */
+enum client_error {
+        CLIENT_ERROR_CONNECTION_LOSS = -4, /* CLIENT_UNKNOWN */
+        CLIENT_ERROR_NOT_CONNECTED = -9,   /* an `at_once` request met a lost connection */
+        CLIENT_ERROR_EXPIRED = ZK_SESSION_EXPIRED,
+        CLIENT_ERROR_CLOSING = -116,
+};
+
+struct client_op_result {
+        int32_t error; /* ZK_OK, the operation's own error, or -2: not tried, another one failed */
+        struct jute_str path;
+        struct jute_stat stat;
+        bool has_stat;
+};
+
+struct client_result {
+        enum client_outcome outcome;
+        int32_t error;    /* enum zk_error or client_error; of a failed multi, its first real error */
+        int64_t zxid;     /* of the reply: a write's transaction, a read's state. 0 when not answered */
+        uint64_t sent_ms; /* time of the call that handed it out for sending; 0 when not sent */
+        conn_id conn;     /* the connection it was sent on; 0 when not sent */
+        bool watching;    /* the watch is set and will be called once */
+        /* null, or empty, where the request has no such answer or failed. Paths are without the chroot. */
+        struct jute_str path;     /* create, create2, sync */
+        struct jute_str data;     /* get */
+        struct jute_vec children; /* children, children2: vector of names */
+        struct jute_vec acl;      /* get_acl */
+        struct jute_stat stat;
+        bool has_stat;
+        const struct client_op_result *ops; /* multi, one for each operation, also of a failed multi */
+        size_t op_count;
+};
+typedef void client_done_fn(void *ctx, const struct client_result *r);
+
+enum client_event {
+        CLIENT_EVENT_NONE = -1, /* the session has ended, the watch with it */
+        CLIENT_EVENT_CREATED = 1,
+        CLIENT_EVENT_DELETED = 2,
+        CLIENT_EVENT_DATA = 3,
+        CLIENT_EVENT_CHILDREN = 4,
+};
+/* `path` as it was asked for, without the chroot. */
+typedef void client_watch_fn(void *ctx, enum client_event event, const char *path);
+
+/* How a request is to be carried out and answered. */
+struct client_call {
+        client_done_fn *done; /* may be NULL */
+        void *ctx;
+        client_watch_fn *watch; /* exists, get, children, children2: NULL sets no watch. Each call sets one of its
+                                   own, so ask for none where one stands. Other requests ignore it */
+        void *watch_ctx;
+        bool at_once; /* while there is no connection: do not wait for one, fail */
+};
+
+/* All return 0, and then `done` is called exactly once; or, and then nothing is ever called:
+ *   -EINVAL    a bad path, flag or count
+ *   -EMSGSIZE  longer than the server takes (max_buffer), or a path beyond CLIENT_PATH_MAX
+ *   -ENOBUFS   a limit above is reached
+ *   -ENOTCONN  `at_once` and not connected
+ *   -ESHUTDOWN the session has expired or is being closed
+ * Paths and data are copied. */
+
+enum client_create_flags { CLIENT_PERSISTENT = 0, CLIENT_EPHEMERAL = 1, CLIENT_SEQUENTIAL = 2 };
+
+/* `acl` NULL: open to all. create2 yields the Stat too (servers from 3.5 on). */
+int client_create(struct client *c, const char *path, struct jute_str data, int32_t flags, const struct jute_vec *acl,
+                  const struct client_call *call);
+int client_create2(struct client *c, const char *path, struct jute_str data, int32_t flags, const struct jute_vec *acl,
+                   const struct client_call *call);
+/* version -1: any. */
+int client_delete(struct client *c, const char *path, int32_t version, const struct client_call *call);
+int client_set(struct client *c, const char *path, struct jute_str data, int32_t version,
+               const struct client_call *call);
+/* Its watch is set also when the node does not exist (ZK_NO_NODE). */
+int client_exists(struct client *c, const char *path, const struct client_call *call);
+int client_get(struct client *c, const char *path, const struct client_call *call);
+int client_children(struct client *c, const char *path, const struct client_call *call);
+int client_children2(struct client *c, const char *path, const struct client_call *call);
+/* What is read afterwards is as new as every write acknowledged before (client-protocol.md 9). */
+int client_sync(struct client *c, const char *path, const struct client_call *call);
+int client_get_acl(struct client *c, const char *path, const struct client_call *call);
+
+struct client_op {
+        enum opcode type; /* OP_CREATE, OP_CREATE2, OP_DELETE, OP_SET_DATA, OP_CHECK */
+        const char *path;
+        struct jute_str data;       /* create, set */
+        int32_t flags;              /* create */
+        const struct jute_vec *acl; /* create; NULL: open */
+        int32_t version;            /* delete, set, check */
+};
+/* All or nothing. 1..CLIENT_MULTI_OPS_MAX operations. */
+int client_multi(struct client *c, const struct client_op *ops, size_t count, const struct client_call *call);
+
+#endif

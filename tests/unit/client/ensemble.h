@@ -1,0 +1,63 @@
+/* Clients of the whole servers in tests/unit/server/world.h: carries out a client's effects on the world's byte
+ * streams, and tells it what comes. */
+#ifndef BATON_TESTS_CLIENT_ENSEMBLE_H
+#define BATON_TESTS_CLIENT_ENSEMBLE_H
+
+#include "election/client/client.h"
+#include "tests/unit/server/world.h"
+
+#define SCENE_PATRONS_MAX 8
+
+/* One client and its way into the world. */
+struct patron {
+        struct client *c;
+        struct effects fx;
+        struct world_client *wire; /* NULL: no connection */
+        conn_id conn;
+        bool refused;     /* the dial under way fails */
+        bool dialled;     /* told */
+        bool stopped;     /* the process stands still: nothing is taken or told */
+        char states[512]; /* names of the states told, one after the other; long runs are cut */
+        size_t expired;
+        void (*on_state)(struct patron *p, enum client_state state); /* may be NULL */
+        void *ctx;
+};
+
+struct scene {
+        struct world *w;
+        int servers;
+        struct patron patrons[SCENE_PATRONS_MAX];
+        size_t count;
+        int32_t timeout_ms;
+};
+
+/* `servers` voters, started and serving. */
+void scene_init(struct scene *s, int servers, uint64_t seed);
+void scene_done(struct scene *s);
+/* Another client of all servers, or of `only` one (0: all); started. `session` NULL: a new one. */
+struct patron *scene_add(struct scene *s, int only, const struct client_session *session);
+/* The process dies: its connection closes, nothing is said. Its callbacks run (client_free). */
+void scene_kill_client(struct patron *p);
+void scene_run(struct scene *s, uint64_t ms);
+/* Runs until the client is connected, false after max_ms. */
+bool scene_connected(struct scene *s, struct patron *p, uint64_t max_ms);
+/* The sid of the server the client is at, 0 for none. */
+int scene_server(const struct patron *p);
+
+/* What a request was answered. */
+struct scene_reply {
+        bool done;
+        enum client_outcome outcome;
+        int32_t error;
+        int64_t zxid;
+        struct jute_stat stat;
+        int32_t children, acls;
+        size_t ops;
+        char text[256]; /* the data, or the path of a create or sync */
+};
+/* A call that fills `ret`. */
+struct client_call scene_call(struct scene_reply *ret);
+/* Runs until it is there: the server's code; -ETIME after 10 s, -EIO for another outcome. */
+int scene_await(struct scene *s, const struct scene_reply *r);
+
+#endif
