@@ -31,7 +31,8 @@ struct read {
 
 struct value {
         struct blob *data; /* NULL: there is none */
-        int64_t zxid;
+        int64_t mzxid;     /* 0: of a removal, which has none */
+        int64_t zxid;      /* it is told as of this one */
         int32_t version;
 };
 
@@ -321,6 +322,10 @@ static void set_latest(struct node *n, struct value v)
         blob_unref(n->next.data);
         if (!n->pending)
                 w->pending_count++;
+        if (v.zxid <= w->told_up_to) { /* it had been left out, or could not be read: it counts as of now */
+                say(w, LOG_LEVEL_INFO, "configuration " CONFIG_ROOT "/%s is taken in late", n->path);
+                v.zxid = w->told_up_to;
+        }
         n->pending = true;
         n->next = v;
         w->bytes += latest_bytes(n);
@@ -370,7 +375,7 @@ static void took_value(struct node *n, const struct client_result *r)
         struct config_watch *w = n->owner;
         const struct value *latest = n->pending ? &n->next : &n->told;
         size_t len = r->data.len > 0 ? (size_t)r->data.len : 0;
-        if (latest->data && latest->zxid == r->stat.mzxid)
+        if (latest->data && latest->mzxid == r->stat.mzxid)
                 return;
         if (w->bytes - latest_bytes(n) + len > CONFIG_BYTES_MAX) {
                 leave_out_value(n, r);
@@ -378,6 +383,7 @@ static void took_value(struct node *n, const struct client_result *r)
         }
         n->oversized = false;
         set_latest(n, (struct value){.data = blob_copy(len ? r->data.data : (const uint8_t *)"", len),
+                                     .mzxid = r->stat.mzxid,
                                      .zxid = r->stat.mzxid,
                                      .version = r->stat.version});
 }

@@ -7,7 +7,8 @@
  * of the reads still being made; nothing that comes later can be older. Endless changes to one znode therefore hold up
  * nobody else. Of a znode that changes faster than it is read only the latest value is told, as with any watch.
  *
- * The removal of a znode has no transaction that a reader sees: it counts as of the reply that showed it.
+ * The removal of a znode has no transaction that a reader sees: it counts as of the reply that showed it. What had been
+ * left out and is taken in later counts as of then.
  *
  * A lost connection costs nothing (the client sets the watches again). A new session reads everything again and tells
  * the differences. */

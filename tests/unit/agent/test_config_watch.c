@@ -499,6 +499,7 @@ static void random_life(uint64_t seed)
                 if (scene_await(&t->s, &r) == ZK_OK)
                         (void)snprintf(truth[i], sizeof truth[i], "%s", r.text);
         }
+        assert_int_equal(t->logged, 0); /* nothing was taken in late: the order is that of the transactions */
         play(t->text, model);
         for (unsigned i = 0; i < NAMES; i++)
                 assert_string_equal(model[i], truth[i]);
