@@ -117,6 +117,7 @@ struct worker {
         bool granted;        /* it has one, and has not said STOPPED for it */
         bool acknowledged;   /* it has spoken of that token */
         bool revoked;        /* told to stop, in this conversation */
+        bool refused;        /* it did not take its last grant: that one had ended there */
         bool restarted;      /* a new process, at rest, of one that had been given something */
         int64_t given;       /* the last token it was given in any conversation */
         uint64_t told_ms;    /* the deadline it was told last */

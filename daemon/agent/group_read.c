@@ -56,7 +56,8 @@ static uint64_t wait_ms(struct group *g, const struct sight *s)
                 if (rate < s->holder.rate_ppm && s->holder.rate_ppm < 1000000)
                         rate = s->holder.rate_ppm;
         }
-        return lease_taker_ms(lease, budget, rate);
+        /* Clocks are read in whole milliseconds, here twice and there once. */
+        return lease_taker_ms(lease, budget, rate) + 3;
 }
 
 static void tell(struct group *g, const struct sight *s, uint64_t now_ms)

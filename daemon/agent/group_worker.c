@@ -30,6 +30,8 @@ static void on_hello(struct group *g, struct worker *w, const struct message *m)
 static void on_state(struct group *g, struct worker *w, const struct message *m)
 {
         if (w->granted) {
+                /* A grant that is answered so has been over there already, and was not taken. */
+                w->refused = !w->acknowledged && m->token == w->token && m->state == WORKER_STOPPED;
                 if (m->token == w->token)
                         w->acknowledged = true;
                 else if (!w->acknowledged || m->token != 0)
@@ -88,7 +90,7 @@ static void send_grant(struct group *g, struct worker *w)
         m.budget_ms = grant->budget_ms;
         if (!w->granted) {
                 w->granted = true;
-                w->acknowledged = w->revoked = false;
+                w->acknowledged = w->revoked = w->refused = false;
                 w->token = w->given = grant->token;
                 w->state = WORKER_STARTING;
         }
@@ -175,7 +177,7 @@ static void look_after(struct group *g, uint64_t now_ms)
                 } else if (w->given == g->grant.token && !w->granted && w->state == WORKER_STOPPED) {
                         /* Its deadline passed, for no renewal reached it in time; or its process was lost, and the
                          * grant with it. The others may depend on it: all begin anew, with another grant. */
-                        if (w->told_ms <= now_ms && !w->restarted)
+                        if (w->refused || (w->told_ms <= now_ms && !w->restarted))
                                 group__lose(g, now_ms, "worker %s was not told of a renewal in time", w->name.text);
                         else
                                 group__give_up(g, now_ms, REVOKE_FAILED, "worker %s has stopped by itself",
