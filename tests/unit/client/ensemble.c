@@ -151,9 +151,9 @@ static void patron_turn(struct scene *s, struct patron *p)
                 client_conn_dialled(p->c, scene_patron_now(s, p), p->conn, 0, &p->fx);
                 patron_effects(s, p);
         }
-        if (p->wire && p->wire->in.len)
+        if (p->wire && p->wire->in.len && !p->deaf)
                 patron_bytes(s, p);
-        else if (p->wire && p->wire->closed)
+        else if (p->wire && p->wire->closed && !p->deaf)
                 patron_gone(s, p, false);
         if (client_deadline(p->c) <= scene_patron_now(s, p))
                 client_tick(p->c, scene_patron_now(s, p), &p->fx);
