@@ -215,13 +215,14 @@ static void test_69_a_late_answer_to_taking_moves_no_deadline(void **state)
         fleet_agent_start(&f, 3, false);
         uint64_t sent = fleet_node_now(fleet_node(&f, 1));
         fleet_deafen(&f, 1, true);
-        fleet_run(&f, 900);
+        fleet_run(&f, 500); /* less, and its client would look for another server */
         fleet_deafen(&f, 1, false);
         struct fleet_worker *w = &fleet_node(&f, 1)->groups[0].workers[0];
         for (int i = 0; i < 50 && !w->held; i++)
                 fleet_run(&f, 1);
         assert_true(w->held);
-        assert_true(w->deadline_ms <= sent + 2 + 1636);
+        if (w->deadline_ms > sent + 2 + 1636)
+                fleet_fail(&f, "the deadline counts from the answer");
         fleet_cut_agent(&f, 1, true);
         fleet_await_active(&f, 0, 1, 6000);
         fleet_done(&f);
