@@ -35,7 +35,7 @@ struct core_stop {
 struct core_call {
         bool busy, begun, timed_out;
         struct worker_call call;
-        uint64_t timeout_ms; /* an instant; UINT64_MAX: none */
+        uint64_t timeout_ms;    /* an instant; UINT64_MAX: none */
         struct core_item *item; /* what `call` points into; NULL: nothing */
 };
 
@@ -81,7 +81,7 @@ struct worker_core {
         uint32_t need_ms, budget_ms;
         bool budget_refused; /* the plugin needs more than it is given */
 
-        bool link_up, opened, closed, ready_told, ended;
+        bool link_up, hello_told, opened, closed, ready_told, ended;
         uint64_t generation;
         enum ending ending;
         uint64_t keep_until_ms;

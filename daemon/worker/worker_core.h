@@ -27,6 +27,8 @@
 #define WORKER_CANCEL_GRACE_MS 1000
 /* The least a plugin is told for a stop that is overdue already. */
 #define WORKER_STOP_MIN_MS 200
+/* How long the plugin's thread may take to begin with a stop that was issued late. */
+#define WORKER_BEGIN_MS 100
 /* Failed tries remembered; more `retries` than this are as good as this many. */
 #define WORKER_FAILURES_MAX 128
 /* Bytes of configuration that wait for the plugin; one that takes less in than comes is ended. */
@@ -66,7 +68,7 @@ struct worker_call {
         bool taken_up;
         enum baton_reason reason; /* DEACTIVATE, by `until_ms` */
         uint64_t until_ms;
-        enum node_role role;                   /* ROLE */
+        enum node_role role;                  /* ROLE */
         const struct message_member *members; /* MEMBERS */
         size_t member_count;
         const char *path; /* CONFIG, with NUL */
