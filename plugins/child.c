@@ -35,6 +35,7 @@ struct child {
         char *record;
         char line[CHILD_LINE_MAX + 1];
         size_t line_len;
+        char last[CHILD_LINE_MAX + 1];
 };
 
 extern char **environ;
@@ -264,13 +265,20 @@ int child_output_fd(const struct child *c)
         return c->output_fd;
 }
 
+const char *child_last_line(const struct child *c)
+{
+        return c->last;
+}
+
 /* ---- output ---- */
 
 static void log_line(struct child *c)
 {
         c->line[c->line_len] = '\0';
-        if (c->line_len)
+        if (c->line_len) {
                 c->host->log(c->host->context, BATON_LOG_INFO, "%s", c->line);
+                memcpy(c->last, c->line, c->line_len + 1);
+        }
         c->line_len = 0;
 }
 

@@ -34,6 +34,8 @@ int child_end_fd(const struct child *c);
 int child_output_fd(const struct child *c);
 /* Logs whole lines. False: the output has ended, nothing more will come. */
 bool child_log_output(struct child *c);
+/* The last line that was logged; "" before. */
+const char *child_last_line(const struct child *c);
 /* Whether the program itself has ended; *ret_status as of waitpid(). */
 bool child_ended(struct child *c, int *ret_status);
 /* Waits for that, logging its output. 0; -ETIMEDOUT; -ECANCELED (cancel_fd). */
