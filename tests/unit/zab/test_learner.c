@@ -806,16 +806,14 @@ static void test_follower_refuses_learners(void **state)
 }
 
 /* Hands over so many proposals, of which the disk writes none. */
-static void fall_behind(struct world *w, struct pipe *p, int64_t proposals)
+static void fall_behind(struct world *w, const struct pipe *p, int64_t proposals)
 {
         const int32_t type = w->ensemble.members[0].observer ? QP_INFORM : QP_PROPOSAL;
         me(w)->disk_stuck = true;
         for (int64_t i = 1; i <= proposals; i++) {
                 uint8_t payload[64];
-                size_t len = puppet_txn(z(1, i), 1, payload);
-                struct blob *b = jute_quorum_packet_blob(type, z(1, i), payload, len);
-                struct end *e = &p->e[0];
-                zab_conn_bytes(me(w)->zab, w->now_ms, e->conn, b->data, b->len, &me(w)->fx);
+                struct blob *b = jute_quorum_packet_blob(type, z(1, i), payload, puppet_txn(z(1, i), 1, payload));
+                zab_conn_bytes(me(w)->zab, w->now_ms, p->e[0].conn, b->data, b->len, &me(w)->fx);
                 blob_unref(b);
         }
 }
@@ -836,32 +834,18 @@ static void test_reading_stops_while_the_disk_is_far_behind(void **state)
         world_free(w);
 }
 
-/* ... but not for ever: nobody reads then that the leader has given this server up, and its clients would be
- * served an ever older state. */
+/* ... but not for ever: its clients would be shown an ever older state after the leader has given it up. */
 static void test_learner_that_stopped_reading_leaves_when_its_log_hangs(void **state)
 {
+        (void)state;
         for (int observer = 0; observer < 2; observer++) {
-                (void)state;
                 struct world *w = world_of_learner(observer);
-                struct pipe *p = join(w, 1);
-                fall_behind(w, p, 100);
+                fall_behind(w, join(w, 1), ZAB_UNSYNCED_MAX + 10);
                 world_run(w, (WORLD_SYNC - 1) * WORLD_TICK_MS);
-                puppet_plain(w, p, QP_PING, z(1, 100));
-                world_run(w, (WORLD_SYNC - 1) * WORLD_TICK_MS);
-                assert_true(me(w)->serving); /* it reads, and so hears whether it still belongs to the ensemble */
-                world_free(w);
-
-                w = world_of_learner(observer);
-                p = join(w, 1);
-                fall_behind(w, p, ZAB_UNSYNCED_MAX + 10);
-                assert_true(me(w)->zab->learner.paused);
-                world_run(w, (WORLD_SYNC - 1) * WORLD_TICK_MS);
-                assert_true(me(w)->serving);
+                assert_true(me(w)->serving && me(w)->zab->learner.paused);
                 world_run(w, 2 * WORLD_TICK_MS);
-                assert_false(me(w)->serving);
-                assert_int_equal(zab_role(me(w)->zab), ZAB_IDLE);
+                assert_false(me(w)->serving || zab_disk_dry(me(w)->zab));
                 assert_non_null(strstr(me(w)->ended, "the disk is too slow or hangs"));
-                assert_false(zab_disk_dry(me(w)->zab));
                 world_free(w);
         }
 }
