@@ -2,7 +2,8 @@
  *
  * The supervisor makes the file and passes its descriptor; the worker writes it whenever something changes, before it
  * acts on the change: ACTIVE (or STARTING) before the resource is touched, STOPPED only after the stop was verified.
- * Whoever comes later (a fresh worker, the supervisor, the guard that ExecStopPost arms) reads it: safety.md 2.2 rule 7.
+ * Whoever comes later (a fresh worker, the supervisor, the guard that ExecStopPost arms) reads it: safety.md 2.2
+ * rule 7.
  *
  * One write of a fixed size; a checksum tells a torn or foreign one. */
 #ifndef BATON_COMMON_GRANT_RECORD_H
@@ -20,11 +21,12 @@ struct grant_record {
         uint32_t budget_ms; /* deadline_ms + budget_ms: it has surely stopped */
 };
 
-/* 0 or -errno. */
+/* `fd` is not O_APPEND. 0 or -errno. */
 int grant_record_write(int fd, const struct grant_record *r);
 /* 0, -ENOENT (never written), -EBADMSG (not a record), -errno. */
 int grant_record_read(int fd, struct grant_record *ret);
-/* Whether the resource may still be used on this record's word: written in this boot, not stopped, deadline ahead. */
+/* Whether the resource may still be used on this record's word: written in this boot (`boot_id`, of clock_boot_id()),
+ * starting or active, deadline ahead. What was being stopped is stopped to its end. Pure. */
 bool grant_record_holds(const struct grant_record *r, const char *boot_id, uint64_t now_ms);
 
 #endif

@@ -31,8 +31,9 @@ int ipc_new(uv_loop_t *loop, int fd, ipc_message_fn *on_message, ipc_closed_fn *
 /* Closes at once; nothing is told any more, what is queued is dropped. May be called from its own callbacks, and with
  * NULL. The memory goes with the loop's next turn. */
 void ipc_free(struct ipc *ipc);
-/* Queues and tries to send. m->fd, if any, is duplicated by the kernel and stays the caller's. Returns 0; -EPIPE when
- * the conversation is over, -ENOBUFS, -EMSGSIZE: on_closed then follows. */
+/* Queues and tries to send. m->fd, if any, is duplicated and stays the caller's. Returns 0; -EPIPE when the other end
+ * takes nothing any more (what it has sent before is still told, then on_closed with 0), -ENOBUFS, -EMSGSIZE, -EMFILE:
+ * on_closed follows with the same. */
 int ipc_send(struct ipc *ipc, const struct message *m);
 /* Sends what is queued, waiting up to `wait_ms`: for the last word of a process that ends. */
 void ipc_flush(struct ipc *ipc, uint64_t wait_ms);
