@@ -25,7 +25,7 @@
 /* Bytes of `instance`: a hash in hexadecimal. */
 #define GROUP_INSTANCE_BYTES_MAX 64
 /* Candidates of a group that are looked at; more are left out, and said so. */
-#define GROUP_CANDIDATES_MAX 256
+#define GROUP_CANDIDATES_MAX 128
 /* Bytes of a reason for people. */
 #define GROUP_REASON_BYTES_MAX 256
 /* The stop budget where neither the configuration nor a plugin names one. */
