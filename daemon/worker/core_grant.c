@@ -395,12 +395,10 @@ void core__revoke(struct worker_core *c, uint64_t now_ms, const struct message *
                 c->token_seen = m->token; /* its grant may still be on the way */
         if (!c->grant.held && m->token > c->token_ended)
                 c->token_ended = m->token;
-        if (c->grant.held && m->token >= c->grant.token) {
-                core__give_up(c, now_ms, reasons[m->reason]);
-                if (c->grant.held)
-                        return; /* STOPPED is the answer, later */
-        }
-        core__tell_state(c, NULL);
+        if (c->grant.held && m->token >= c->grant.token)
+                core__give_up(c, now_ms, reasons[m->reason]); /* STOPPED is the answer, now or later */
+        else
+                core__tell_state(c, NULL);
 }
 
 /* ---- the clock's word ---- */

@@ -373,7 +373,7 @@ void worker_core_control_lost(struct worker_core *c, uint64_t now_ms)
 
 void worker_core_begun(struct worker_core *c, uint64_t now_ms, uint64_t id)
 {
-        if (!c->ended && c->now.busy && c->now.call.id == id) {
+        if (!c->ended && c->now.busy && c->now.call.id == id && !c->now.begun) {
                 c->now.begun = true;
                 if (c->now.call.kind == CALL_ACTIVATE)
                         core__set_health(c, HEALTH_UNKNOWN, ""); /* what is told from now on is of this try */

@@ -57,7 +57,7 @@ static const char *content(const char *path)
         memset(text, 0, sizeof text);
         FILE *f = fopen(path, "re");
         if (f) {
-                (void)fread(text, 1, sizeof text - 1, f);
+                text[fread(text, 1, sizeof text - 1, f)] = '\0';
                 (void)fclose(f);
         }
         return text;
