@@ -117,8 +117,8 @@ int cmd_check(const struct ctl_options *o, int argc, char **argv)
                 found(&f, VERDICT_UNKNOWN, "the ensemble refuses to tell");
         } else {
                 size_t without = judge(c, &v, expected, &f);
-                (void)snprintf(perfdata, sizeof perfdata, "members=%zu;;;0;%lld groups=%zu inactive=%zu;;0", v.member_count,
-                               (long long)expected, v.group_count, without);
+                (void)snprintf(perfdata, sizeof perfdata, "members=%zu;;;0;%lld groups=%zu inactive=%zu;;0",
+                               v.member_count, (long long)expected, v.group_count, without);
         }
         if (o->json) {
                 json_t *object = json_pack("{s:i,s:s}", "status", (int)f.verdict, "text", f.text);

@@ -253,8 +253,7 @@ static void show_status(struct ctl *c, const struct ctl_options *o, const struct
                 (void)json_object_set_new(object, "members", members);
                 (void)json_object_set_new(object, "leader", leader ? json_string(leader->name) : json_null());
                 (void)json_object_set_new(object, "node", here ? json_string(here->name) : json_null());
-                (void)json_object_set_new(object, "role",
-                                          here ? json_string(node_role_name(here->role)) : json_null());
+                (void)json_object_set_new(object, "role", here ? json_string(node_role_name(here->role)) : json_null());
                 (void)json_object_set_new(object, "server", json_string(ctl_server(c)));
                 (void)json_object_set_new(object, "zxid", json_integer((json_int_t)v->zxid));
                 (void)json_object_set_new(object, "groups", groups);

@@ -56,8 +56,8 @@ static struct contract reckon(const struct node_config *c, const struct node_gro
 
 static void print_contracts(const struct ctl_options *o, const struct contract *list, size_t count)
 {
-        static const char *const heads[] = {"GROUP",         "DETECTION", "STOP BUDGET", "NODE LOST: EXPECTED",
-                                            "AT WORST",      "MOVED: AT WORST", NULL};
+        static const char *const heads[] = {"GROUP",    "DETECTION",       "STOP BUDGET", "NODE LOST: EXPECTED",
+                                            "AT WORST", "MOVED: AT WORST", NULL};
         struct table *t = table_new(heads);
         for (size_t i = 0; i < count; i++) {
                 table_row(t);
@@ -70,8 +70,9 @@ static void print_contracts(const struct ctl_options *o, const struct contract *
         }
         (void)printf("\nHow long a group may be away, until its next node begins to start it:\n\n");
         table_print(t, o->colour, stdout);
-        (void)printf("\nWhere the lost node also led the ensemble, the new leader is elected meanwhile. The start of the\n"
-                     "service comes on top, and half a second for each better candidate that does not take it.\n");
+        (void)printf(
+                "\nWhere the lost node also led the ensemble, the new leader is elected meanwhile. The start of the\n"
+                "service comes on top, and half a second for each better candidate that does not take it.\n");
         table_free(t);
 }
 
@@ -80,10 +81,10 @@ static void print_contracts_json(const struct contract *list, size_t count)
         json_t *all = json_array();
         for (size_t i = 0; i < count; i++)
                 (void)json_array_append_new(
-                        all, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "group", list[i].group->name.text, "detection_ms",
-                                       (json_int_t)list[i].detection_ms, "stop_budget_ms", (json_int_t)list[i].budget_ms,
-                                       "stop_wait_ms", (json_int_t)list[i].stop_ms, "lost_expected_ms",
-                                       (json_int_t)list[i].lost_expected_ms, "lost_worst_ms",
+                        all, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "group", list[i].group->name.text,
+                                       "detection_ms", (json_int_t)list[i].detection_ms, "stop_budget_ms",
+                                       (json_int_t)list[i].budget_ms, "stop_wait_ms", (json_int_t)list[i].stop_ms,
+                                       "lost_expected_ms", (json_int_t)list[i].lost_expected_ms, "lost_worst_ms",
                                        (json_int_t)list[i].lost_worst_ms, "moved_worst_ms",
                                        (json_int_t)list[i].moved_worst_ms));
         (void)json_dumpf(all, stdout, JSON_INDENT(2));

@@ -126,12 +126,12 @@ static void print_stat(const struct jute_stat *s)
         (void)printf("data_length %d\nnum_children %d\n", (int)s->data_length, (int)s->num_children);
 }
 
-static void print_value(const char *data, size_t size)
+/* Byte for byte; a line's end is added where a person reads, or something follows. */
+static void print_value(const char *data, size_t size, bool more)
 {
-        if (!data)
-                return;
-        (void)fwrite(data, 1, size, stdout);
-        if (size && data[size - 1] != '\n' && isatty(STDOUT_FILENO))
+        if (data)
+                (void)fwrite(data, 1, size, stdout);
+        if (data && size && data[size - 1] != '\n' && (more || isatty(STDOUT_FILENO)))
                 (void)putchar('\n');
 }
 
@@ -179,7 +179,7 @@ int cmd_ls(const struct ctl_options *o, int argc, char **argv)
 static void show_node(const struct ctl_options *o, const char *path, const struct ctl_reply *r, bool stat)
 {
         if (!o->json) {
-                print_value(r->data, r->size);
+                print_value(r->data, r->size, stat);
                 if (stat)
                         print_stat(&r->stat);
                 return;
@@ -293,8 +293,8 @@ static int set(struct ctl *c, const struct ctl_options *o, const struct argument
         if (status == CTL_DONE && r.error != ZK_OK)
                 status = ctl_refused(a->path, r.error);
         else if (status == CTL_DONE && o->json)
-                print_json(json_pack("{s:s,s:i,s:I}", "path", a->path, "version", r.has_stat ? r.stat.version : 0, "zxid",
-                                     (json_int_t)r.zxid));
+                print_json(json_pack("{s:s,s:i,s:I}", "path", a->path, "version", r.has_stat ? r.stat.version : 0,
+                                     "zxid", (json_int_t)r.zxid));
         ctl_reply_done(&r);
         return status;
 }

@@ -52,9 +52,12 @@ static void print_help(void)
 static int read_options(int argc, char **argv, struct ctl_options *ret)
 {
         static const struct option known[] = {
-                {"config", required_argument, NULL, 'c'}, {"hosts", required_argument, NULL, 'H'},
-                {"json", no_argument, NULL, 'j'},         {"wait", required_argument, NULL, 'w'},
-                {"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},
+                {"config", required_argument, NULL, 'c'},
+                {"hosts", required_argument, NULL, 'H'},
+                {"json", no_argument, NULL, 'j'},
+                {"wait", required_argument, NULL, 'w'},
+                {"version", no_argument, NULL, 'V'},
+                {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
         };
         int64_t wait_ms;
@@ -111,7 +114,7 @@ int main(int argc, char **argv)
 {
         struct ctl_options options = {.wait_ms = CTL_WAIT_MS_DEFAULT};
         if (descriptors_open_standard() < 0)
-                return CTL_USAGE; /* and nowhere to say why */
+                return CTL_USAGE;       /* and nowhere to say why */
         (void)signal(SIGPIPE, SIG_IGN); /* a server that is gone is an error, not an end */
         options.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
         int status = read_options(argc, argv, &options);

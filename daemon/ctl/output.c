@@ -89,9 +89,11 @@ size_t text_columns(const char *text)
         return columns;
 }
 
-static const char *const shade_codes[] = {
-        [SHADE_PLAIN] = "", [SHADE_GOOD] = "\033[32m", [SHADE_WARNING] = "\033[33m", [SHADE_BAD] = "\033[31m",
-        [SHADE_DIM] = "\033[2m"};
+static const char *const shade_codes[] = {[SHADE_PLAIN] = "",
+                                          [SHADE_GOOD] = "\033[32m",
+                                          [SHADE_WARNING] = "\033[33m",
+                                          [SHADE_BAD] = "\033[31m",
+                                          [SHADE_DIM] = "\033[2m"};
 
 static void print_cell(const char *text, enum shade shade, size_t pad, bool colour, FILE *out)
 {

@@ -1,5 +1,5 @@
-/* What batonctl prints: tables whose columns are as wide as they need to be. Foreign text (znodes' values) never reaches
- * the terminal with control characters in it. */
+/* What batonctl prints: tables whose columns are as wide as they need to be. Foreign text (znodes' values) never
+ * reaches the terminal with control characters in it. */
 #ifndef BATON_CTL_OUTPUT_H
 #define BATON_CTL_OUTPUT_H
 

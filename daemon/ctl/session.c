@@ -93,7 +93,8 @@ static int take_config(struct ctl *c)
         if (node_config_load(path, &c->config, &problems) < 0) {
                 problems_print(&problems, stderr);
                 if (!c->options.config && !c->options.hosts)
-                        (void)fprintf(stderr, "batonctl: --hosts HOST:PORT,… names the servers without a configuration\n");
+                        (void)fprintf(stderr,
+                                      "batonctl: --hosts HOST:PORT,… names the servers without a configuration\n");
                 return CTL_USAGE;
         }
         for (size_t i = 0; i < c->config->server_count && !c->options.hosts; i++) {
@@ -145,7 +146,8 @@ static int choose_servers(struct ctl *c)
 static int make_client(struct ctl *c)
 {
         uint64_t seed = 0;
-        (void)getrandom(&seed, sizeof seed, 0); /* without it the order of servers is the usual one */
+        if (getrandom(&seed, sizeof seed, 0) < 0)
+                seed = 0; /* the order of servers is the usual one then */
         const struct client_config config = {.servers = c->servers,
                                              .server_count = c->server_count,
                                              .session_timeout_ms = CTL_SESSION_TIMEOUT_MS,

@@ -3,6 +3,7 @@
 #ifndef BATON_CTL_VIEW_H
 #define BATON_CTL_VIEW_H
 
+#include "daemon/common/message.h"
 #include "daemon/ctl/ctl.h"
 
 #include <jansson.h>
