@@ -598,6 +598,87 @@ static void test_only_workers_are_given_a_part(void **state)
         expect_refused(p, -EINVAL, "baton.conf:3: part = \"agent\": batond writes it for its workers, nobody else\n");
 }
 
+/* A copy of a file of the project, under another name. */
+static void put_copy(struct place *p, const char *name, const char *source)
+{
+        char text[32768], path[256];
+        (void)snprintf(path, sizeof path, "%s/conf.d/%s", BATON_SOURCE_DIR, source);
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        size_t len = fread(text, 1, sizeof text - 1, f);
+        assert_true(len > 0 && len < sizeof text - 1);
+        text[len] = '\0';
+        assert_int_equal(fclose(f), 0);
+        put(p, name, text);
+}
+
+static void test_the_default_configuration_and_all_examples_load(void **state)
+{
+        static const char *const mains[] = {"baton.conf", "three-servers.conf.example"};
+        struct place *p = *state;
+        for (size_t i = 0; i < sizeof mains / sizeof *mains; i++) {
+                put_copy(p, "baton.conf", mains[i]);
+                put_copy(p, "conf.d/nginx.conf", "nginx.conf.example");
+                put_copy(p, "conf.d/postgresql.conf", "postgresql.conf.example");
+                put_copy(p, "conf.d/cron.conf", "cron.conf.example");
+                struct node_config *c = load_good(p);
+                assert_int_equal(c->session_timeout_ms, 2000);
+                assert_int_equal(c->tick_time_ms, 200);
+                assert_int_equal(c->group_count, 3);
+                assert_int_equal(c->plugin_count, 5);
+                node_config_free(c);
+                remove_files(p);
+        }
+}
+
+/* What baton.conf shows as a default is the default: with every such line in force nothing changes. */
+static void test_the_defaults_shown_are_the_defaults(void **state)
+{
+        struct place *p = *state;
+        char text[32768], shown[32768] = "";
+        size_t len = 0;
+        bool own = false;
+        put_copy(p, "baton.conf", "baton.conf");
+        FILE *f = fopen(p->path, "re");
+        assert_non_null(f);
+        while (fgets(text, sizeof text, f)) {
+                const char *line = text;
+                own |= strncmp(text, "[supervisor]", 12) == 0; /* the engine's are judged by their own tests */
+                if (own && text[0] == ';' && (text[1] == '[' || (text[1] >= 'a' && text[1] <= 'z')))
+                        line = text + 1;
+                bool empty = strstr(line, "capabilities =") == line; /* stands for none */
+                bool given = strstr(line, "members =") == line || strstr(line, "_dir =") ||
+                             strstr(line, "user =") == line || strstr(line, "group = baton") == line ||
+                             strstr(line, "stop_budget =") == line;
+                len += (size_t)snprintf(shown + len, sizeof shown - len, "%s%s", own && (empty || given) ? "; " : "",
+                                        line);
+        }
+        assert_int_equal(fclose(f), 0);
+        remove_files(p);
+        put(p, "baton.conf", shown);
+        struct node_config *c = load_good(p);
+        char *with = node_config_render(c, NODE_PART_WORKER, "nginx");
+        char *agent_with = node_config_render(c, NODE_PART_AGENT, NULL);
+        node_config_free(c);
+        remove_files(p);
+        put_copy(p, "baton.conf", "baton.conf");
+        put(p, "conf.d/x.conf", "[group web]\n[plugin nginx]\nmodule = unit\ngroup = web\nunit = nginx.service\n");
+        c = load_good(p);
+        char *without = node_config_render(c, NODE_PART_WORKER, "nginx");
+        char *agent_without = node_config_render(c, NODE_PART_AGENT, NULL);
+        assert_string_equal(with, without);
+        const char *user = strstr(agent_without, "user=baton\n"); /* given in the file, left out above */
+        assert_non_null(user);
+        assert_int_equal(strlen(agent_with) + strlen("user=baton\n"), strlen(agent_without));
+        assert_memory_equal(agent_with, agent_without, (size_t)(user - agent_without));
+        assert_string_equal(agent_with + (user - agent_without), user + strlen("user=baton\n"));
+        free(with);
+        free(without);
+        free(agent_with);
+        free(agent_without);
+        node_config_free(c);
+}
+
 static void test_help_names_every_section(void **state)
 {
         static const char *const words[] = {"[node]",  "[ensemble]",   "[supervisor]",  "[engine]",
@@ -634,6 +715,8 @@ int main(void)
                 PLACED(test_an_agent_connects_elsewhere),
                 PLACED(test_a_part_changes_only_with_what_is_in_it),
                 PLACED(test_only_workers_are_given_a_part),
+                PLACED(test_the_default_configuration_and_all_examples_load),
+                PLACED(test_the_defaults_shown_are_the_defaults),
                 cmocka_unit_test(test_help_names_every_section),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
