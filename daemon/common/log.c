@@ -4,6 +4,7 @@
 #include "election/base/hash.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -28,6 +29,7 @@ static struct {
         char standing[LOG_STANDING_MAX][LOG_STANDING_BYTES_MAX];
         size_t standing_count;
         struct log_limit limit;
+        unsigned long lost; /* lines that found no room since the last one that did */
 } target = {.mutex = PTHREAD_MUTEX_INITIALIZER, .least = LOG_LEVEL_INFO};
 
 static const struct {
@@ -122,13 +124,35 @@ size_t log_format(char *buffer, size_t size, const char *ident, enum log_level l
         return len;
 }
 
+/* Whoever reads our lines may have stopped, and then the pipe is full: a server must not wait for its log. A pipe
+ * or socket that is ready takes a line whole, whatever else waits in it. */
+static bool stderr_has_room(void)
+{
+        struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+        return poll(&p, 1, 0) != 0; /* where it can't be told, writing will */
+}
+
 /* One write per line, so that lines of several programs on one stderr do not mix. */
-static void write_line(enum log_level level, const char *text)
+static void put_line(enum log_level level, const char *text)
 {
         char line[LOG_LINE_MAX];
         size_t len = log_format(line, sizeof line, target.ident, level, target.to_journal, text);
         ssize_t r = write(STDERR_FILENO, line, len);
         (void)r; /* there is nowhere to say that saying failed */
+}
+
+static void write_line(enum log_level level, const char *text)
+{
+        if (target.lost > 0 && stderr_has_room()) {
+                char note[64];
+                (void)snprintf(note, sizeof note, "(%lu lines are lost: nobody was reading)", target.lost);
+                target.lost = 0;
+                put_line(LOG_LEVEL_WARNING, note);
+        }
+        if (stderr_has_room())
+                put_line(level, text);
+        else
+                target.lost++;
 }
 
 /* Where journald listens; without it sd_journal_sendv() says that all went well. */

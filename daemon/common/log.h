@@ -6,7 +6,8 @@
  *
  * Control characters never reach the output, so nothing foreign can forge a line; foreign strings should
  * be quoted with log_quote() besides. The same text again and again is held back: LOG_BURST lines in
- * LOG_WINDOW_MS, then one line says how many were left out. Any thread. */
+ * LOG_WINDOW_MS, then one line says how many were left out. Nobody ever waits for the reader of stderr: lines
+ * that find it full are dropped and counted. Any thread. */
 #ifndef BATON_COMMON_LOG_H
 #define BATON_COMMON_LOG_H
 

@@ -181,6 +181,8 @@ static void on_log_result(void *ctx, struct disk_result *result)
 
 static void on_snapshot_result(void *ctx, struct disk_result *result)
 {
+        if (result->status == 0 && result->why[0])
+                log_warning("the snapshot is written, but old files take up room: %s", result->why);
         struct event event = {.type = EVENT_SNAPSHOT_DONE,
                               .status = result->status,
                               .disk = {.ticket = result->ticket, .why = result->why}};

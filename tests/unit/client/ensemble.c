@@ -176,6 +176,7 @@ struct patron *scene_add(struct scene *s, int only, const struct client_session 
         struct client_server list[WORLD_SERVERS_MAX];
         struct client_config config = {.servers = list,
                                        .session_timeout_ms = s->timeout_ms,
+                                       .answer_divisor = s->answer_divisor,
                                        .seed = prng_next(&s->w->prng),
                                        .on_state = on_state};
         assert_true(s->count < SCENE_PATRONS_MAX);

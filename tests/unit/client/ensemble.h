@@ -29,6 +29,7 @@ struct scene {
         struct patron patrons[SCENE_PATRONS_MAX];
         size_t count;
         int32_t timeout_ms;
+        int32_t answer_divisor; /* of clients added from now on */
 };
 
 /* `servers` voters, started and serving. */

@@ -237,6 +237,64 @@ static void test_any_byte_breaks_the_silence(void **state)
         script_free(s);
 }
 
+/* A renewal that stays out must not cost the lease: the owner asks for less patience. */
+static void test_a_server_that_owes_an_answer_and_is_silent_is_left_sooner_on_request(void **state)
+{
+        (void)state;
+        struct client_config *config = script_config(3);
+        config->answer_divisor = 4;
+        struct script *s = script_new(config);
+        script_start(s);
+        script_accept(s, SCRIPT_SESSION);
+        script_run(s, 500); /* nothing is owed: nothing happens */
+        struct client_call a = script_call(s, "a");
+        assert_int_equal(client_set(s->c, "/a", jute_cstr("1"), -1, &a), 0);
+        script_run(s, 0);
+        script_forget(s);
+        script_run(s, SCRIPT_TIMEOUT_MS / 4 - 1); /* counted from the sending */
+        script_expect(s, "");
+        script_bytes(s, "\0\0", 2);
+        script_run(s, SCRIPT_TIMEOUT_MS / 4 - 1); /* and from the last byte */
+        assert_true(client_is_connected(s->c));
+        script_forget(s);
+        script_run(s, 1);
+        assert_false(client_is_connected(s->c));
+        assert_int_equal(s->unknown, 1);
+        script_free(s);
+}
+
+static void test_what_was_answered_is_owed_no_more(void **state)
+{
+        (void)state;
+        struct client_config *config = script_config(3);
+        config->answer_divisor = 4;
+        struct script *s = script_new(config);
+        script_start(s);
+        script_accept(s, SCRIPT_SESSION);
+        struct client_call a = script_call(s, "a");
+        assert_int_equal(client_delete(s->c, "/a", -1, &a), 0);
+        script_run(s, 0);
+        script_reply(s, s->last_xid, 5, 0, NULL);
+        assert_int_equal(s->answered, 1);
+        script_run(s, SCRIPT_TIMEOUT_MS * 2 / 3 - 1);
+        assert_true(client_is_connected(s->c));
+        script_run(s, 1);
+        assert_false(client_is_connected(s->c));
+        script_free(s);
+}
+
+static void test_a_patience_out_of_range_is_refused(void **state)
+{
+        (void)state;
+        struct client *c = NULL;
+        struct client_config *config = script_config(1);
+        config->answer_divisor = CLIENT_ANSWER_DIVISOR_MAX + 1;
+        assert_int_equal(client_new(config, &c), -EINVAL);
+        config->answer_divisor = -1;
+        assert_int_equal(client_new(config, &c), -EINVAL);
+        assert_null(c);
+}
+
 static void test_an_expired_session_is_told_once_and_ends_all_there_was(void **state)
 {
         (void)state;
@@ -529,6 +587,9 @@ int main(void)
                 cmocka_unit_test(test_a_ping_goes_out_after_a_third_of_the_timeout_without_a_request),
                 cmocka_unit_test(test_a_server_silent_for_two_thirds_of_the_timeout_is_left),
                 cmocka_unit_test(test_any_byte_breaks_the_silence),
+                cmocka_unit_test(test_a_server_that_owes_an_answer_and_is_silent_is_left_sooner_on_request),
+                cmocka_unit_test(test_what_was_answered_is_owed_no_more),
+                cmocka_unit_test(test_a_patience_out_of_range_is_refused),
                 cmocka_unit_test(test_an_expired_session_is_told_once_and_ends_all_there_was),
                 cmocka_unit_test(test_a_new_session_may_be_begun_where_the_old_ones_end_is_told),
                 cmocka_unit_test(test_an_answer_with_another_session_means_expired),
