@@ -432,8 +432,9 @@ static void undo(struct process *p)
         links_free(p->links);
         uv_close((uv_handle_t *)&p->before_wait, NULL);
         uv_close((uv_handle_t *)&p->timer, NULL);
-        (void)uv_run(&p->loop, UV_RUN_DEFAULT);
-        (void)uv_loop_close(&p->loop); /* busy: a resolver that hangs; the process ends */
+        for (int i = 0; i < ROUNDS_MAX && uv_loop_alive(&p->loop); i++)
+                (void)uv_run(&p->loop, UV_RUN_NOWAIT);
+        (void)uv_loop_close(&p->loop); /* busy: a resolver that hangs; the process ends all the same */
         node_config_free(p->config);
 }
 
