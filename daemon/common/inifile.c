@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 struct reader {
+        const char *path;
         FILE *file;
         size_t left; /* bytes that may still be read */
         int line;
@@ -24,6 +25,11 @@ struct reader {
         void *ctx;
         struct problems *problems;
 };
+
+static struct origin here(const struct reader *r)
+{
+        return (struct origin){.file = r->path, .line = r->line};
+}
 
 /* Bytes inih's own buffer takes: the line, its end, NUL. */
 #define LINE_BUFFER (INIFILE_LINE_MAX + 2)
@@ -64,13 +70,14 @@ static bool begin_section(struct reader *r, const char *text)
         if (text[1 + len] != ']')
                 return true; /* inih objects itself */
         if (len > INIFILE_SECTION_MAX) {
-                problems_add(r->problems, r->line, "the section's name is longer than %d bytes", INIFILE_SECTION_MAX);
+                problems_add_at(r->problems, here(r), "the section's name is longer than %d bytes",
+                                INIFILE_SECTION_MAX);
                 return false;
         }
         memcpy(r->section, text + 1, len);
         r->section[len] = '\0';
         r->in_section = true;
-        struct inifile_entry e = {.line = r->line, .section = r->section};
+        struct inifile_entry e = {.at = here(r), .section = r->section};
         r->fn(r->ctx, &e);
         return true;
 }
@@ -79,13 +86,13 @@ static bool begin_section(struct reader *r, const char *text)
 static bool line_is_sound(struct reader *r, const char *text, bool too_long, bool has_nul)
 {
         if (has_nul) {
-                problems_add(r->problems, r->line, "a NUL byte: this is no text file");
+                problems_add_at(r->problems, here(r), "a NUL byte: this is no text file");
                 return false;
         }
         if (*text == ';' || *text == '#')
                 return false;
         if (too_long) {
-                problems_add(r->problems, r->line, "the line is longer than %d bytes", INIFILE_LINE_MAX);
+                problems_add_at(r->problems, here(r), "the line is longer than %d bytes", INIFILE_LINE_MAX);
                 return false;
         }
         return *text != '[' || begin_section(r, text);
@@ -122,11 +129,11 @@ static int on_key(void *user, const char *section, const char *name, const char 
 {
         struct reader *r = user;
         if (!r->in_section) {
-                problems_add(r->problems, r->line, "a key before the first [section]");
+                problems_add_at(r->problems, here(r), "a key before the first [section]");
         } else if (name[0] == '\0') {
-                problems_add(r->problems, r->line, "a value without a key");
+                problems_add_at(r->problems, here(r), "a value without a key");
         } else {
-                struct inifile_entry e = {.line = r->line, .section = section, .key = name, .value = value};
+                struct inifile_entry e = {.at = here(r), .section = section, .key = name, .value = value};
                 r->fn(r->ctx, &e);
         }
         return 1;
@@ -141,7 +148,7 @@ static void parse(struct reader *r)
         ini_allow_no_value = false;
         ini_stop_on_first_error = true;
         while (ini_parse_stream(read_line, r, on_key, r) != 0) {
-                problems_add(r->problems, r->line, "neither [section], nor key = value, nor a comment");
+                problems_add_at(r->problems, here(r), "neither [section], nor key = value, nor a comment");
                 r->resume = r->in_section;
         }
 }
@@ -169,20 +176,20 @@ static int open_regular(const char *path, FILE **ret)
 
 int inifile_read(const char *path, inifile_fn fn, void *ctx, struct problems *problems)
 {
-        struct reader r = {.left = INIFILE_SIZE_MAX + 1, .fn = fn, .ctx = ctx, .problems = problems};
+        struct reader r = {.path = path, .left = INIFILE_SIZE_MAX + 1, .fn = fn, .ctx = ctx, .problems = problems};
         int status = open_regular(path, &r.file);
         if (status < 0) {
-                problems_add(problems, 0, "cannot be read: %s", strerror(-status));
+                problems_add_at(problems, here(&r), "cannot be read: %s", strerror(-status));
                 return status;
         }
         parse(&r);
         if (ferror(r.file)) {
                 status = -EIO;
-                problems_add(problems, r.line, "cannot be read further: %s", strerror(EIO));
+                problems_add_at(problems, here(&r), "cannot be read further: %s", strerror(EIO));
         }
         if (r.left == 0) {
                 status = -EFBIG;
-                problems_add(problems, r.line, "cannot be read further: %s", strerror(EFBIG));
+                problems_add_at(problems, here(&r), "cannot be read further: %s", strerror(EFBIG));
         }
         (void)fclose(r.file); /* nothing was written */
         return status;

@@ -21,7 +21,7 @@
 #define INIFILE_SIZE_MAX (4u << 20)
 
 struct inifile_entry {
-        int line; /* from 1 */
+        struct origin at;
         const char *section;
         const char *key;   /* NULL: the section begins here */
         const char *value; /* NULL with it; otherwise maybe "" */

@@ -2,7 +2,7 @@
  *
  *   [node]          name, id, data_dir, runtime_dir
  *   [ensemble]      the engine's (daemon/engine/engine_config.h), or connect = HOST:PORT,…
- *   [supervisor]    watchdog and restarts
+ *   [supervisor]    plugin_dir, libexec_dir
  *   [engine]        user, group, capabilities
  *   [agent]         user, group, capabilities; session_timeout, clock_rate_bound
  *   [group NAME]    policy, priority, stop_budget, members, …
@@ -10,7 +10,8 @@
  *                   plugin's own setting
  *
  * What is wrong is told as FILE:LINE, all of it at once; nothing is touched. A section may be continued in another
- * file; a key given twice in one section is refused, naming both places. */
+ * file, but stands once in each; a key given twice in one section is refused, naming both places. Whether users exist
+ * and what a plugin thinks of its settings is judged by others (the supervisor, plugin_host.h). */
 #ifndef BATON_COMMON_NODE_CONFIG_H
 #define BATON_COMMON_NODE_CONFIG_H
 
@@ -22,6 +23,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* The stop budget where neither group nor plugins say one. */
+#define NODE_STOP_BUDGET_DEFAULT_MS 5000
+/* Shorter ones are refused: stopping anything takes a few turns of the scheduler. */
+#define NODE_STOP_BUDGET_MIN_MS 100
+/* A lease is renewed this many times in its length (docs/failover.md). */
+#define NODE_RENEWALS_PER_LEASE 6
+/* So many renewals in a row, and one commit of this length, must fit into what the holder has of a lease. */
+#define NODE_RENEWALS_MIN 3
+#define NODE_COMMIT_MS    100
 /* Files of one configuration, baton.conf among them. */
 #define NODE_CONFIG_FILES_MAX 64
 /* Groups of one node. */
@@ -40,14 +50,10 @@
 #define NODE_VALUE_MAX 2046
 /* Bytes of a host name, user or group. */
 #define NODE_WORD_MAX 255
+/* Sections and keys of all files together. */
+#define NODE_ENTRIES_MAX 16384
 
 enum group_policy { POLICY_LEADER, POLICY_PRIORITY, POLICY_STICKY, POLICY_COUNT };
-
-/* Where a line stands, for messages. `file` lives as long as the configuration. */
-struct origin {
-        const char *file;
-        int line;
-};
 
 /* Who a child runs as. Empty: as the supervisor does. */
 struct identity {
@@ -83,10 +89,10 @@ struct node_plugin {
         char module[NODE_PATH_MAX + 1]; /* "unit", or an absolute path of a .so */
         struct name group;              /* "" for none */
         struct identity identity;
-        uint32_t check_interval_ms;   /* 0: never */
+        uint32_t check_interval_ms; /* 0: never */
         uint32_t check_timeout_ms;
         uint32_t activate_timeout_ms;
-        uint32_t retries;             /* of a failed activate, and restarts after a bad check, in retry_window_ms */
+        uint32_t retries; /* of a failed activate, and restarts after a bad check, in retry_window_ms */
         uint32_t retry_delay_ms;
         uint32_t retry_window_ms;
         uint32_t stop_budget_ms; /* 0: what the plugin says */
@@ -94,17 +100,22 @@ struct node_plugin {
         size_t setting_count;
 };
 
+struct node_source;
+
+/* Every `origin` in it names a file as long as the configuration lives. */
 struct node_config {
+        struct node_source *source;   /* the lines as they were read, for node_config_render() */
         char path[NODE_PATH_MAX + 1]; /* of the main file */
         struct name node;
         int64_t id; /* 0: none */
         char data_dir[NODE_PATH_MAX + 1], runtime_dir[NODE_PATH_MAX + 1];
-        bool has_engine;
-        struct node_server *servers; /* the agent's: of every server.N with a client address, the own first; or connect */
+        bool has_engine; /* false: `connect`, or a worker's part */
+        struct node_server
+                *servers; /* the agent's: of every server.N with a client address, the own first; or connect */
         size_t server_count;
-        uint32_t session_timeout_ms;
-        uint32_t clock_rate_ppm; /* rho, in millionths */
-        uint32_t tick_time_ms;
+        uint32_t session_timeout_ms; /* not given: 2 s, or what the ensemble allows that is nearest */
+        uint32_t clock_rate_ppm;     /* rho, in millionths */
+        uint32_t tick_time_ms;       /* 0: no engine */
         struct identity engine, agent;
         char plugin_dir[NODE_PATH_MAX + 1], libexec_dir[NODE_PATH_MAX + 1];
         struct node_group *groups;
@@ -117,11 +128,16 @@ struct node_config {
  * (/proc/self/fd/N): then there is no conf.d beside it. Returns 0 with *ret to be freed; or -EINVAL (-errno, where a
  * file could not be read) with at least one entry in `problems`. Problems carry "FILE:LINE" themselves. */
 int node_config_load(const char *path, struct node_config **ret, struct problems *problems);
+/* Takes NULL. */
 void node_config_free(struct node_config *c);
+/* NULL where there is none. */
 const struct node_group *node_config_group(const struct node_config *c, const char *name);
 const struct node_plugin *node_config_plugin(const struct node_config *c, const char *name);
-/* Writes the parts that a child needs in a form that node_config_load() (engine: engine_config_load()) reads back.
- * The same configuration always gives the same bytes, so a reload can compare. */
+/* Writes the parts that a child needs, and who it runs as, in a form that node_config_load() (engine:
+ * engine_config_load()) reads back. The same settings always give the same bytes, in whichever file and order they
+ * stand, so a reload can compare. What a child does not need is left out, so that it need not be restarted for it: the
+ * agent knows of plugins only module, group and stop budget, a worker of its group only the stop budget, and nothing of
+ * the ensemble ([node] part = worker stands for that). */
 enum node_part { NODE_PART_ENGINE, NODE_PART_AGENT, NODE_PART_WORKER };
 /* `plugin`: NODE_PART_WORKER only. Returns memory to be freed with free(). */
 char *node_config_render(const struct node_config *c, enum node_part part, const char *plugin);
@@ -130,7 +146,7 @@ void node_config_help(FILE *out);
 
 /* The lease of a grant, from the session timeout L that the ensemble has granted (safety.md 2.2): how long after the
  * sending of a confirmed renewal the holder may go on, and how long after the last renewal it saw a taker waits. */
-uint32_t lease_holder_ms(uint32_t lease_ms, uint32_t rate_ppm);                     /* L(1-rho)/(1+rho), rounded down */
+uint32_t lease_holder_ms(uint32_t lease_ms, uint32_t rate_ppm);                    /* L(1-rho)/(1+rho), rounded down */
 uint64_t lease_taker_ms(uint32_t lease_ms, uint32_t budget_ms, uint32_t rate_ppm); /* L + B(1+rho)/(1-rho), up */
 
 #endif

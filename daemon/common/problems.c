@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void problems_init(struct problems *p, const char *file)
 {
@@ -13,38 +15,68 @@ void problems_init(struct problems *p, const char *file)
         p->count = 0;
 }
 
-void problems_add(struct problems *p, int line, const char *format, ...)
+static void __attribute__((format(printf, 3, 0)))
+add(struct problems *p, struct origin at, const char *format, va_list ap)
 {
         if (p->count < PROBLEMS_MAX) {
                 struct problem *one = &p->list[p->count];
-                va_list ap;
-                one->line = line;
-                va_start(ap, format);
+                bool own = !at.file || strcmp(at.file, p->file) == 0;
+                size_t len = own ? 0 : strlen(at.file);
+                const char *shown = len > PROBLEM_FILE_MAX ? at.file + len - PROBLEM_FILE_MAX : at.file;
+                (void)snprintf(one->file, sizeof one->file, "%s", own ? "" : shown);
+                one->line = at.line;
                 (void)vsnprintf(one->text, sizeof one->text, format, ap); /* a cut sentence still says where */
-                va_end(ap);
         }
         p->count++;
 }
 
-static int by_line(const void *a, const void *b)
+void problems_add(struct problems *p, int line, const char *format, ...)
+{
+        va_list ap;
+        va_start(ap, format);
+        add(p, (struct origin){.line = line}, format, ap);
+        va_end(ap);
+}
+
+void problems_add_at(struct problems *p, struct origin at, const char *format, ...)
+{
+        va_list ap;
+        va_start(ap, format);
+        add(p, at, format, ap);
+        va_end(ap);
+}
+
+static int by_place(const void *a, const void *b)
 {
         const struct problem *x = a;
         const struct problem *y = b;
-        return (x->line > y->line) - (x->line < y->line);
+        int file = strcmp(x->file, y->file); /* "" is the list's own */
+        return file != 0 ? file : (x->line > y->line) - (x->line < y->line);
 }
 
 void problems_sort(struct problems *p)
 {
         size_t kept = p->count < PROBLEMS_MAX ? p->count : PROBLEMS_MAX;
         if (kept > 1)
-                qsort(p->list, kept, sizeof p->list[0], by_line);
+                qsort(p->list, kept, sizeof p->list[0], by_place);
 }
 
 int problems_text(const struct problems *p, size_t i, char *buffer, size_t size)
 {
         assert(i < p->count && i < PROBLEMS_MAX);
         const struct problem *one = &p->list[i];
+        const char *file = one->file[0] ? one->file : p->file;
         if (one->line <= 0)
-                return snprintf(buffer, size, "%s: %s", p->file, one->text);
-        return snprintf(buffer, size, "%s:%d: %s", p->file, one->line, one->text);
+                return snprintf(buffer, size, "%s: %s", file, one->text);
+        return snprintf(buffer, size, "%s:%d: %s", file, one->line, one->text);
+}
+
+struct origin_text origin_text(struct origin here, struct origin other)
+{
+        struct origin_text t;
+        if (other.file == here.file || (here.file && other.file && strcmp(here.file, other.file) == 0))
+                (void)snprintf(t.text, sizeof t.text, "line %d", other.line);
+        else
+                (void)snprintf(t.text, sizeof t.text, "%s:%d", other.file, other.line);
+        return t;
 }

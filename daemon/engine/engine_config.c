@@ -84,22 +84,23 @@ static_assert(STORE_PREALLOCATE_DEFAULT == 65536u << 10, "the table's default sa
 
 struct loading {
         struct raw raw;
-        int lines[SETTINGS];          /* where each was set; 0: nowhere */
-        int node_line, ensemble_line; /* where the sections begin; 1 for one that is missing */
+        struct origin origins[SETTINGS];      /* where each was set; line 0: nowhere */
+        struct origin node, ensemble_section; /* where the sections begin; line 1 of the file for a missing one */
+        bool node_seen, ensemble_seen;
         struct ensemble ensemble;
-        int member_lines[SID_MAX + 1]; /* by sid */
-        bool members_given;            /* rightly or not */
+        struct origin members[SID_MAX + 1]; /* by sid */
+        bool members_given;                 /* rightly or not */
         struct problems *problems;
 };
 
 /* `key` stands in the table. */
-static int *line_of(struct loading *l, const char *key)
+static const struct origin *origin_of(struct loading *l, const char *key)
 {
         size_t i = 0;
         while (i < SETTINGS && strcmp(table[i].key, key) != 0)
                 i++;
         assert(i < SETTINGS);
-        return &l->lines[i];
+        return &l->origins[i];
 }
 
 /* ---- reading ---- */
@@ -111,7 +112,8 @@ static bool is_ours(const char *section)
 
 static bool is_of_others(const char *section)
 {
-        return strncmp(section, "group ", 6) == 0 || strncmp(section, "plugin ", 7) == 0;
+        return strcmp(section, "supervisor") == 0 || strcmp(section, "engine") == 0 || strcmp(section, "agent") == 0 ||
+               strncmp(section, "group ", 6) == 0 || strncmp(section, "plugin ", 7) == 0;
 }
 
 static void on_member(struct loading *l, const struct inifile_entry *e)
@@ -121,20 +123,20 @@ static void on_member(struct loading *l, const struct inifile_entry *e)
         char why[PROBLEM_TEXT_MAX - 16];
         l->members_given = true;
         if (settings_number(e->key + strlen("server."), 1, SID_MAX, &sid) < 0) {
-                problems_add(l->problems, e->line, "%s: the number of a server is 1 to %d", log_quote(e->key).text,
-                             SID_MAX);
+                problems_add_at(l->problems, e->at, "%s: the number of a server is 1 to %d", log_quote(e->key).text,
+                                SID_MAX);
                 return;
         }
-        if (l->member_lines[sid]) {
-                problems_add(l->problems, e->line, "server.%" PRId64 " stands in line %d already", sid,
-                             l->member_lines[sid]);
+        if (l->members[sid].line) {
+                problems_add_at(l->problems, e->at, "server.%" PRId64 " stands in %s already", sid,
+                                origin_text(e->at, l->members[sid]).text);
                 return;
         }
-        l->member_lines[sid] = e->line;
+        l->members[sid] = e->at;
         if (ensemble_parse_member(sid, e->value, &m, why, sizeof why) < 0)
-                problems_add(l->problems, e->line, "server.%" PRId64 ": %s", sid, why);
+                problems_add_at(l->problems, e->at, "server.%" PRId64 ": %s", sid, why);
         else if (ensemble_add(&l->ensemble, &m) < 0)
-                problems_add(l->problems, e->line, "more than %d servers", ENSEMBLE_MEMBERS_MAX);
+                problems_add_at(l->problems, e->at, "more than %d servers", ENSEMBLE_MEMBERS_MAX);
 }
 
 static void on_setting(struct loading *l, const struct inifile_entry *e)
@@ -142,28 +144,36 @@ static void on_setting(struct loading *l, const struct inifile_entry *e)
         const struct setting *s = settings_find(table, SETTINGS, e->section, e->key);
         char why[PROBLEM_TEXT_MAX / 2];
         if (!s) {
-                problems_add(l->problems, e->line, "[%s] has no setting %s", e->section, log_quote(e->key).text);
+                problems_add_at(l->problems, e->at, "[%s] has no setting %s", e->section, log_quote(e->key).text);
                 return;
         }
-        int *line = &l->lines[s - table];
-        if (*line)
-                problems_add(l->problems, e->line, "%s stands in line %d already", s->key, *line);
+        struct origin *origin = &l->origins[s - table];
+        if (origin->line)
+                problems_add_at(l->problems, e->at, "%s stands in %s already", s->key,
+                                origin_text(e->at, *origin).text);
         else if (settings_set(s, e->value, &l->raw, why, sizeof why) < 0)
-                problems_add(l->problems, e->line, "%s = %s: %s", s->key, log_quote(e->value).text, why);
-        if (!*line)
-                *line = e->line;
+                problems_add_at(l->problems, e->at, "%s = %s: %s", s->key, log_quote(e->value).text, why);
+        if (!origin->line)
+                *origin = e->at;
+}
+
+static void note_section(const struct inifile_entry *e, struct origin *ret, bool *seen)
+{
+        if (!*seen)
+                *ret = e->at;
+        *seen = true;
 }
 
 static void on_entry(void *ctx, const struct inifile_entry *e)
 {
         struct loading *l = ctx;
         if (!e->key) {
-                if (strcmp(e->section, "node") == 0 && l->node_line == 1)
-                        l->node_line = e->line;
-                if (strcmp(e->section, "ensemble") == 0 && l->ensemble_line == 1)
-                        l->ensemble_line = e->line;
+                if (strcmp(e->section, "node") == 0)
+                        note_section(e, &l->node, &l->node_seen);
+                if (strcmp(e->section, "ensemble") == 0)
+                        note_section(e, &l->ensemble_section, &l->ensemble_seen);
                 if (!is_ours(e->section) && !is_of_others(e->section))
-                        problems_add(l->problems, e->line, "unknown section [%s]", log_quote(e->section).text);
+                        problems_add_at(l->problems, e->at, "unknown section [%s]", log_quote(e->section).text);
         } else if (strcmp(e->section, "ensemble") == 0 && strncmp(e->key, "server.", strlen("server.")) == 0) {
                 on_member(l, e);
         } else if (is_ours(e->section)) {
@@ -175,45 +185,55 @@ static void on_entry(void *ctx, const struct inifile_entry *e)
 
 static void judge_path(struct loading *l, const char *key, const char *path)
 {
-        int line = *line_of(l, key);
-        if (line && path[0] != '/')
-                problems_add(l->problems, line, "%s = %s: must be an absolute path", key, log_quote(path).text);
+        struct origin origin = *origin_of(l, key);
+        if (origin.line && path[0] != '/')
+                problems_add_at(l->problems, origin, "%s = %s: must be an absolute path", key, log_quote(path).text);
 }
 
 static void judge_node(struct loading *l)
 {
-        if (*line_of(l, "connect"))
-                problems_add(l->problems, *line_of(l, "connect"),
-                             "with connect the ensemble is elsewhere: no engine runs on this node");
-        if (!*line_of(l, "id"))
-                problems_add(l->problems, l->node_line, "[node] id is missing: this server's number");
-        if (!*line_of(l, "data_dir"))
-                problems_add(l->problems, l->node_line, "[node] data_dir is missing: where this server keeps its data");
+        if (origin_of(l, "connect")->line)
+                problems_add_at(l->problems, *origin_of(l, "connect"),
+                                "with connect the ensemble is elsewhere: no engine runs on this node");
+        if (!origin_of(l, "id")->line)
+                problems_add_at(l->problems, l->node, "[node] id is missing: this server's number");
+        if (!origin_of(l, "data_dir")->line)
+                problems_add_at(l->problems, l->node, "[node] data_dir is missing: where this server keeps its data");
         judge_path(l, "data_dir", l->raw.data_dir);
         judge_path(l, "runtime_dir", l->raw.runtime_dir);
-        if (!*line_of(l, "name"))
+        if (!origin_of(l, "name")->line)
                 (void)gethostname(l->raw.name, sizeof l->raw.name - 1); /* "" if it fails: only shown */
+}
+
+/* Of two places the one read later. Files have no order here: the second stands for it. */
+static struct origin later_of(struct origin a, struct origin b)
+{
+        bool same_file = a.file && b.file && strcmp(a.file, b.file) == 0;
+        if (!b.line || (same_file && a.line > b.line))
+                return a;
+        return b;
 }
 
 static void judge_times(struct loading *l)
 {
         struct raw *raw = &l->raw;
-        int min_line = *line_of(l, "min_session_timeout");
-        int max_line = *line_of(l, "max_session_timeout");
-        int limit_line = *line_of(l, raw->init_limit > raw->sync_limit ? "init_limit" : "sync_limit");
+        struct origin min = *origin_of(l, "min_session_timeout");
+        struct origin max = *origin_of(l, "max_session_timeout");
+        struct origin limit_origin = *origin_of(l, raw->init_limit > raw->sync_limit ? "init_limit" : "sync_limit");
         int64_t limit = raw->init_limit > raw->sync_limit ? raw->init_limit : raw->sync_limit;
         if (limit * raw->tick_time > INT32_MAX)
-                problems_add(l->problems, limit_line, "%" PRId64 " ticks of %" PRId64 " ms are longer than %d ms",
-                             limit, raw->tick_time, INT32_MAX);
-        if (!min_line)
+                problems_add_at(l->problems, limit_origin, "%" PRId64 " ticks of %" PRId64 " ms are longer than %d ms",
+                                limit, raw->tick_time, INT32_MAX);
+        if (!min.line)
                 raw->min_session_timeout = 2 * raw->tick_time;
-        if (!max_line)
+        if (!max.line)
                 raw->max_session_timeout = 20 * raw->tick_time;
         if (raw->min_session_timeout > raw->max_session_timeout)
-                problems_add(l->problems, min_line > max_line ? min_line : max_line,
-                             "min_session_timeout (%" PRId64 " ms%s) is above max_session_timeout (%" PRId64 " ms%s)",
-                             raw->min_session_timeout, min_line ? "" : ", 2 ticks", raw->max_session_timeout,
-                             max_line ? "" : ", 20 ticks");
+                problems_add_at(l->problems, later_of(min, max),
+                                "min_session_timeout (%" PRId64 " ms%s) is above max_session_timeout (%" PRId64
+                                " ms%s)",
+                                raw->min_session_timeout, min.line ? "" : ", 2 ticks", raw->max_session_timeout,
+                                max.line ? "" : ", 20 ticks");
 }
 
 static bool is_wildcard(const char *host)
@@ -253,10 +273,11 @@ static void judge_ports(struct loading *l)
                                 other++;
                         if (other == k)
                                 continue;
-                        problems_add(l->problems, l->member_lines[all[k].sid],
-                                     "%s port %u of server.%" PRId64 " is the %s port of server.%" PRId64
-                                     " on the same host",
-                                     all[k].what, (unsigned)all[k].port, all[k].sid, all[other].what, all[other].sid);
+                        problems_add_at(l->problems, l->members[all[k].sid],
+                                        "%s port %u of server.%" PRId64 " is the %s port of server.%" PRId64
+                                        " on the same host",
+                                        all[k].what, (unsigned)all[k].port, all[k].sid, all[other].what,
+                                        all[other].sid);
                 }
         }
 }
@@ -295,31 +316,32 @@ static void make_single(struct loading *l)
 
 static void judge_client(struct loading *l, const struct member *own, struct engine_config *c)
 {
-        int line = *line_of(l, "client");
+        struct origin origin = *origin_of(l, "client");
         if (own && own->client_port) {
-                if (line)
-                        problems_add(l->problems, line,
-                                     "client contradicts server.%" PRId64 " in line %d, which names a client port",
-                                     own->sid, l->member_lines[own->sid]);
+                if (origin.line)
+                        problems_add_at(l->problems, origin,
+                                        "client contradicts server.%" PRId64 " in %s, which names a client port",
+                                        own->sid, origin_text(origin, l->members[own->sid]).text);
                 memcpy(c->client_host, own->client_host, sizeof c->client_host);
                 c->client_port = own->client_port;
                 return;
         }
-        if (!line) {
-                problems_add(l->problems, own ? l->member_lines[own->sid] : l->ensemble_line,
-                             "no port for clients: append ;HOST:PORT to server.%" PRId64 ", or set client = HOST:PORT",
-                             own ? own->sid : l->raw.id);
+        if (!origin.line) {
+                problems_add_at(l->problems, own ? l->members[own->sid] : l->ensemble_section,
+                                "no port for clients: append ;HOST:PORT to server.%" PRId64
+                                ", or set client = HOST:PORT",
+                                own ? own->sid : l->raw.id);
                 return;
         }
         if (parse_client(l->raw.client, c->client_host, &c->client_port) < 0)
-                problems_add(l->problems, line, "client = %s: must be [HOST:]PORT", log_quote(l->raw.client).text);
+                problems_add_at(l->problems, origin, "client = %s: must be [HOST:]PORT", log_quote(l->raw.client).text);
         else if (c->client_host[0] == '\0')
                 memcpy(c->client_host, "0.0.0.0", sizeof "0.0.0.0");
         if (own && (c->client_port == own->quorum_port || c->client_port == own->election_port) &&
             (is_wildcard(c->client_host) || strcasecmp(c->client_host, own->host) == 0))
-                problems_add(l->problems, line,
-                             "client = %s: server.%" PRId64 " in line %d has that port for the servers",
-                             log_quote(l->raw.client).text, own->sid, l->member_lines[own->sid]);
+                problems_add_at(
+                        l->problems, origin, "client = %s: server.%" PRId64 " in %s has that port for the servers",
+                        log_quote(l->raw.client).text, own->sid, origin_text(origin, l->members[own->sid]).text);
 }
 
 /* Who the members are and which one this is. */
@@ -334,15 +356,15 @@ static void judge_ensemble(struct loading *l, struct engine_config *c)
                 return;
         }
         const struct member *own = ensemble_find(&l->ensemble, l->raw.id);
-        if (!own && (l->member_lines[l->raw.id] || l->ensemble.count == 0))
+        if (!own && (l->members[l->raw.id].line || l->ensemble.count == 0))
                 return; /* its line was refused, and told */
         if (!own) {
-                problems_add(l->problems, *line_of(l, "id"), "id = %" PRId64 ": there is no server.%" PRId64, l->raw.id,
-                             l->raw.id);
+                problems_add_at(l->problems, *origin_of(l, "id"), "id = %" PRId64 ": there is no server.%" PRId64,
+                                l->raw.id, l->raw.id);
                 return;
         }
         if (ensemble_voters(&l->ensemble) == 0)
-                problems_add(l->problems, l->member_lines[own->sid], "no server is a participant: nobody can lead");
+                problems_add_at(l->problems, l->members[own->sid], "no server is a participant: nobody can lead");
         judge_client(l, own, c);
 }
 
@@ -356,7 +378,7 @@ static bool is_word(const char *text, size_t len)
 
 static void judge_words(struct loading *l, struct server_config *server)
 {
-        int line = *line_of(l, "four_letter_words");
+        struct origin origin = *origin_of(l, "four_letter_words");
         const char *at = l->raw.four_letter_words;
         while (*at) {
                 at += strspn(at, ", \t");
@@ -364,11 +386,12 @@ static void judge_words(struct loading *l, struct server_config *server)
                 if (len == 0)
                         break;
                 if (server->word_count == SERVER_WORDS_MAX) {
-                        problems_add(l->problems, line, "more than %d four-letter words", SERVER_WORDS_MAX);
+                        problems_add_at(l->problems, origin, "more than %d four-letter words", SERVER_WORDS_MAX);
                         return;
                 }
                 if (!is_word(at, len) && !(len == 1 && *at == '*'))
-                        problems_add(l->problems, line, "%s is no four-letter word", log_quote_bytes(at, len).text);
+                        problems_add_at(l->problems, origin, "%s is no four-letter word",
+                                        log_quote_bytes(at, len).text);
                 else
                         memcpy(server->words[server->word_count++], at, len);
                 at += len;
@@ -405,25 +428,45 @@ static void take_over(const struct loading *l, struct engine_config *c)
 
 static_assert(sizeof((struct server_config *)NULL)->data_dir == ENGINE_PATH_MAX, "a path that loads can be shown");
 
-int engine_config_load(const char *path, struct engine_config *ret, struct problems *problems)
+static void begin(struct loading *l, const char *file, struct problems *problems)
 {
-        struct loading l = {.problems = problems, .node_line = 1, .ensemble_line = 1};
+        *l = (struct loading){.problems = problems, .node = {file, 1}, .ensemble_section = {file, 1}};
+        settings_fallbacks(table, SETTINGS, &l->raw);
+}
+
+static int judge(struct loading *l, struct engine_config *ret)
+{
         struct engine_config c = {.peers = false};
-        settings_fallbacks(table, SETTINGS, &l.raw);
-        int r = inifile_read(path, on_entry, &l, problems);
-        if (r < 0)
-                return r;
-        judge_node(&l);
-        judge_times(&l);
-        judge_words(&l, &c.server);
-        judge_ports(&l);
-        judge_ensemble(&l, &c);
-        problems_sort(problems);
-        if (problems->count > 0)
+        judge_node(l);
+        judge_times(l);
+        judge_words(l, &c.server);
+        judge_ports(l);
+        judge_ensemble(l, &c);
+        problems_sort(l->problems);
+        if (l->problems->count > 0)
                 return -EINVAL;
-        take_over(&l, &c);
+        take_over(l, &c);
         *ret = c;
         return 0;
+}
+
+int engine_config_load(const char *path, struct engine_config *ret, struct problems *problems)
+{
+        struct loading l;
+        begin(&l, path, problems);
+        int r = inifile_read(path, on_entry, &l, problems);
+        return r < 0 ? r : judge(&l, ret);
+}
+
+int engine_config_judge(const struct inifile_entry *entries, size_t count, const char *file, struct engine_config *ret,
+                        struct problems *problems)
+{
+        struct loading l;
+        begin(&l, file, problems);
+        for (size_t i = 0; i < count; i++)
+                if (is_ours(entries[i].section))
+                        on_entry(&l, &entries[i]);
+        return judge(&l, ret);
 }
 
 void engine_config_help(FILE *out)

@@ -1,12 +1,12 @@
 /* The engine's configuration: sections [node] and [ensemble] of the file that all programs of a node
- * share. [group …] and [plugin …] belong to others and are passed over.
+ * share. [supervisor], [engine], [agent], [group …] and [plugin …] belong to others and are passed over.
  *
  * Everything is judged before anything is touched: a configuration that loads can be run, or fails for
  * a reason that lies outside it (a port taken, a disk refused). */
 #ifndef BATON_ENGINE_ENGINE_CONFIG_H
 #define BATON_ENGINE_ENGINE_CONFIG_H
 
-#include "daemon/common/problems.h"
+#include "daemon/common/inifile.h"
 #include "election/server/server.h"
 
 #include <stdio.h>
@@ -32,6 +32,11 @@ struct engine_config {
 /* Reads and judges the file. Returns 0, or -EINVAL (or -errno, where it could not be read) with at least
  * one entry in `problems`, ordered by line. `ret` is written on 0 only. Touches nothing but the file. */
 int engine_config_load(const char *path, struct engine_config *ret, struct problems *problems);
+
+/* The same for entries that were read elsewhere, from several files maybe; those of other sections are passed
+ * over. What is missing is told of line 1 of `file`. `problems` may hold some already: then it is -EINVAL. */
+int engine_config_judge(const struct inifile_entry *entries, size_t count, const char *file, struct engine_config *ret,
+                        struct problems *problems);
 
 /* Prints every setting with range, default and meaning. */
 void engine_config_help(FILE *out);

@@ -25,9 +25,9 @@ struct transcript {
 static void on_entry(void *ctx, const struct inifile_entry *e)
 {
         struct transcript *t = ctx;
-        int n = e->key ? snprintf(t->text + t->len, sizeof t->text - t->len, "%d %s.%s=%s\n", e->line, e->section,
+        int n = e->key ? snprintf(t->text + t->len, sizeof t->text - t->len, "%d %s.%s=%s\n", e->at.line, e->section,
                                   e->key, e->value)
-                       : snprintf(t->text + t->len, sizeof t->text - t->len, "%d [%s]\n", e->line, e->section);
+                       : snprintf(t->text + t->len, sizeof t->text - t->len, "%d [%s]\n", e->at.line, e->section);
         assert_true(n > 0 && (size_t)n < sizeof t->text - t->len);
         t->len += (size_t)n;
 }
