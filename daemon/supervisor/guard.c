@@ -234,7 +234,10 @@ int guard_run(const char *runtime_dir)
                 return 1;
         }
         find_wards(&g);
-        for (uint64_t next_ms; (next_ms = step(&g)) != UINT64_MAX;)
+        uint64_t first_ms = step(&g);
+        if (first_ms != UINT64_MAX)
+                log_info("guards what is held in %s", runtime_dir);
+        for (uint64_t next_ms = first_ms; next_ms != UINT64_MAX; next_ms = step(&g))
                 await(&g, signals, timer, next_ms);
         int status = 0;
         for (size_t i = 0; i < g.count; i++)

@@ -238,6 +238,7 @@ static void close_handle(uv_handle_t *h, void *ctx)
 
 static void close_loop(struct supervisor *s)
 {
+        (void)uv_prepare_stop(&s->prepare);
         for (size_t i = 0; i < s->kid_count; i++)
                 kid_free(s->kids[i]);
         mem_free(s->kids);
