@@ -28,8 +28,9 @@
  * manner are refused: SendSIGKILL=no, KillMode=process or none, RefuseManualStop=yes.
  *
  * Rights. As root nothing is needed. Another user needs a polkit rule that allows org.freedesktop.systemd1.manage-units
- * for these units and the verbs start, stop, kill and reset-failed (details "unit" and "verb"); reading is free to all.
- * Without root, the last resort (killing the control group when systemd does not answer) fails, as said in the log. */
+ * for these units and the verbs start, stop, kill, reset-failed and ref (details "unit" and "verb"); reading is free to
+ * all. Without root, the last resort (killing the control group when systemd does not answer) fails, as said in the
+ * log. */
 #include "plugins/unit_internal.h"
 
 #include <errno.h>
@@ -42,6 +43,8 @@
 
 /* Restarts by systemd with less than this between them are one series. */
 #define RESTART_SERIES_MS 60000
+/* Between two looks at the least: a unit that changes all the time must not keep us busy all the time. */
+#define BREATH_MS 10
 /* How long `open` and check_settings wait for a bus. */
 #define OPEN_BUS_MS 3000
 /* What one look between callbacks may take. */
@@ -124,7 +127,13 @@ static void arm(struct unit_set *s)
         s->watched_fd = -1;
         if (fd >= 0 && s->host->watch(s->host->context, fd, events) == 0)
                 s->watched_fd = fd;
-        s->host->wake_at(s->host->context, when < s->look_at_ms ? when : s->look_at_ms);
+        /* What has changed while something else was read is told by no descriptor any more. */
+        for (size_t i = 0; i < s->count && unit__bus_ready(s->bus); i++)
+                if (s->units[i].dirty)
+                        when = 0;
+        uint64_t soon = unit__now_ms() + BREATH_MS;
+        when = when < s->look_at_ms ? when : s->look_at_ms;
+        s->host->wake_at(s->host->context, when > soon ? when : soon);
 }
 
 struct unit_wait unit__within(const struct unit_set *s, uint64_t ms)
@@ -410,7 +419,7 @@ static void check_settings(const struct baton_host *host)
                 return;
         }
         struct unit_wait w = {.until_ms = unit__now_ms() + OPEN_BUS_MS, .cancel_fd = -1};
-        s->bus_lost_said = true; /* not reaching a bus is no fault of the settings; the daemon may run elsewhere */
+        s->checking = true; /* not reaching a bus is no fault of the settings; the daemon may run elsewhere */
         int r = unit__set_read_all(s, &w, true);
         if (r == 0) {
                 unit__set_add_triggered(s);

@@ -288,6 +288,16 @@ int unit__bus_kill(struct unit_bus *b, const struct unit_wait *w, const char *na
         return r < 0 ? r : unit__bus_send(b, w, m, NULL);
 }
 
+/* Asks systemd to keep the unit loaded for as long as this connection lives; else it forgets what happened to a unit
+ * that is inactive. Nobody waits for the answer: without it reasons are shorter, that is all. */
+static void keep_loaded(struct unit_bus *b, const char *path)
+{
+        __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *m =
+                unit__bus_message(b, path, SYSTEMD ".Unit", "Ref");
+        if (m && sd_bus_message_set_expect_reply(m, 0) >= 0)
+                (void)sd_bus_send(b->bus, m, NULL); /* see above */
+}
+
 int unit__bus_load(struct unit_bus *b, const struct unit_wait *w, const char *name, char **ret_path)
 {
         __attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *reply = NULL;
@@ -301,6 +311,7 @@ int unit__bus_load(struct unit_bus *b, const struct unit_wait *w, const char *na
                                       "PropertiesChanged", on_properties, NULL, b);
         if (r < 0)
                 return lost(b, r);
+        keep_loaded(b, path);
         *ret_path = unit__copy(path);
         return 0;
 }

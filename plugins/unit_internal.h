@@ -202,6 +202,7 @@ struct unit_set {
         char published[2 * UNIT_WHY_MAX];
         int watched_fd;
         bool bus_lost_said;
+        bool checking;       /* check_settings: not reaching a bus is no news */
         uint64_t look_at_ms; /* when everything is read again, signal or not */
 };
 

@@ -100,7 +100,7 @@ int unit__set_ensure(struct unit_set *s, const struct unit_wait *w)
 {
         bool fresh = !unit__bus_ready(s->bus);
         int r = unit__bus_ensure(s->bus, w);
-        if (r < 0 && !s->bus_lost_said && r != -ECANCELED) {
+        if (r < 0 && !s->bus_lost_said && !s->checking && r != -ECANCELED) {
                 unit__say(s, BATON_LOG_WARNING,
                           "systemd can't be reached (%s); trying again, nothing is changed meanwhile",
                           unit__bus_why(s->bus));
@@ -108,7 +108,7 @@ int unit__set_ensure(struct unit_set *s, const struct unit_wait *w)
         }
         if (r < 0)
                 return r;
-        if (s->bus_lost_said)
+        if (s->bus_lost_said && !s->checking)
                 unit__say(s, BATON_LOG_INFO, "systemd answers again");
         s->bus_lost_said = false;
         if (fresh) { /* a new connection knows no matches; systemd itself may be another */

@@ -100,13 +100,13 @@ static void kill_unit(struct stop *t, struct unit *u)
 {
         struct unit_set *s = t->set;
         int r = -ENOTCONN;
+        bool alive = populated(s, u);
         if (!t->deaf && unit__bus_ready(s->bus)) {
                 struct unit_wait w = call_wait(t);
                 r = unit__bus_kill(s->bus, &w, u->name, SIGKILL);
                 t->deaf = r == -ETIMEDOUT || r == -ENOTCONN;
         }
         u->dirty = true;
-        bool alive = populated(s, u);
         if (alive && r < 0) {
                 int k = unit__cgroup_kill(&s->cgroups, u->cgroup);
                 if (k < 0 && !t->said_killed)
