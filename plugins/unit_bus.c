@@ -1,5 +1,7 @@
 /* The conversation with systemd over the system bus: a connection of our own, calls that wait no longer than they may,
- * and what is told about changes. A lost connection is made anew by whoever needs it next. */
+ * and what is told about changes. A lost connection is made anew by whoever needs it next: over the bus, and where that
+ * fails and we are root, to systemd's own socket, in turns. So for root a bus that is gone or hangs makes no stop
+ * unsure. */
 #include "plugins/unit_internal.h"
 
 #include <errno.h>
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SYSTEMD   "org.freedesktop.systemd1"
 #define MANAGER   "/org/freedesktop/systemd1"
@@ -24,7 +27,7 @@ struct unit_bus {
         struct unit_bus_events events;
         sd_bus *bus;
         bool subscribed;
-        bool handling; /* guards against calls from inside an event */
+        bool directly; /* not over the bus, but to systemd's own socket */
         char why[UNIT_WHY_MAX];
 };
 
@@ -39,6 +42,13 @@ void unit__bus_drop(struct unit_bus *b)
 {
         b->subscribed = false;
         b->bus = sd_bus_close_unref(b->bus);
+}
+
+void unit__bus_distrust(struct unit_bus *b)
+{
+        unit__bus_drop(b);
+        b->directly = !b->directly;
+        b->events.changed(b->events.ctx, NULL);
 }
 
 void unit__bus_free(struct unit_bus *b)
@@ -307,8 +317,8 @@ int unit__bus_load(struct unit_bus *b, const struct unit_wait *w, const char *na
         const char *path;
         if (sd_bus_message_read(reply, "o", &path) < 0)
                 return -ENOTCONN;
-        r = sd_bus_match_signal_async(b->bus, NULL, SYSTEMD, path, "org.freedesktop.DBus.Properties",
-                                      "PropertiesChanged", on_properties, NULL, b);
+        r = sd_bus_match_signal_async(b->bus, NULL, b->directly ? NULL : SYSTEMD, path,
+                                      "org.freedesktop.DBus.Properties", "PropertiesChanged", on_properties, NULL, b);
         if (r < 0)
                 return lost(b, r);
         keep_loaded(b, path);
@@ -318,22 +328,33 @@ int unit__bus_load(struct unit_bus *b, const struct unit_wait *w, const char *na
 
 /* ---- being connected ---- */
 
+/* The way to systemd without a D-Bus daemon between, as systemctl takes it for root. It has no names, no senders. */
+static int dial_directly(sd_bus **ret)
+{
+        int r = geteuid() == 0 ? sd_bus_new(ret) : -EPERM;
+        if (r >= 0)
+                r = sd_bus_set_address(*ret, "unix:path=/run/systemd/private");
+        return r < 0 ? r : sd_bus_start(*ret);
+}
+
 static int dial(struct unit_bus *b)
 {
-        int r = sd_bus_open_system(&b->bus);
+        int r = b->directly ? dial_directly(&b->bus) : sd_bus_open_system(&b->bus);
+        const char *sender = b->directly ? NULL : SYSTEMD;
         if (r >= 0)
-                r = sd_bus_match_signal_async(b->bus, NULL, SYSTEMD, MANAGER, MANAGER_I, "JobRemoved", on_job_removed,
+                r = sd_bus_match_signal_async(b->bus, NULL, sender, MANAGER, MANAGER_I, "JobRemoved", on_job_removed,
                                               NULL, b);
         if (r >= 0)
-                r = sd_bus_match_signal_async(b->bus, NULL, SYSTEMD, MANAGER, MANAGER_I, "Reloading", on_reloading,
-                                              NULL, b);
+                r = sd_bus_match_signal_async(b->bus, NULL, sender, MANAGER, MANAGER_I, "Reloading", on_reloading, NULL,
+                                              b);
         if (r >= 0)
                 r = sd_bus_add_match_async(b->bus, NULL,
                                            "type='signal',sender='" BUS_I "',interface='" BUS_I
                                            "',member='NameOwnerChanged',arg0='" SYSTEMD "'",
                                            on_owner_changed, NULL, b);
         if (r < 0) {
-                set_why(b, "the system bus can't be reached", strerror(-r));
+                if (!b->directly) /* of the two ways this is the one to talk about */
+                        set_why(b, "the system bus can't be reached", strerror(-r));
                 unit__bus_drop(b);
         }
         return r < 0 ? -ENOTCONN : 0;
@@ -348,7 +369,7 @@ static int subscribe(struct unit_bus *b, const struct unit_wait *w)
         if (r == 0) {
                 b->subscribed = true;
                 b->events.changed(b->events.ctx, NULL);
-        } else if (r == -ETIMEDOUT) {
+        } else if (r == -ETIMEDOUT || r == -ENOTCONN) {
                 unit__bus_drop(b); /* may be a socket that nobody serves any more */
         }
         return r;
@@ -366,6 +387,7 @@ int unit__bus_ensure(struct unit_bus *b, const struct unit_wait *w)
                         continue; /* ready, unless systemd went away meanwhile */
                 if (r == -ECANCELED || r == -EACCES)
                         return r;
+                b->directly = !b->directly;
                 struct unit_wait pause = unit__wait_within(w, RETRY_MS);
                 if (unit__nap(&pause) == -ECANCELED)
                         return -ECANCELED;

@@ -69,6 +69,8 @@ int unit__bus_wait(struct unit_bus *b, const struct unit_wait *w);
 int unit__bus_poll(struct unit_bus *b, short *ret_events, uint64_t *ret_when_ms);
 /* Drops the connection: the next unit__bus_ensure() makes a new one. */
 void unit__bus_drop(struct unit_bus *b);
+/* The same, because a call was not answered: the other way to systemd is tried first then. */
+void unit__bus_distrust(struct unit_bus *b);
 const char *unit__bus_why(const struct unit_bus *b);
 
 /* A call of systemd's manager with text arguments, the last followed by NULL. `ret` may be NULL, else the reply is

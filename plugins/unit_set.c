@@ -128,6 +128,8 @@ int unit__set_read_all(struct unit_set *s, const struct unit_wait *w, bool all)
         for (size_t i = 0; r == 0 && i < s->count; i++)
                 if (all || s->units[i].dirty || !s->units[i].known)
                         r = unit__set_read(s, &s->units[i], w);
+        if (r == -ETIMEDOUT)
+                unit__bus_distrust(s->bus); /* slow or stuck; a new connection loses nothing */
         return r;
 }
 

@@ -13,6 +13,8 @@
 
 /* Between two rounds of SIGKILL. */
 #define KILL_EVERY_MS 100
+/* What one call may take before, at most. */
+#define CALL_MAX_MS 1000
 /* What one call may take while killing, before the kernel is told instead. */
 #define KILL_CALL_MS 100
 /* How long to wait for a signal before all is looked at again. */
@@ -37,10 +39,19 @@ static struct unit_wait wait_until(const struct stop *t, uint64_t until_ms)
         return (struct unit_wait){.until_ms = until_ms < t->end_ms ? until_ms : t->end_ms, .cancel_fd = -1};
 }
 
-/* One call: it must leave time for SIGKILL. */
+/* One call: it must leave time for another way to systemd, and for SIGKILL. */
 static struct unit_wait call_wait(const struct stop *t)
 {
-        return wait_until(t, t->killing ? unit__now_ms() + KILL_CALL_MS : t->kill_at_ms);
+        uint64_t now = unit__now_ms(), share = t->killing || t->kill_at_ms <= now ? 0 : (t->kill_at_ms - now) / 2;
+        return wait_until(t, now + (share < KILL_CALL_MS ? KILL_CALL_MS : share > CALL_MAX_MS ? CALL_MAX_MS : share));
+}
+
+/* A call has failed. Where systemd is away, or not to be heard, nothing else is asked in this round. */
+static void note_failure(struct stop *t, int r)
+{
+        if (r == -ETIMEDOUT)
+                unit__bus_distrust(t->set->bus);
+        t->deaf |= r == -ETIMEDOUT || r == -ENOTCONN;
 }
 
 static bool populated(struct unit_set *s, const struct unit *u)
@@ -59,7 +70,7 @@ static bool verify(struct stop *t, struct unit *u)
         struct unit_wait w = call_wait(t);
         int r = u->dirty || !u->known || unit__rules_at_rest(&u->facts) ? unit__set_read(t->set, u, &w) : 0;
         if (r < 0) {
-                t->deaf = true;
+                note_failure(t, r);
                 return false;
         }
         if (!unit__rules_at_rest(&u->facts))
@@ -81,11 +92,10 @@ static void ask(struct stop *t, size_t i)
                 return;
         struct unit_wait w = call_wait(t);
         int r = unit__bus_call(t->set->bus, &w, NULL, "StopUnit", u->name, "replace", NULL);
-        if (r == 0 || r == -ENOENT)
+        note_failure(t, r);
+        if (r == 0 || r == -ENOENT) {
                 t->asked_ms[i] = now;
-        else if (r == -ETIMEDOUT || r == -ENOTCONN)
-                t->deaf = true;
-        else if (!t->asked_ms[i]) {
+        } else if (!t->deaf && !t->asked_ms[i]) {
                 t->asked_ms[i] = now;
                 unit__say(t->set, BATON_LOG_WARNING, "%s: systemd does not take the stop: %s%s", u->name,
                           unit__bus_why(t->set->bus),
@@ -104,7 +114,7 @@ static void kill_unit(struct stop *t, struct unit *u)
         if (!t->deaf && unit__bus_ready(s->bus)) {
                 struct unit_wait w = call_wait(t);
                 r = unit__bus_kill(s->bus, &w, u->name, SIGKILL);
-                t->deaf = r == -ETIMEDOUT || r == -ENOTCONN;
+                note_failure(t, r);
         }
         u->dirty = true;
         if (alive && r < 0) {
