@@ -49,6 +49,22 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
                 world__note(n, ret->note);
 }
 
+bool world__disk_interrupt(struct world_node *n)
+{
+        char why[STORE_WHY_MAX];
+        struct recovered reloaded = {0};
+        if (!n->log_queue.count || n->log_dead || memory_storage_dead(n->disk))
+                return false;
+        memory_storage_die(n->disk, prng_next(&n->world->prng) % 4, prng_next(&n->world->prng) % 2);
+        int r = 0;
+        for (size_t i = 0; i < n->log_queue.count && r == 0; i++)
+                r = store_perform(n->store, &n->log_queue.list[i], &reloaded, why);
+        if (r == 0)
+                (void)store_sync(n->store, why);
+        recovered_done(&reloaded);
+        return true;
+}
+
 void world__disk_close(struct world_node *n)
 {
         store_free(n->store);
