@@ -231,7 +231,7 @@ void world_crash(struct world *w, int sid)
         world__drop_node(n);
         (void)world__disk_interrupt(n); /* the crash revives it */
         world__node_free(n);
-        memory_storage_crash(n->disk, prng_next(&w->prng));
+        world__disk_crash(n);
 }
 
 void world_stop(struct world *w, int sid)

@@ -15,10 +15,21 @@ static const struct store_config store_config = {
         .retain_snapshots = 3,
 };
 
+/* Every second time what was pending survives up to some moment, its last write in part; else in any of the
+ * ways a journal allows. */
+void world__disk_crash(struct world_node *n)
+{
+        uint64_t seed = prng_next(&n->world->prng);
+        if (prng_next(&n->world->prng) % 2)
+                memory_storage_crash_as(n->disk, MEMORY_CRASH_PREFIX, seed);
+        else
+                memory_storage_crash(n->disk, seed);
+}
+
 void world__disk_revive(struct world_node *n)
 {
         if (n->dies_by_power)
-                memory_storage_crash(n->disk, prng_next(&n->world->prng));
+                world__disk_crash(n);
         else
                 memory_storage_revive(n->disk);
 }

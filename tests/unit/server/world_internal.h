@@ -113,6 +113,7 @@ void world__disk_open(struct world_node *n, struct recovered *ret);
  * disk is to be revived or crashed. */
 bool world__disk_interrupt(struct world_node *n);
 void world__disk_close(struct world_node *n);
+void world__disk_crash(struct world_node *n); /* power loss */
 void world__disk_revive(struct world_node *n);
 void world__disk_run(struct world_node *n);
 
