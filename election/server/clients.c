@@ -315,6 +315,8 @@ void clients_tick(struct clients *c, uint64_t now_ms, struct effects *fx)
 
 uint64_t clients_deadline(const struct clients *c)
 {
+        if (c->moved)
+                return 0;
         uint64_t at = list_empty(&c->list) ? UINT64_MAX : c->idle_check_ms;
         if (list_empty(&c->fresh))
                 return at;
