@@ -208,7 +208,7 @@ static void host_load_begin(void *ctx)
 {
         struct server *s = ctx;
         database_loader_free(s->loader);
-        s->loader = database_loader_new(server_item_max(&s->config));
+        s->loader = database_loader_new_hashed(server_item_max(&s->config), tree_hash_seed(database_tree(s->db)));
 }
 
 static int host_load_feed(void *ctx, const uint8_t *data, size_t len, size_t *ret_consumed)

@@ -37,7 +37,9 @@ void world__disk_revive(struct world_node *n)
 void world__disk_open(struct world_node *n, struct recovered *ret)
 {
         char why[STORE_WHY_MAX];
-        n->store = store_new(n->storage, &store_config);
+        struct store_config config = store_config;
+        config.hash_seed = prng_next(&n->world->prng);
+        n->store = store_new(n->storage, &config);
         memset(ret, 0, sizeof *ret);
         while (store_recover(n->store, ret, why) < 0) {
                 if (!memory_storage_dead(n->disk)) {
@@ -48,7 +50,7 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
                 recovered_done(ret);
                 store_free(n->store);
                 world__disk_revive(n);
-                n->store = store_new(n->storage, &store_config);
+                n->store = store_new(n->storage, &config);
                 memset(ret, 0, sizeof *ret);
         }
         n->snapstore = snapstore_new(n->storage, &store_config);
