@@ -26,7 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS_DEFAULT 100
+#define SEEDS_DEFAULT 70
 #define CLIENTS_MAX   10
 #define FAULTY_MS_MAX 6000
 /* From the moment everything is mended until every server serves: one barrier that still runs into the init
