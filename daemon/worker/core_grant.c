@@ -419,7 +419,8 @@ void core__expire(struct worker_core *c, uint64_t now_ms)
                 core__say(c, LOG_LEVEL_ERROR,
                           "the plugin's %s does not return, and the resource has to stop: "
                           "a fresh process stops it",
-                          c->now.busy ? worker_call_name(c->now.call.kind) : "ready");
+                          c->now.busy && c->now.call.kind != CALL_DEACTIVATE ? worker_call_name(c->now.call.kind)
+                                                                             : "ready");
                 core__end(c, WORKER_EXIT_HUNG);
         }
 }

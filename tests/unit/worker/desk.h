@@ -19,8 +19,8 @@ struct desk {
         struct worker_core *core;
         uint64_t now_ms;
         struct grant_record record; /* the file */
-        bool recorded, written; /* ever; by this process */
-        int record_error; /* what writing returns; 0 writes */
+        bool recorded, written;     /* ever; by this process */
+        int record_error;           /* what writing returns; 0 writes */
         bool busy;
         struct worker_call call; /* under way */
         bool cancelled, ended, ready;
