@@ -254,7 +254,7 @@ static int run(const struct node_config *config, const struct node_plugin *secti
         /* A stop is tried even with settings that are not as they should be: they are the ones it was started with. */
         int status = o->mode == MODE_ENSURE_STOPPED ? WORKER_EXIT_CLEAN : judge(&setup, faults);
         if (status == WORKER_EXIT_CLEAN)
-                status = worker_run(&setup);
+                status = (int)worker_run(&setup);
         plugin_settings_free(settings);
         plugin_module_free(module);
         return status;

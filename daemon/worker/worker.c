@@ -432,7 +432,7 @@ enum worker_exit worker_run(const struct worker_setup *setup)
         if (w.control)
                 ipc_flush(w.control, LAST_WORDS_MS);
         if (!callback_thread_at_rest(w.thread))
-                _exit(w.status);
+                _exit((int)w.status);
         finish(&w);
         return w.status;
 }
