@@ -250,6 +250,9 @@ static void connected(struct group *g, uint64_t now_ms)
         g->retry_ms = 0;
         g->grant.renew_ms = now_ms; /* what is held is renewed at once */
         g->reading.under_way = false;
+        /* Where a watch stands from before, another one is set: only that tells whether a deletion was the first change. */
+        g->reading.watched_token = 0;
+        g->reading.active_watched = false;
         group__field_reset(g);
         group__read_want(g);
 }
@@ -266,6 +269,7 @@ void group_session(struct group *g, enum client_state state)
                 break;
         case CLIENT_SUSPENDED:
                 g->connected = g->fresh = false;
+                g->reading.watched_token = 0; /* what its watch tells from now on may be the last of several changes */
                 break;
         case CLIENT_EXPIRED:
         case CLIENT_CLOSED:

@@ -56,6 +56,7 @@ struct client_call group__call(struct group *g, group_done_fn *done, group_event
         if (event) {
                 call->watch = call_new(g);
                 call->watch->event = event;
+                call->watch->serial = serial;
                 call->watch->node = call->node;
                 ret.watch = on_event;
                 ret.watch_ctx = call->watch;

@@ -62,6 +62,13 @@ struct reading {
         uint64_t round;
         bool failed;
         bool holder_watched, active_watched;
+        /* `active` as it was when its watch was set, on this connection; token 0: not known. */
+        uint64_t watch_round; /* in which it was set */
+        int64_t watched_token;
+        int32_t watched_version;
+        bool vanished; /* the first that happened to it then was its deletion; so it was: */
+        int64_t gone_token;
+        int32_t gone_version;
         /* The round under way: `active` is read before and after `holder`. When both show the same, then `holder`
          * and `active` were so at one and the same time. */
         struct sight before, after;

@@ -40,6 +40,17 @@ static bool same(const struct sight *a, const struct sight *b)
                (!a->has_holder || (a->holder_czxid == b->holder_czxid && a->holder_mzxid == b->holder_mzxid));
 }
 
+/* Whether nothing has happened but that `active`, as it was seen last, has vanished: with the end of its session, or by
+ * another hand. A watch tells of the first change after it was set, and that was this one; so no renewal lies between
+ * that was not seen. Without that (the watch was set anew on another connection) there might have been one. */
+static bool only_vanished(const struct group *g, const struct sight *s)
+{
+        const struct sight *was = &g->sight;
+        return g->seen && was->has_active && !s->has_active && was->has_holder && s->has_holder &&
+               was->holder_czxid == s->holder_czxid && was->holder_mzxid == s->holder_mzxid && g->reading.vanished &&
+               g->reading.gone_token == was->token && g->reading.gone_version == was->active_version;
+}
+
 /* How long a grant that was just seen to be alive may last. What is not known is taken as the largest known, and at
  * least as what a grant of this node's own settings would have. */
 static uint64_t wait_ms(struct group *g, const struct sight *s)
@@ -89,8 +100,11 @@ static void take_in(struct group *g, const struct sight *s)
                 if (g->budget_known_ms < s->holder.budget_ms)
                         g->budget_known_ms = s->holder.budget_ms;
         }
+        bool vanished = only_vanished(g, s);
         g->sight = *s;
         g->dirty = true;
+        if (vanished)
+                return; /* deleting it shortens no wait, and lengthens none */
         g->change_ms = now_ms;
         g->free_since_ms = 0;
         /* The holder's last confirmed renewal was sent before its effect was seen, hence before now. */
@@ -124,10 +138,13 @@ static bool answered(struct group *g, const struct group_call *call, const struc
 
 static void on_active_event(struct group *g, struct group_call *call, enum client_event event)
 {
-        (void)call;
-        (void)event;
-        g->reading.active_watched = false;
         group__read_want(g);
+        if (call->serial != g->reading.watch_round)
+                return; /* one of an earlier connection; the newer tells more */
+        g->reading.active_watched = false;
+        g->reading.vanished = event == CLIENT_EVENT_DELETED && g->reading.watched_token != 0;
+        g->reading.gone_token = g->reading.watched_token;
+        g->reading.gone_version = g->reading.watched_version;
 }
 
 static void on_holder_event(struct group *g, struct group_call *call, enum client_event event)
@@ -140,9 +157,18 @@ static void on_holder_event(struct group *g, struct group_call *call, enum clien
 
 static void on_active_before(struct group *g, struct group_call *call, const struct client_result *r)
 {
-        g->reading.active_watched = g->reading.active_watched || r->watching;
+        struct reading *rd = &g->reading;
+        struct sight now = {.has_active = false};
+        if (r->watching && r->outcome == CLIENT_ANSWERED) {
+                read_active(&now, r);
+                rd->active_watched = true;
+                rd->watch_round = call->serial;
+                rd->watched_token = now.token;
+                rd->watched_version = now.active_version;
+                rd->vanished = rd->vanished && !now.has_active;
+        }
         if (answered(g, call, r))
-                read_active(&g->reading.before, r);
+                read_active(&rd->before, r);
 }
 
 static void on_holder_watch(struct group *g, struct group_call *call, const struct client_result *r)

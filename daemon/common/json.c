@@ -14,7 +14,7 @@ json_t *json_value_read(const void *data, size_t len, char *why, size_t why_size
         }
         if (len > 0)
                 o = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
-        if (o && json_is_object(o))
+        if (json_is_object(o))
                 return o;
         (void)snprintf(why, why ? why_size : 0, "no JSON object%s%s", error.text[0] ? ": " : "", error.text);
         json_decref(o);

@@ -179,14 +179,7 @@ static int load(const char *path, struct engine_config *ret)
         problems_init(&problems, path);
         if (engine_config_load(path, ret, &problems) == 0)
                 return ENGINE_EXIT_CLEAN;
-        size_t shown = problems.count < PROBLEMS_MAX ? problems.count : PROBLEMS_MAX;
-        for (size_t i = 0; i < shown; i++) {
-                char text[PROBLEM_TEXT_MAX + ENGINE_PATH_MAX];
-                (void)problems_text(&problems, i, text, sizeof text);
-                (void)fprintf(stderr, "%s\n", text);
-        }
-        if (shown < problems.count)
-                (void)fprintf(stderr, "%s: %zu more\n", path, problems.count - shown);
+        problems_print(&problems, stderr);
         return ENGINE_EXIT_CONFIG;
 }
 

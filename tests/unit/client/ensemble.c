@@ -18,6 +18,15 @@
 #define SETTLE_MS 5000
 #define REPLY_MS  10000
 
+/* What a cut connection takes up. */
+#define HELD_BYTES_MAX (1u << 20)
+
+uint64_t scene_patron_now(const struct scene *s, const struct patron *p)
+{
+        int64_t now = (int64_t)world_now(s->w);
+        return (uint64_t)(p->offset_ms + now + now * p->rate_ppm / 1000000);
+}
+
 /* ---- the wire ---- */
 
 static void wire_dial(struct scene *s, struct patron *p, const struct effect *e)
@@ -29,12 +38,20 @@ static void wire_dial(struct scene *s, struct patron *p, const struct effect *e)
         p->conn = e->conn;
         p->wire = wire;
         p->dialled = false;
+        p->refused = false;
+        if (p->cut)
+                return; /* a dial into the void */
         wire->stream = world__client_stream(s->w, sid, wire);
         p->refused = !wire->stream;
 }
 
 static void wire_send(struct patron *p, const struct blob *b)
 {
+        if (p->cut) {
+                jute_put_raw(&p->held, b->data, b->len);
+                assert_int_equal(p->held.error, 0);
+                return;
+        }
         struct world_stream *stream = p->wire ? p->wire->stream : NULL;
         /* Behind what a reset has swallowed nothing arrives. */
         if (stream && stream->end[1].open && !stream->end[1].eof)
@@ -54,6 +71,20 @@ static void wire_close(struct patron *p)
         }
         p->wire = NULL;
         p->conn = 0;
+        jute_writer_reset(&p->held); /* lost with the connection */
+}
+
+void scene_cut(struct patron *p, bool cut)
+{
+        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
+        p->cut = cut;
+        if (cut || !p->wire)
+                return;
+        if (!stream && !p->dialled)
+                p->refused = true; /* it was dialled into the void */
+        else if (stream && stream->end[1].open && !stream->end[1].eof)
+                bytes_add(&stream->end[1].in, p->held.data, p->held.len);
+        jute_writer_reset(&p->held);
 }
 
 static void patron_effects(struct scene *s, struct patron *p)
@@ -86,7 +117,7 @@ static void patron_bytes(struct scene *s, struct patron *p)
         size_t len = wire->in.len;
         uint8_t *data = mem_dup(wire->in.data, len);
         wire->in.len = 0;
-        client_conn_bytes(p->c, world_now(s->w), p->conn, data, len, &p->fx);
+        client_conn_bytes(p->c, scene_patron_now(s, p), p->conn, data, len, &p->fx);
         mem_free(data);
         patron_effects(s, p);
 }
@@ -96,9 +127,9 @@ static void patron_gone(struct scene *s, struct patron *p, bool dial)
         conn_id conn = p->conn;
         wire_close(p);
         if (dial)
-                client_conn_dialled(p->c, world_now(s->w), conn, -ECONNREFUSED, &p->fx);
+                client_conn_dialled(p->c, scene_patron_now(s, p), conn, -ECONNREFUSED, &p->fx);
         else
-                client_conn_closed(p->c, world_now(s->w), conn, -ECONNRESET, &p->fx);
+                client_conn_closed(p->c, scene_patron_now(s, p), conn, -ECONNRESET, &p->fx);
         patron_effects(s, p);
 }
 
@@ -107,19 +138,25 @@ static void patron_turn(struct scene *s, struct patron *p)
 {
         if (p->stopped || !p->c)
                 return;
+        if (p->cut) {
+                if (client_deadline(p->c) <= scene_patron_now(s, p))
+                        client_tick(p->c, scene_patron_now(s, p), &p->fx);
+                patron_effects(s, p);
+                return;
+        }
         if (p->wire && p->refused) {
                 patron_gone(s, p, true);
         } else if (p->wire && !p->dialled) {
                 p->dialled = true;
-                client_conn_dialled(p->c, world_now(s->w), p->conn, 0, &p->fx);
+                client_conn_dialled(p->c, scene_patron_now(s, p), p->conn, 0, &p->fx);
                 patron_effects(s, p);
         }
         if (p->wire && p->wire->in.len)
                 patron_bytes(s, p);
         else if (p->wire && p->wire->closed)
                 patron_gone(s, p, false);
-        if (client_deadline(p->c) <= world_now(s->w))
-                client_tick(p->c, world_now(s->w), &p->fx);
+        if (client_deadline(p->c) <= scene_patron_now(s, p))
+                client_tick(p->c, scene_patron_now(s, p), &p->fx);
         patron_effects(s, p); /* also of what the test called itself */
 }
 
@@ -149,6 +186,7 @@ void scene_kill_client(struct patron *p)
         client_free(p->c);
         p->c = NULL;
         effects_done(&p->fx);
+        jute_writer_done(&p->held);
 }
 
 void scene_done(struct scene *s)
@@ -171,16 +209,28 @@ static void on_state(void *ctx, enum client_state state, int status, const char 
                 p->on_state(p, state);
 }
 
-struct patron *scene_add(struct scene *s, int only, const struct client_session *session)
+/* A place among the patrons: a new one, else a dead one's. */
+static struct patron *place(struct scene *s)
+{
+        if (s->count < SCENE_PATRONS_MAX)
+                return &s->patrons[s->count++];
+        for (size_t i = 0; i < s->count; i++)
+                if (!s->patrons[i].c)
+                        return &s->patrons[i];
+        fail_msg("more than %d clients", SCENE_PATRONS_MAX);
+        return NULL;
+}
+
+struct patron *scene_add_skewed(struct scene *s, int only, const struct client_session *session, int64_t offset_ms,
+                                int32_t rate_ppm)
 {
         struct client_server list[WORLD_SERVERS_MAX];
         struct client_config config = {.servers = list,
                                        .session_timeout_ms = s->timeout_ms,
-                                       .answer_divisor = s->answer_divisor,
                                        .seed = prng_next(&s->w->prng),
+                                       .answer_divisor = s->answer_divisor,
                                        .on_state = on_state};
-        assert_true(s->count < SCENE_PATRONS_MAX);
-        struct patron *p = &s->patrons[s->count++];
+        struct patron *p = place(s);
         for (int sid = 1; sid <= s->servers; sid++) {
                 if (only && sid != only)
                         continue;
@@ -191,12 +241,18 @@ struct patron *scene_add(struct scene *s, int only, const struct client_session 
         if (session)
                 config.session = *session;
         config.ctx = p;
-        *p = (struct patron){.c = NULL};
+        *p = (struct patron){.offset_ms = offset_ms, .rate_ppm = rate_ppm};
         effects_init(&p->fx);
+        jute_writer_init(&p->held, HELD_BYTES_MAX);
         assert_int_equal(client_new(&config, &p->c), 0);
-        client_start(p->c, world_now(s->w), &p->fx);
+        client_start(p->c, scene_patron_now(s, p), &p->fx);
         patron_effects(s, p);
         return p;
+}
+
+struct patron *scene_add(struct scene *s, int only, const struct client_session *session)
+{
+        return scene_add_skewed(s, only, session, 0, 0);
 }
 
 bool scene_connected(struct scene *s, struct patron *p, uint64_t max_ms)

@@ -6,7 +6,7 @@
 #include "election/client/client.h"
 #include "tests/unit/server/world.h"
 
-#define SCENE_PATRONS_MAX 8
+#define SCENE_PATRONS_MAX 64
 
 /* One client and its way into the world. */
 struct patron {
@@ -17,6 +17,11 @@ struct patron {
         bool refused;     /* the dial under way fails */
         bool dialled;     /* told */
         bool stopped;     /* the process stands still: nothing is taken or told */
+        bool cut;         /* nothing gets through between it and the servers; nobody is told. See scene_cut() */
+        struct jute_writer held; /* what it sent on this connection since */
+        /* Its clock: offset_ms + (1 + rate_ppm / 10^6) of the world's time. To be set before it is started. */
+        int64_t offset_ms;
+        int32_t rate_ppm;
         char states[512]; /* names of the states told, one after the other; long runs are cut */
         size_t expired;
         void (*on_state)(struct patron *p, enum client_state state); /* may be NULL */
@@ -37,6 +42,13 @@ void scene_init(struct scene *s, int servers, uint64_t seed);
 void scene_done(struct scene *s);
 /* Another client of all servers, or of `only` one (0: all); started. `session` NULL: a new one. */
 struct patron *scene_add(struct scene *s, int only, const struct client_session *session);
+/* As scene_add(), with a clock of its own. */
+struct patron *scene_add_skewed(struct scene *s, int only, const struct client_session *session, int64_t offset_ms,
+                                int32_t rate_ppm);
+/* Time by its clock. */
+uint64_t scene_patron_now(const struct scene *s, const struct patron *p);
+/* Cuts its cable, or mends it: then what both sides sent on a connection that still stands arrives. */
+void scene_cut(struct patron *p, bool cut);
 /* The process dies: its connection closes, nothing is said. Its callbacks run (client_free). */
 void scene_kill_client(struct patron *p);
 void scene_run(struct scene *s, uint64_t ms);

@@ -8,6 +8,7 @@
 
 #include "daemon/common/node_config.h"
 #include "daemon/engine/engine_config.h"
+#include "election/base/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,6 +69,20 @@ static void put(struct place *p, const char *name, const char *text)
         assert_non_null(f);
         assert_true(fputs(text, f) >= 0);
         assert_int_equal(fclose(f), 0);
+}
+
+/* A copy of a file of the project, under another name. */
+static void put_copy(struct place *p, const char *name, const char *source)
+{
+        char text[32768], path[256];
+        (void)snprintf(path, sizeof path, "%s/conf.d/%s", BATON_SOURCE_DIR, source);
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        size_t len = fread(text, 1, sizeof text - 1, f);
+        assert_true(len > 0 && len < sizeof text - 1);
+        text[len] = '\0';
+        assert_int_equal(fclose(f), 0);
+        put(p, name, text);
 }
 
 /* All problems, one a line, with the directory left out. */
@@ -430,6 +445,76 @@ static void test_what_cannot_be_read_is_told(void **state)
         assert_int_equal(rmdir(path), 0);
 }
 
+static void test_there_is_a_limit_to_files_and_lines(void **state)
+{
+        struct place *p = *state;
+        char name[128];
+        put(p, "baton.conf", HEAD);
+        put(p, "conf.d/x.conf", "");
+        for (int i = 1; i < NODE_CONFIG_FILES_MAX; i++) {
+                (void)snprintf(name, sizeof name, "%s/conf.d/%d.conf", p->dir, i);
+                assert_int_equal(symlink("/dev/null", name), 0);
+        }
+        expect_refused(p, -E2BIG, "conf.d: more than 63 files *.conf\n");
+        assert_int_equal(unlink(p->files[1]), 0);
+        p->count = 1;
+        node_config_free(load_good(p)); /* 63 and the main file are not too many */
+        for (int i = 1; i < NODE_CONFIG_FILES_MAX; i++) {
+                (void)snprintf(name, sizeof name, "%s/conf.d/%d.conf", p->dir, i);
+                assert_int_equal(unlink(name), 0);
+        }
+        remove_files(p);
+
+        char *text = malloc(NODE_ENTRIES_MAX * 12 + 4096);
+        assert_non_null(text);
+        size_t len = (size_t)snprintf(text, 4096, "%s[plugin p]\nmodule = unit\n", HEAD);
+        for (int i = 0; i < NODE_ENTRIES_MAX; i++)
+                len += (size_t)snprintf(text + len, 12, "k%d=\n", i);
+        put(p, "baton.conf", text);
+        struct node_config *c = NULL;
+        struct problems problems;
+        problems_init(&problems, p->path);
+        assert_int_equal(node_config_load(p->path, &c, &problems), -EINVAL);
+        assert_true(problems.count > NODE_ENTRIES_MAX - 200); /* too many settings, each told or counted */
+        free(text);
+}
+
+/* Bytes changed at random: refused with a sentence, or taken, never worse. */
+static void test_broken_files_are_refused_or_taken(void **state)
+{
+        static const char *const sources[] = {"baton.conf", "nginx.conf.example", "postgresql.conf.example"};
+        static const char *const names[] = {"baton.conf", "conf.d/1.conf", "conf.d/2.conf"};
+        static const char marks[] = "[]=:;#\n\r \t.,0-9/\0\xff";
+        struct place *p = *state;
+        struct prng random = {.state = 11};
+        size_t taken = 0, refused = 0;
+        for (int round = 0; round < 300; round++) {
+                for (int i = 0; i < 3; i++)
+                        put_copy(p, names[i], sources[i]);
+                for (uint64_t i = prng_next(&random) % 8; i < 8; i++) {
+                        FILE *f = fopen(p->files[prng_next(&random) % 3], "r+e");
+                        assert_non_null(f);
+                        assert_int_equal(fseek(f, 0, SEEK_END), 0);
+                        long at = (long)(prng_next(&random) % (uint64_t)ftell(f));
+                        assert_int_equal(fseek(f, at, SEEK_SET), 0);
+                        assert_true(fputc(marks[prng_next(&random) % sizeof marks], f) != EOF);
+                        assert_int_equal(fclose(f), 0);
+                }
+                struct node_config *c = NULL;
+                struct problems problems;
+                problems_init(&problems, p->path);
+                int r = node_config_load(p->path, &c, &problems);
+                assert_true(r == 0 ? c && problems.count == 0 : r == -EINVAL && !c && problems.count > 0);
+                if (r == 0)
+                        free(node_config_render(c, NODE_PART_AGENT, NULL));
+                taken += r == 0;
+                refused += r != 0;
+                node_config_free(c);
+                remove_files(p);
+        }
+        assert_true(taken > 0 && refused > 0);
+}
+
 /* ---- children ---- */
 
 static int memory_file(const char *text, char path[32])
@@ -599,20 +684,6 @@ static void test_only_workers_are_given_a_part(void **state)
         expect_refused(p, -EINVAL, "baton.conf:3: part = \"agent\": batond writes it for its workers, nobody else\n");
 }
 
-/* A copy of a file of the project, under another name. */
-static void put_copy(struct place *p, const char *name, const char *source)
-{
-        char text[32768], path[256];
-        (void)snprintf(path, sizeof path, "%s/conf.d/%s", BATON_SOURCE_DIR, source);
-        FILE *f = fopen(path, "re");
-        assert_non_null(f);
-        size_t len = fread(text, 1, sizeof text - 1, f);
-        assert_true(len > 0 && len < sizeof text - 1);
-        text[len] = '\0';
-        assert_int_equal(fclose(f), 0);
-        put(p, name, text);
-}
-
 static void test_the_default_configuration_and_all_examples_load(void **state)
 {
         static const char *const mains[] = {"baton.conf", "three-servers.conf.example"};
@@ -712,6 +783,8 @@ int main(void)
                 PLACED(test_an_ensemble_elsewhere),
                 PLACED(test_the_default_session_is_what_the_ensemble_allows),
                 PLACED(test_what_cannot_be_read_is_told),
+                PLACED(test_there_is_a_limit_to_files_and_lines),
+                PLACED(test_broken_files_are_refused_or_taken),
                 PLACED(test_children_read_their_parts_back),
                 PLACED(test_an_agent_connects_elsewhere),
                 PLACED(test_a_part_changes_only_with_what_is_in_it),

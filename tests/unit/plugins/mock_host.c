@@ -201,13 +201,20 @@ int mock_host_open(struct mock_host *m)
         assert_false(m->open);
         if (mock_host_judge(m) > 0)
                 fail_msg("%s", mock_host_problems(m));
+        return mock_host_open_unjudged(m);
+}
+
+int mock_host_open_unjudged(struct mock_host *m)
+{
+        assert_false(m->open);
         if (!m->state_dir[0]) {
                 (void)snprintf(m->state_dir, sizeof m->state_dir, "/tmp/baton-plugin-XXXXXX");
                 assert_non_null(mkdtemp(m->state_dir));
                 m->own_state_dir = true;
         }
         plugin_settings_free(m->settings);
-        (void)plugin_settings_new(m->plugin, &m->section, note_problem, m, &m->settings); /* judged above */
+        if (plugin_settings_new(m->plugin, &m->section, note_problem, m, &m->settings) > 0)
+                fail_msg("%s", mock_host_problems(m));
         mock__table(m);
         m->descriptors = open_descriptors();
         int r = m->plugin->open(&m->host, &m->instance);

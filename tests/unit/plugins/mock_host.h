@@ -55,6 +55,9 @@ const char *mock_host_problems(const struct mock_host *m);
 
 /* Settings that are at fault fail the test. Returns what open() returned. */
 int mock_host_open(struct mock_host *m);
+/* The same without check_settings(): as a worker that starts although the world has become another one since the
+ * configuration was judged. */
+int mock_host_open_unjudged(struct mock_host *m);
 void mock_host_close(struct mock_host *m);
 /* With a new token (the first is 0x100000001) and a fresh lease. */
 int mock_host_activate(struct mock_host *m);
