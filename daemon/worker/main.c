@@ -242,6 +242,9 @@ static int run(const struct node_config *config, const struct node_plugin *secti
                 print_problem(stderr, &section->origin, why);
                 return WORKER_EXIT_CONFIG;
         }
+        log_standing("BATON_NODE", config->node.text);
+        log_standing("BATON_PLUGIN", section->name.text);
+        log_standing("BATON_GROUP", section->group.text[0] ? section->group.text : NULL);
         struct worker_setup setup = {
                 .config = config,
                 .section = section,
