@@ -40,6 +40,7 @@ struct node_values {
         char part[16];
         char connect[NODE_VALUE_MAX + 1];
         char plugin_dir[NODE_PATH_MAX + 1], libexec_dir[NODE_PATH_MAX + 1];
+        char last_resort[16];
         struct node_identity_values engine, agent;
         int64_t session_timeout;
         char clock_rate_bound[16];

@@ -114,12 +114,37 @@ static bool parse_percent(const char *text, uint32_t *ret_ppm)
         return true;
 }
 
+static const char *const last_resort_names[] = {
+        [LAST_RESORT_NONE] = "none",
+        [LAST_RESORT_LOG] = "log",
+        [LAST_RESORT_REBOOT] = "reboot",
+};
+static_assert(sizeof last_resort_names / sizeof *last_resort_names == LAST_RESORT_MAX, "every last resort has a name");
+
+const char *last_resort_name(enum last_resort what)
+{
+        assert((unsigned)what < LAST_RESORT_MAX);
+        return last_resort_names[what];
+}
+
+enum last_resort last_resort_of(const char *name)
+{
+        enum last_resort what = LAST_RESORT_NONE;
+        while (what < LAST_RESORT_MAX && strcmp(last_resort_names[what], name) != 0)
+                what++;
+        return what;
+}
+
 static void judge_own(struct node_loading *l, struct node_config *c)
 {
         if (judge_directory(l, own_origin(l, "supervisor", "plugin_dir"), "plugin_dir", l->v.plugin_dir))
                 memcpy(c->plugin_dir, l->v.plugin_dir, sizeof c->plugin_dir);
         if (judge_directory(l, own_origin(l, "supervisor", "libexec_dir"), "libexec_dir", l->v.libexec_dir))
                 memcpy(c->libexec_dir, l->v.libexec_dir, sizeof c->libexec_dir);
+        c->last_resort = last_resort_of(l->v.last_resort);
+        if (c->last_resort == LAST_RESORT_MAX)
+                problems_add_at(l->problems, own_origin(l, "supervisor", "last_resort"),
+                                "last_resort = %s: must be none, log or reboot", log_quote(l->v.last_resort).text);
         judge_identity(l, "engine", &l->v.engine, &c->engine);
         judge_identity(l, "agent", &l->v.agent, &c->agent);
         if (!parse_percent(l->v.clock_rate_bound, &c->clock_rate_ppm))

@@ -31,6 +31,8 @@ static const struct setting own_rows[] = {
          .help = "absolute path; where module = NAME finds NAME.so"},
         {"supervisor", "libexec_dir", SETTING_TEXT, NODE(libexec_dir), .fallback = BATON_LIBEXEC_DIR,
          .help = "absolute path; where baton-engine, baton-agent and baton-worker are"},
+        {"supervisor", "last_resort", SETTING_TEXT, NODE(last_resort), .fallback = "log",
+         .help = "none, log or reboot: what follows when a resource could not be stopped within its stop budget"},
         {"engine", "user", SETTING_TEXT, NODE(engine.user), .help = USER_HELP},
         {"engine", "group", SETTING_TEXT, NODE(engine.group), .help = GROUP_HELP},
         {"engine", "capabilities", SETTING_TEXT, NODE(engine.capabilities), .help = CAPABILITIES_HELP},

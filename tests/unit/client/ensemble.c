@@ -80,9 +80,9 @@ void scene_cut(struct patron *p, bool cut)
         p->cut = cut;
         if (cut || !p->wire)
                 return;
-        if (!stream)
+        if (!stream && !p->dialled)
                 p->refused = true; /* it was dialled into the void */
-        else if (stream->end[1].open && !stream->end[1].eof)
+        else if (stream && stream->end[1].open && !stream->end[1].eof)
                 bytes_add(&stream->end[1].in, p->held.data, p->held.len);
         jute_writer_reset(&p->held);
 }

@@ -549,6 +549,23 @@ static void test_silent_followers_end_the_leader_within_sync_limit(void **state)
         world_free(w);
 }
 
+static void test_half_a_packet_is_not_waited_for_and_counts(void **state)
+{
+        (void)state;
+        struct world *w = world_of_puppets(3, 0);
+        world_lead(w, 1);
+        struct pipe *joined = puppet_join(w, 1, 2, 0, 0, 0);
+        struct pipe *half = puppet_dial(w, 1), *silent = puppet_dial(w, 1);
+        puppet_raw(w, half, "\0\0\0", 3);
+        for (int i = 0; i < 2 * WORLD_INIT + 2; i++) {
+                world_run(w, WORLD_TICK_MS / 2);
+                answer_pings(w, joined);
+        }
+        assert_true(puppet_closed(half) && puppet_closed(silent));
+        assert_int_equal(bad_input(w), 1);
+        world_free(w);
+}
+
 /* 42 (ZOOKEEPER-87): answering pings is not enough; proposals must be acknowledged. */
 static void test_follower_whose_disk_hangs_is_dropped(void **state)
 {
@@ -781,6 +798,7 @@ int main(void)
                 cmocka_unit_test(test_requests_reach_the_host_and_are_proposed),
                 cmocka_unit_test(test_revalidation_and_touches_reach_the_host),
                 cmocka_unit_test(test_silent_followers_end_the_leader_within_sync_limit),
+                cmocka_unit_test(test_half_a_packet_is_not_waited_for_and_counts),
                 cmocka_unit_test(test_follower_whose_disk_hangs_is_dropped),
                 cmocka_unit_test(test_leader_whose_log_hangs_steps_down),
                 cmocka_unit_test(test_counter_is_never_used_up),
