@@ -23,6 +23,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* The main file, where no other is named. */
+#define NODE_CONFIG_DEFAULT "/etc/baton/baton.conf"
 /* The stop budget where neither group nor plugins say one. */
 #define NODE_STOP_BUDGET_DEFAULT_MS 5000
 /* Shorter ones are refused: stopping anything takes a few turns of the scheduler. */

@@ -1,13 +1,13 @@
 /* The files of a configuration, line by line: baton.conf, then conf.d/ *.conf beside it in name order. */
 #include "daemon/common/node_config_internal.h"
 
-#include "daemon/common/log.h"
 #include "election/base/alloc.h"
 
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,13 +59,14 @@ static bool is_descriptor(const char *path)
         return strncmp(path, "/proc/self/fd/", 14) == 0 || strncmp(path, "/dev/fd/", 8) == 0;
 }
 
-static char *beside(const char *path, const char *name)
+/* "DIRECTORY OF path/conf.d", and a name in it. */
+static char *in_directory(const char *path, const char *name)
 {
         const char *slash = strrchr(path, '/');
         size_t len = slash ? (size_t)(slash - path) + 1 : 0;
-        char *joined = mem_alloc(len + strlen(name) + 1);
-        memcpy(joined, path, len);
-        memcpy(joined + len, name, strlen(name) + 1);
+        size_t size = len + sizeof "conf.d" + 1 + strlen(name);
+        char *joined = mem_alloc(size);
+        (void)snprintf(joined, size, "%.*sconf.d%s%s", (int)len, path, *name ? "/" : "", name);
         return joined;
 }
 
@@ -76,14 +77,18 @@ static int by_name(const void *a, const void *b)
         return strcmp(*x, *y);
 }
 
-/* The names of conf.d/ *.conf in order; to be freed, each and all. Returns their count or -errno. */
-static long list_directory(const char *path, char ***ret)
+struct listing {
+        char **names;
+        size_t count, capacity;
+};
+
+/* The names of conf.d/ *.conf in order, as far as they could be read. Returns 0 or -errno. */
+static int list_directory(const char *path, struct listing *ret)
 {
-        char **names = NULL;
-        size_t count = 0, capacity = 0, seen = 0;
+        size_t seen = 0;
         DIR *dir = opendir(path);
         if (!dir)
-                return -errno;
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
         for (;;) {
                 errno = 0; /* tells an error from the end */
                 struct dirent *d = readdir(dir);
@@ -91,43 +96,36 @@ static long list_directory(const char *path, char ***ret)
                         break;
                 if (fnmatch("*.conf", d->d_name, FNM_PERIOD) != 0)
                         continue;
-                names = mem_grow(names, &capacity, count + 1, sizeof *names);
-                names[count++] = mem_strdup(d->d_name);
+                ret->names = mem_grow(ret->names, &ret->capacity, ret->count + 1, sizeof *ret->names);
+                ret->names[ret->count++] = mem_strdup(d->d_name);
         }
-        int failed = seen > DIRECTORY_ENTRIES_MAX ? EFBIG : errno;
+        int status = seen > DIRECTORY_ENTRIES_MAX ? -EFBIG : -errno;
         (void)closedir(dir); /* nothing was written */
-        if (count > 1)
-                qsort(names, count, sizeof *names, by_name);
-        *ret = names;
-        return failed ? -failed : (long)count;
+        if (ret->count > 1)
+                qsort(ret->names, ret->count, sizeof *ret->names, by_name);
+        return status;
 }
 
 static int read_directory(struct node_source *s, const char *main_path)
 {
-        char *path = beside(main_path, "conf.d");
-        char **names = NULL;
-        int status = 0;
-        long count = list_directory(path, &names);
+        char *path = in_directory(main_path, "");
         struct origin at = {.file = path};
-        if (count < 0 && count != -ENOENT && count != -ENOTDIR) {
-                status = (int)count;
+        struct listing all = {.count = 0};
+        int status = list_directory(path, &all);
+        if (status < 0)
                 problems_add_at(s->problems, at, "cannot be read: %s", strerror(-status));
+        if (all.count > NODE_CONFIG_FILES_MAX - 1) {
+                status = status ? status : -E2BIG;
+                problems_add_at(s->problems, at, "more than %d files *.conf", NODE_CONFIG_FILES_MAX - 1);
         }
-        for (long i = 0; i < count; i++) {
-                if (s->file_count < NODE_CONFIG_FILES_MAX) {
-                        char *name = mem_alloc(strlen("conf.d/") + strlen(names[i]) + 1);
-                        memcpy(name, "conf.d/", strlen("conf.d/"));
-                        memcpy(name + strlen("conf.d/"), names[i], strlen(names[i]) + 1);
-                        int r = read_file(s, beside(main_path, name));
-                        status = status ? status : r;
-                        mem_free(name);
-                } else if (status == 0) {
-                        status = -E2BIG;
-                        problems_add_at(s->problems, at, "more than %d files *.conf", NODE_CONFIG_FILES_MAX - 1);
-                }
-                mem_free(names[i]);
+        for (size_t i = 0; i < all.count; i++) {
+                int r = 0;
+                if (i < NODE_CONFIG_FILES_MAX - 1)
+                        r = read_file(s, in_directory(main_path, all.names[i]));
+                status = status ? status : r;
+                mem_free(all.names[i]);
         }
-        mem_free(names);
+        mem_free(all.names);
         mem_free(path);
         return status;
 }

@@ -25,10 +25,11 @@ static bool server_ok(const struct client_server *s)
         return len > 0 && len < sizeof s->host && s->port != 0;
 }
 
-static void shuffle(struct client *c)
+/* From the one at `first` on. */
+static void shuffle(struct client *c, size_t first)
 {
-        for (size_t i = c->server_count - 1; i > 0; i--) {
-                size_t k = prng_next(&c->prng) % (i + 1);
+        for (size_t i = c->server_count - 1; i > first; i--) {
+                size_t k = first + prng_next(&c->prng) % (i + 1 - first);
                 struct client_server s = c->servers[i];
                 c->servers[i] = c->servers[k];
                 c->servers[k] = s;
@@ -39,7 +40,7 @@ static int config_check(const struct client_config *config)
 {
         const struct client nowhere = {.chroot_len = 0};
         if (config->server_count < 1 || config->server_count > CLIENT_SERVERS_MAX || config->session_timeout_ms <= 0 ||
-            config->max_buffer < 0)
+            config->max_buffer < 0 || config->answer_divisor < 0 || config->answer_divisor > CLIENT_ANSWER_DIVISOR_MAX)
                 return -EINVAL;
         for (size_t i = 0; i < config->server_count; i++)
                 if (!server_ok(&config->servers[i]))
@@ -60,6 +61,7 @@ int client_new(const struct client_config *config, struct client **ret)
         c->chroot_len = strlen(c->chroot);
         c->max_buffer = config->max_buffer ? config->max_buffer : JUTE_MAXBUFFER_DEFAULT;
         c->wanted_timeout_ms = c->timeout_ms = config->session_timeout_ms;
+        c->answer_divisor = config->answer_divisor;
         c->on_state = config->on_state;
         c->ctx = config->ctx;
         c->prng.state = config->seed;
@@ -69,7 +71,7 @@ int client_new(const struct client_config *config, struct client **ret)
         list_init(&c->in_flight);
         list_init(&c->watched);
         map_init(&c->watch_paths);
-        shuffle(c);
+        shuffle(c, config->own_first ? 1 : 0);
         *ret = c;
         return 0;
 }
@@ -222,9 +224,21 @@ static uint64_t heartbeat_ms(const struct client *c)
         return c->timeout_ms < 3 ? 1 : (uint64_t)c->timeout_ms / 3;
 }
 
+static uint64_t answer_limit_ms(const struct client *c)
+{
+        uint64_t ms = (uint64_t)c->timeout_ms / (uint64_t)c->answer_divisor;
+        return ms < CLIENT_ATTEMPT_MIN_MS ? CLIENT_ATTEMPT_MIN_MS : ms;
+}
+
+/* Any byte breaks the silence: a server that answers others of our requests, or delivers a large answer, is alive. */
 static uint64_t silence_ends_ms(const struct client *c)
 {
-        return c->received_ms + 2 * heartbeat_ms(c);
+        uint64_t ends = c->received_ms + 2 * heartbeat_ms(c);
+        if (!c->answer_divisor || list_empty(&c->in_flight))
+                return ends;
+        const struct client_request *oldest = LIST_ENTRY(c->in_flight.next, struct client_request, link);
+        uint64_t since = oldest->sent_ms > c->received_ms ? oldest->sent_ms : c->received_ms;
+        return since + answer_limit_ms(c) < ends ? since + answer_limit_ms(c) : ends;
 }
 
 void client_tick(struct client *c, uint64_t now_ms, struct effects *fx)

@@ -20,7 +20,8 @@
  *    The one gap is the protocol's: while disconnected, a node made and deleted again is not told to
  *    an exists-watch. Event and watch come before any reply that shows the change.
  *  - A lost connection is replaced at once; only when all servers in a row were tried in vain it rests, for a
- *    time that grows and is bounded. A server that stays silent for 2/3 of the timeout is left.
+ *    time that grows and is bounded. A server that stays silent for 2/3 of the timeout is left; sooner where it owes
+ *    an answer and the owner says so (answer_divisor).
  *
  * For leases (safety.md 2.2): a deadline counts from `sent_ms` of a committed write that was CLIENT_ANSWERED,
  * never from the time of the reply. Being CLIENT_CONNECTED proves nothing: pings are answered by any server. */
@@ -65,6 +66,9 @@
 #define CLIENT_BACKOFF_MAX_MS 1000
 /* A connection that ended sooner counts as a failed attempt, so that no fault makes us spin. */
 #define CLIENT_STABLE_MS 100
+/* The least part of the timeout that a server may take to answer: less, and a commit on a busy disk costs the
+ * connection. CLIENT_ATTEMPT_MIN_MS in any case. */
+#define CLIENT_ANSWER_DIVISOR_MAX 10
 /* Longest explanation; longer ones are cut. */
 #define CLIENT_WHY_MAX 384
 
@@ -101,12 +105,16 @@ struct client_server {
 struct client_config {
         const struct client_server *servers; /* borrowed until client_new() returns */
         size_t server_count;                 /* 1..CLIENT_SERVERS_MAX */
+        bool own_first;                      /* the first is this machine's: tried first, whatever the seed */
         int32_t session_timeout_ms;          /* wanted, > 0; the server decides */
         uint64_t seed;                       /* order of servers, length of rests */
         const char *chroot;                  /* NULL or "/": none; else a path that must exist at the servers */
-        int32_t max_buffer;                  /* jute.maxbuffer: 0 is the default. Replies may have twice as much */
-        struct client_session session;       /* to be resumed; id 0: a new one */
-        client_state_fn *on_state;           /* may be NULL */
+        /* A server that owes an answer and says nothing at all for 1/answer_divisor of the session timeout is left. For
+         * leases: a stopped server must cost less than what is left when a renewal stays out. 0: after 2/3, as ever. */
+        int32_t answer_divisor;        /* 0..CLIENT_ANSWER_DIVISOR_MAX */
+        int32_t max_buffer;            /* jute.maxbuffer: 0 is the default. Replies may have twice as much */
+        struct client_session session; /* to be resumed; id 0: a new one */
+        client_state_fn *on_state;     /* may be NULL */
         void *ctx;
 };
 

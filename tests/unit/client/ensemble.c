@@ -8,7 +8,6 @@
 #include "tests/unit/client/ensemble.h"
 
 #include "election/base/alloc.h"
-#include "tests/unit/server/world_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,42 +17,55 @@
 #define SETTLE_MS 5000
 #define REPLY_MS  10000
 
+/* Taken at a time. */
+#define WIRE_BYTES 4096
+/* What a cut connection takes up. */
+#define HELD_BYTES_MAX (1u << 20)
+
+uint64_t scene_patron_now(const struct scene *s, const struct patron *p)
+{
+        int64_t now = (int64_t)world_now(s->w);
+        return (uint64_t)(p->offset_ms + now + now * p->rate_ppm / 1000000);
+}
+
 /* ---- the wire ---- */
 
 static void wire_dial(struct scene *s, struct patron *p, const struct effect *e)
 {
         int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
-        struct world_client *wire = mem_zalloc(sizeof *wire);
-        wire->world = s->w;
-        list_push(&s->w->clients, &wire->link); /* freed with the world */
         p->conn = e->conn;
-        p->wire = wire;
         p->dialled = false;
-        wire->stream = world__client_stream(s->w, sid, wire);
-        p->refused = !wire->stream;
+        if (!p->cut) /* else a dial into the void */
+                p->wire = world_wire_open(s->w, sid);
 }
 
 static void wire_send(struct patron *p, const struct blob *b)
 {
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
-        /* Behind what a reset has swallowed nothing arrives. */
-        if (stream && stream->end[1].open && !stream->end[1].eof)
-                bytes_add(&stream->end[1].in, b->data, b->len);
+        if (p->cut) {
+                jute_put_raw(&p->held, b->data, b->len);
+                assert_int_equal(p->held.error, 0);
+        } else if (p->wire) {
+                world_wire_send(p->wire, b->data, b->len);
+        }
 }
 
 static void wire_close(struct patron *p)
 {
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
-        if (stream) {
-                stream->end[0].open = false;
-                if (!stream->end[1].eof) {
-                        stream->end[1].eof = true;
-                        stream->end[1].eof_status = 0;
-                }
-                p->wire->stream = NULL;
-        }
+        if (p->wire)
+                world_wire_close(p->wire);
         p->wire = NULL;
         p->conn = 0;
+        jute_writer_reset(&p->held); /* lost with the connection */
+}
+
+void scene_cut(struct patron *p, bool cut)
+{
+        p->cut = cut;
+        if (cut)
+                return;
+        if (p->wire) /* without one it was dialled into the void: refused now */
+                world_wire_send(p->wire, p->held.data, p->held.len);
+        jute_writer_reset(&p->held);
 }
 
 static void patron_effects(struct scene *s, struct patron *p)
@@ -62,7 +74,7 @@ static void patron_effects(struct scene *s, struct patron *p)
                 const struct effect *e = &p->fx.list[i];
                 switch (e->type) {
                 case EFFECT_DIAL:
-                        assert_null(p->wire); /* one connection at a time */
+                        assert_true(p->conn == 0); /* one connection at a time */
                         wire_dial(s, p, e);
                         break;
                 case EFFECT_SEND:
@@ -80,15 +92,16 @@ static void patron_effects(struct scene *s, struct patron *p)
         effects_reset(&p->fx);
 }
 
-static void patron_bytes(struct scene *s, struct patron *p)
+/* Returns whether there were any. */
+static bool patron_bytes(struct scene *s, struct patron *p)
 {
-        struct world_client *wire = p->wire;
-        size_t len = wire->in.len;
-        uint8_t *data = mem_dup(wire->in.data, len);
-        wire->in.len = 0;
-        client_conn_bytes(p->c, world_now(s->w), p->conn, data, len, &p->fx);
-        mem_free(data);
+        uint8_t data[WIRE_BYTES];
+        size_t len = world_wire_take(p->wire, data, sizeof data);
+        if (!len)
+                return false;
+        client_conn_bytes(p->c, scene_patron_now(s, p), p->conn, data, len, &p->fx);
         patron_effects(s, p);
+        return true;
 }
 
 static void patron_gone(struct scene *s, struct patron *p, bool dial)
@@ -96,9 +109,9 @@ static void patron_gone(struct scene *s, struct patron *p, bool dial)
         conn_id conn = p->conn;
         wire_close(p);
         if (dial)
-                client_conn_dialled(p->c, world_now(s->w), conn, -ECONNREFUSED, &p->fx);
+                client_conn_dialled(p->c, scene_patron_now(s, p), conn, -ECONNREFUSED, &p->fx);
         else
-                client_conn_closed(p->c, world_now(s->w), conn, -ECONNRESET, &p->fx);
+                client_conn_closed(p->c, scene_patron_now(s, p), conn, -ECONNRESET, &p->fx);
         patron_effects(s, p);
 }
 
@@ -107,19 +120,26 @@ static void patron_turn(struct scene *s, struct patron *p)
 {
         if (p->stopped || !p->c)
                 return;
-        if (p->wire && p->refused) {
+        if (p->cut) {
+                if (client_deadline(p->c) <= scene_patron_now(s, p))
+                        client_tick(p->c, scene_patron_now(s, p), &p->fx);
+                patron_effects(s, p);
+                return;
+        }
+        if (p->conn && !p->wire) {
                 patron_gone(s, p, true);
         } else if (p->wire && !p->dialled) {
                 p->dialled = true;
-                client_conn_dialled(p->c, world_now(s->w), p->conn, 0, &p->fx);
+                client_conn_dialled(p->c, scene_patron_now(s, p), p->conn, 0, &p->fx);
                 patron_effects(s, p);
         }
-        if (p->wire && p->wire->in.len)
-                patron_bytes(s, p);
-        else if (p->wire && p->wire->closed)
+        bool took = false;
+        while (p->wire && patron_bytes(s, p))
+                took = true;
+        if (!took && p->wire && world_wire_ended(p->wire))
                 patron_gone(s, p, false);
-        if (client_deadline(p->c) <= world_now(s->w))
-                client_tick(p->c, world_now(s->w), &p->fx);
+        if (client_deadline(p->c) <= scene_patron_now(s, p))
+                client_tick(p->c, scene_patron_now(s, p), &p->fx);
         patron_effects(s, p); /* also of what the test called itself */
 }
 
@@ -149,6 +169,7 @@ void scene_kill_client(struct patron *p)
         client_free(p->c);
         p->c = NULL;
         effects_done(&p->fx);
+        jute_writer_done(&p->held);
 }
 
 void scene_done(struct scene *s)
@@ -171,15 +192,28 @@ static void on_state(void *ctx, enum client_state state, int status, const char 
                 p->on_state(p, state);
 }
 
-struct patron *scene_add(struct scene *s, int only, const struct client_session *session)
+/* A place among the patrons: a new one, else a dead one's. */
+static struct patron *place(struct scene *s)
+{
+        if (s->count < SCENE_PATRONS_MAX)
+                return &s->patrons[s->count++];
+        for (size_t i = 0; i < s->count; i++)
+                if (!s->patrons[i].c)
+                        return &s->patrons[i];
+        fail_msg("more than %d clients", SCENE_PATRONS_MAX);
+        return NULL;
+}
+
+struct patron *scene_add_skewed(struct scene *s, int only, const struct client_session *session, int64_t offset_ms,
+                                int32_t rate_ppm)
 {
         struct client_server list[WORLD_SERVERS_MAX];
         struct client_config config = {.servers = list,
                                        .session_timeout_ms = s->timeout_ms,
-                                       .seed = prng_next(&s->w->prng),
+                                       .seed = world_draw(s->w),
+                                       .answer_divisor = s->answer_divisor,
                                        .on_state = on_state};
-        assert_true(s->count < SCENE_PATRONS_MAX);
-        struct patron *p = &s->patrons[s->count++];
+        struct patron *p = place(s);
         for (int sid = 1; sid <= s->servers; sid++) {
                 if (only && sid != only)
                         continue;
@@ -190,12 +224,18 @@ struct patron *scene_add(struct scene *s, int only, const struct client_session 
         if (session)
                 config.session = *session;
         config.ctx = p;
-        *p = (struct patron){.c = NULL};
+        *p = (struct patron){.offset_ms = offset_ms, .rate_ppm = rate_ppm};
         effects_init(&p->fx);
+        jute_writer_init(&p->held, HELD_BYTES_MAX);
         assert_int_equal(client_new(&config, &p->c), 0);
-        client_start(p->c, world_now(s->w), &p->fx);
+        client_start(p->c, scene_patron_now(s, p), &p->fx);
         patron_effects(s, p);
         return p;
+}
+
+struct patron *scene_add(struct scene *s, int only, const struct client_session *session)
+{
+        return scene_add_skewed(s, only, session, 0, 0);
 }
 
 bool scene_connected(struct scene *s, struct patron *p, uint64_t max_ms)
@@ -207,7 +247,7 @@ bool scene_connected(struct scene *s, struct patron *p, uint64_t max_ms)
 
 int scene_server(const struct patron *p)
 {
-        return p->wire && p->wire->stream ? p->wire->stream->end[1].sid : 0;
+        return p->wire ? world_wire_server(p->wire) : 0;
 }
 
 /* ---- requests ---- */

@@ -6,17 +6,21 @@
 #include "election/client/client.h"
 #include "tests/unit/server/world.h"
 
-#define SCENE_PATRONS_MAX 8
+#define SCENE_PATRONS_MAX 64
 
 /* One client and its way into the world. */
 struct patron {
         struct client *c;
         struct effects fx;
-        struct world_client *wire; /* NULL: no connection */
-        conn_id conn;
-        bool refused;     /* the dial under way fails */
-        bool dialled;     /* told */
-        bool stopped;     /* the process stands still: nothing is taken or told */
+        conn_id conn;            /* 0: no connection, and none being made */
+        struct world_wire *wire; /* NULL with a conn: the dial under way is refused, or goes into the void */
+        bool dialled;            /* told */
+        bool stopped;            /* the process stands still: nothing is taken or told */
+        bool cut; /* nothing gets through between it and the servers; nobody is told. See scene_cut() */
+        struct jute_writer held; /* what it sent on this connection since */
+        /* Its clock: offset_ms + (1 + rate_ppm / 10^6) of the world's time. To be set before it is started. */
+        int64_t offset_ms;
+        int32_t rate_ppm;
         char states[512]; /* names of the states told, one after the other; long runs are cut */
         size_t expired;
         void (*on_state)(struct patron *p, enum client_state state); /* may be NULL */
@@ -29,6 +33,7 @@ struct scene {
         struct patron patrons[SCENE_PATRONS_MAX];
         size_t count;
         int32_t timeout_ms;
+        int32_t answer_divisor; /* of clients added from now on */
 };
 
 /* `servers` voters, started and serving. */
@@ -36,6 +41,13 @@ void scene_init(struct scene *s, int servers, uint64_t seed);
 void scene_done(struct scene *s);
 /* Another client of all servers, or of `only` one (0: all); started. `session` NULL: a new one. */
 struct patron *scene_add(struct scene *s, int only, const struct client_session *session);
+/* As scene_add(), with a clock of its own. */
+struct patron *scene_add_skewed(struct scene *s, int only, const struct client_session *session, int64_t offset_ms,
+                                int32_t rate_ppm);
+/* Time by its clock. */
+uint64_t scene_patron_now(const struct scene *s, const struct patron *p);
+/* Cuts its cable, or mends it: then what both sides sent on a connection that still stands arrives. */
+void scene_cut(struct patron *p, bool cut);
 /* The process dies: its connection closes, nothing is said. Its callbacks run (client_free). */
 void scene_kill_client(struct patron *p);
 void scene_run(struct scene *s, uint64_t ms);

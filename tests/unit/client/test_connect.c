@@ -59,6 +59,24 @@ static void test_the_order_of_servers_follows_the_seed_and_holds_each_once(void 
         assert_true(different >= SEEDS / 2);
 }
 
+static void test_the_own_server_is_tried_first(void **state)
+{
+        (void)state;
+        size_t different = 0;
+        for (uint64_t seed = 0; seed < 8; seed++) {
+                struct client_config *config = script_config(4);
+                config->seed = seed;
+                config->own_first = true;
+                struct script *s = script_new(config);
+                script_start(s);
+                assert_string_equal(client_server(s->c)->host, "s1");
+                script_dialled(s, -ECONNREFUSED);
+                different += strcmp(client_server(s->c)->host, "s2") != 0;
+                script_free(s);
+        }
+        assert_true(different > 0); /* the others are shuffled */
+}
+
 static void test_a_refused_dial_leads_to_the_next_server_at_once_and_a_round_in_vain_to_a_rest(void **state)
 {
         (void)state;
@@ -235,6 +253,64 @@ static void test_any_byte_breaks_the_silence(void **state)
         script_run(s, 100);
         assert_false(client_is_connected(s->c));
         script_free(s);
+}
+
+/* A renewal that stays out must not cost the lease: the owner asks for less patience. */
+static void test_a_server_that_owes_an_answer_and_is_silent_is_left_sooner_on_request(void **state)
+{
+        (void)state;
+        struct client_config *config = script_config(3);
+        config->answer_divisor = 4;
+        struct script *s = script_new(config);
+        script_start(s);
+        script_accept(s, SCRIPT_SESSION);
+        script_run(s, 500); /* nothing is owed: nothing happens */
+        struct client_call a = script_call(s, "a");
+        assert_int_equal(client_set(s->c, "/a", jute_cstr("1"), -1, &a), 0);
+        script_run(s, 0);
+        script_forget(s);
+        script_run(s, SCRIPT_TIMEOUT_MS / 4 - 1); /* counted from the sending */
+        script_expect(s, "");
+        script_bytes(s, "\0\0", 2);
+        script_run(s, SCRIPT_TIMEOUT_MS / 4 - 1); /* and from the last byte */
+        assert_true(client_is_connected(s->c));
+        script_forget(s);
+        script_run(s, 1);
+        assert_false(client_is_connected(s->c));
+        assert_int_equal(s->unknown, 1);
+        script_free(s);
+}
+
+static void test_what_was_answered_is_owed_no_more(void **state)
+{
+        (void)state;
+        struct client_config *config = script_config(3);
+        config->answer_divisor = 4;
+        struct script *s = script_new(config);
+        script_start(s);
+        script_accept(s, SCRIPT_SESSION);
+        struct client_call a = script_call(s, "a");
+        assert_int_equal(client_delete(s->c, "/a", -1, &a), 0);
+        script_run(s, 0);
+        script_reply(s, s->last_xid, 5, 0, NULL);
+        assert_int_equal(s->answered, 1);
+        script_run(s, SCRIPT_TIMEOUT_MS * 2 / 3 - 1);
+        assert_true(client_is_connected(s->c));
+        script_run(s, 1);
+        assert_false(client_is_connected(s->c));
+        script_free(s);
+}
+
+static void test_a_patience_out_of_range_is_refused(void **state)
+{
+        (void)state;
+        struct client *c = NULL;
+        struct client_config *config = script_config(1);
+        config->answer_divisor = CLIENT_ANSWER_DIVISOR_MAX + 1;
+        assert_int_equal(client_new(config, &c), -EINVAL);
+        config->answer_divisor = -1;
+        assert_int_equal(client_new(config, &c), -EINVAL);
+        assert_null(c);
 }
 
 static void test_an_expired_session_is_told_once_and_ends_all_there_was(void **state)
@@ -518,6 +594,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_new_session_is_asked_for_and_told),
                 cmocka_unit_test(test_the_order_of_servers_follows_the_seed_and_holds_each_once),
+                cmocka_unit_test(test_the_own_server_is_tried_first),
                 cmocka_unit_test(test_a_refused_dial_leads_to_the_next_server_at_once_and_a_round_in_vain_to_a_rest),
                 cmocka_unit_test(test_rests_grow_and_are_bounded),
                 cmocka_unit_test(test_a_dial_without_an_answer_is_given_up),
@@ -529,6 +606,9 @@ int main(void)
                 cmocka_unit_test(test_a_ping_goes_out_after_a_third_of_the_timeout_without_a_request),
                 cmocka_unit_test(test_a_server_silent_for_two_thirds_of_the_timeout_is_left),
                 cmocka_unit_test(test_any_byte_breaks_the_silence),
+                cmocka_unit_test(test_a_server_that_owes_an_answer_and_is_silent_is_left_sooner_on_request),
+                cmocka_unit_test(test_what_was_answered_is_owed_no_more),
+                cmocka_unit_test(test_a_patience_out_of_range_is_refused),
                 cmocka_unit_test(test_an_expired_session_is_told_once_and_ends_all_there_was),
                 cmocka_unit_test(test_a_new_session_may_be_begun_where_the_old_ones_end_is_told),
                 cmocka_unit_test(test_an_answer_with_another_session_means_expired),

@@ -366,6 +366,43 @@ static void test_a_hanging_server_is_left_and_the_session_kept(void **state)
         scene_done(&s);
 }
 
+/* safety.md 2.2: a holder has L(1-rho)/(1+rho) from the sending of its last confirmed renewal, 1636 ms of 2 s. */
+static void test_a_frozen_server_costs_a_renewing_holder_no_lease(void **state)
+{
+        (void)state;
+        enum { RENEW_MS = 2000 / 6, HOLD_MS = 1636 };
+        struct scene s;
+        struct scene_reply r = {.done = true};
+        uint64_t sent = 0, longest = 0, good;
+        scene_init(&s, 3, 5);
+        s.answer_divisor = 4;
+        struct patron *p = connect_to(&s, 0);
+        assert_int_equal(create(&s, p, "/lease", "", CLIENT_PERSISTENT), ZK_OK);
+        while (scene_server(p) == world_leader(s.w)) { /* a frozen leader is the ensemble's own matter */
+                p = connect_to(&s, 0);
+        }
+        int frozen = scene_server(p);
+        good = world_now(s.w);
+        for (int ms = 0; ms < 6000; ms++) {
+                struct client_call call;
+                if (ms == 1000)
+                        world_freeze(s.w, frozen, true);
+                if (r.done && r.outcome == CLIENT_ANSWERED && r.error == ZK_OK && sent > good)
+                        good = sent;
+                if (r.done && world_now(s.w) >= sent + (r.outcome == CLIENT_ANSWERED ? RENEW_MS : 0)) {
+                        call = scene_call(&r);
+                        sent = world_now(s.w);
+                        assert_int_equal(client_set(p->c, "/lease", jute_cstr(""), -1, &call), 0);
+                }
+                scene_run(&s, 1);
+                longest = world_now(s.w) - good > longest ? world_now(s.w) - good : longest;
+        }
+        assert_int_not_equal(scene_server(p), frozen);
+        assert_true(longest > RENEW_MS);
+        assert_true(longest < HOLD_MS * 3 / 4);
+        scene_done(&s);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -379,6 +416,7 @@ int main(void)
                 cmocka_unit_test(test_a_saved_session_is_resumed_by_the_next_process),
                 cmocka_unit_test(test_a_closed_session_takes_its_nodes_along_at_once),
                 cmocka_unit_test(test_a_hanging_server_is_left_and_the_session_kept),
+                cmocka_unit_test(test_a_frozen_server_costs_a_renewing_holder_no_lease),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/common/node_config.h"
 #include "daemon/engine/engine_config.h"
+#include "election/base/hash.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,11 +63,26 @@ static void put(struct place *p, const char *name, const char *text)
         (void)snprintf(sub, sizeof sub, "%s/conf.d", p->dir);
         if (strchr(name, '/') && mkdir(sub, 0700) < 0)
                 assert_int_equal(errno, EEXIST);
-        (void)snprintf(p->files[p->count], sizeof p->files[0], "%s/%s", p->dir, name);
+        sub[strlen(sub) - strlen("conf.d")] = '\0'; /* a copy: nothing overlaps */
+        (void)snprintf(p->files[p->count], sizeof p->files[0], "%s%s", sub, name);
         FILE *f = fopen(p->files[p->count++], "we");
         assert_non_null(f);
         assert_true(fputs(text, f) >= 0);
         assert_int_equal(fclose(f), 0);
+}
+
+/* A copy of a file of the project, under another name. */
+static void put_copy(struct place *p, const char *name, const char *source)
+{
+        char text[32768], path[256];
+        (void)snprintf(path, sizeof path, "%s/conf.d/%s", BATON_SOURCE_DIR, source);
+        FILE *f = fopen(path, "re");
+        assert_non_null(f);
+        size_t len = fread(text, 1, sizeof text - 1, f);
+        assert_true(len > 0 && len < sizeof text - 1);
+        text[len] = '\0';
+        assert_int_equal(fclose(f), 0);
+        put(p, name, text);
 }
 
 /* All problems, one a line, with the directory left out. */
@@ -429,6 +445,76 @@ static void test_what_cannot_be_read_is_told(void **state)
         assert_int_equal(rmdir(path), 0);
 }
 
+static void test_there_is_a_limit_to_files_and_lines(void **state)
+{
+        struct place *p = *state;
+        char name[128];
+        put(p, "baton.conf", HEAD);
+        put(p, "conf.d/x.conf", "");
+        for (int i = 1; i < NODE_CONFIG_FILES_MAX; i++) {
+                (void)snprintf(name, sizeof name, "%s/conf.d/%d.conf", p->dir, i);
+                assert_int_equal(symlink("/dev/null", name), 0);
+        }
+        expect_refused(p, -E2BIG, "conf.d: more than 63 files *.conf\n");
+        assert_int_equal(unlink(p->files[1]), 0);
+        p->count = 1;
+        node_config_free(load_good(p)); /* 63 and the main file are not too many */
+        for (int i = 1; i < NODE_CONFIG_FILES_MAX; i++) {
+                (void)snprintf(name, sizeof name, "%s/conf.d/%d.conf", p->dir, i);
+                assert_int_equal(unlink(name), 0);
+        }
+        remove_files(p);
+
+        char *text = malloc(NODE_ENTRIES_MAX * 12 + 4096);
+        assert_non_null(text);
+        size_t len = (size_t)snprintf(text, 4096, "%s[plugin p]\nmodule = unit\n", HEAD);
+        for (int i = 0; i < NODE_ENTRIES_MAX; i++)
+                len += (size_t)snprintf(text + len, 12, "k%d=\n", i);
+        put(p, "baton.conf", text);
+        struct node_config *c = NULL;
+        struct problems problems;
+        problems_init(&problems, p->path);
+        assert_int_equal(node_config_load(p->path, &c, &problems), -EINVAL);
+        assert_true(problems.count > NODE_ENTRIES_MAX - 200); /* too many settings, each told or counted */
+        free(text);
+}
+
+/* Bytes changed at random: refused with a sentence, or taken, never worse. */
+static void test_broken_files_are_refused_or_taken(void **state)
+{
+        static const char *const sources[] = {"baton.conf", "nginx.conf.example", "postgresql.conf.example"};
+        static const char *const names[] = {"baton.conf", "conf.d/1.conf", "conf.d/2.conf"};
+        static const char marks[] = "[]=:;#\n\r \t.,0-9/\0\xff";
+        struct place *p = *state;
+        struct prng random = {.state = 11};
+        size_t taken = 0, refused = 0;
+        for (int round = 0; round < 300; round++) {
+                for (int i = 0; i < 3; i++)
+                        put_copy(p, names[i], sources[i]);
+                for (uint64_t i = prng_next(&random) % 8; i < 8; i++) {
+                        FILE *f = fopen(p->files[prng_next(&random) % 3], "r+e");
+                        assert_non_null(f);
+                        assert_int_equal(fseek(f, 0, SEEK_END), 0);
+                        long at = (long)(prng_next(&random) % (uint64_t)ftell(f));
+                        assert_int_equal(fseek(f, at, SEEK_SET), 0);
+                        assert_true(fputc(marks[prng_next(&random) % sizeof marks], f) != EOF);
+                        assert_int_equal(fclose(f), 0);
+                }
+                struct node_config *c = NULL;
+                struct problems problems;
+                problems_init(&problems, p->path);
+                int r = node_config_load(p->path, &c, &problems);
+                assert_true(r == 0 ? c && problems.count == 0 : r == -EINVAL && !c && problems.count > 0);
+                if (r == 0)
+                        free(node_config_render(c, NODE_PART_AGENT, NULL));
+                taken += r == 0;
+                refused += r != 0;
+                node_config_free(c);
+                remove_files(p);
+        }
+        assert_true(taken > 0 && refused > 0);
+}
+
 /* ---- children ---- */
 
 static int memory_file(const char *text, char path[32])
@@ -598,6 +684,73 @@ static void test_only_workers_are_given_a_part(void **state)
         expect_refused(p, -EINVAL, "baton.conf:3: part = \"agent\": batond writes it for its workers, nobody else\n");
 }
 
+static void test_the_default_configuration_and_all_examples_load(void **state)
+{
+        static const char *const mains[] = {"baton.conf", "three-servers.conf.example"};
+        struct place *p = *state;
+        for (size_t i = 0; i < sizeof mains / sizeof *mains; i++) {
+                put_copy(p, "baton.conf", mains[i]);
+                put_copy(p, "conf.d/nginx.conf", "nginx.conf.example");
+                put_copy(p, "conf.d/postgresql.conf", "postgresql.conf.example");
+                put_copy(p, "conf.d/cron.conf", "cron.conf.example");
+                struct node_config *c = load_good(p);
+                assert_int_equal(c->session_timeout_ms, 2000);
+                assert_int_equal(c->tick_time_ms, 200);
+                assert_int_equal(c->group_count, 3);
+                assert_int_equal(c->plugin_count, 5);
+                node_config_free(c);
+                remove_files(p);
+        }
+}
+
+/* What baton.conf shows as a default is the default: with every such line in force nothing changes. */
+static void test_the_defaults_shown_are_the_defaults(void **state)
+{
+        struct place *p = *state;
+        char text[32768], shown[32768] = "";
+        size_t len = 0;
+        bool own = false;
+        put_copy(p, "baton.conf", "baton.conf");
+        FILE *f = fopen(p->path, "re");
+        assert_non_null(f);
+        while (fgets(text, sizeof text, f)) {
+                const char *line = text;
+                own |= strncmp(text, "[supervisor]", 12) == 0; /* the engine's are judged by their own tests */
+                if (own && text[0] == ';' && (text[1] == '[' || (text[1] >= 'a' && text[1] <= 'z')))
+                        line = text + 1;
+                bool empty = strstr(line, "capabilities =") == line; /* stands for none */
+                bool given = strstr(line, "members =") == line || strstr(line, "_dir =") ||
+                             strstr(line, "user =") == line || strstr(line, "group = baton") == line ||
+                             strstr(line, "stop_budget =") == line;
+                len += (size_t)snprintf(shown + len, sizeof shown - len, "%s%s", own && (empty || given) ? "; " : "",
+                                        line);
+        }
+        assert_int_equal(fclose(f), 0);
+        remove_files(p);
+        put(p, "baton.conf", shown);
+        struct node_config *c = load_good(p);
+        char *with = node_config_render(c, NODE_PART_WORKER, "nginx");
+        char *agent_with = node_config_render(c, NODE_PART_AGENT, NULL);
+        node_config_free(c);
+        remove_files(p);
+        put_copy(p, "baton.conf", "baton.conf");
+        put(p, "conf.d/x.conf", "[group web]\n[plugin nginx]\nmodule = unit\ngroup = web\nunit = nginx.service\n");
+        c = load_good(p);
+        char *without = node_config_render(c, NODE_PART_WORKER, "nginx");
+        char *agent_without = node_config_render(c, NODE_PART_AGENT, NULL);
+        assert_string_equal(with, without);
+        const char *user = strstr(agent_without, "user=baton\n"); /* given in the file, left out above */
+        assert_non_null(user);
+        assert_int_equal(strlen(agent_with) + strlen("user=baton\n"), strlen(agent_without));
+        assert_memory_equal(agent_with, agent_without, (size_t)(user - agent_without));
+        assert_string_equal(agent_with + (user - agent_without), user + strlen("user=baton\n"));
+        free(with);
+        free(without);
+        free(agent_with);
+        free(agent_without);
+        node_config_free(c);
+}
+
 static void test_help_names_every_section(void **state)
 {
         static const char *const words[] = {"[node]",  "[ensemble]",   "[supervisor]",  "[engine]",
@@ -630,10 +783,14 @@ int main(void)
                 PLACED(test_an_ensemble_elsewhere),
                 PLACED(test_the_default_session_is_what_the_ensemble_allows),
                 PLACED(test_what_cannot_be_read_is_told),
+                PLACED(test_there_is_a_limit_to_files_and_lines),
+                PLACED(test_broken_files_are_refused_or_taken),
                 PLACED(test_children_read_their_parts_back),
                 PLACED(test_an_agent_connects_elsewhere),
                 PLACED(test_a_part_changes_only_with_what_is_in_it),
                 PLACED(test_only_workers_are_given_a_part),
+                PLACED(test_the_default_configuration_and_all_examples_load),
+                PLACED(test_the_defaults_shown_are_the_defaults),
                 cmocka_unit_test(test_help_names_every_section),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
