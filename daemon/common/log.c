@@ -4,6 +4,7 @@
 #include "election/base/hash.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -12,7 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+/* SD_JOURNAL_SUPPRESS_LOCATION: a macro would add our own file and line to each call. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,7 +26,10 @@ static struct {
         const char *ident;
         enum log_level least;
         bool to_journal;
+        char standing[LOG_STANDING_MAX][LOG_STANDING_BYTES_MAX];
+        size_t standing_count;
         struct log_limit limit;
+        unsigned long lost; /* lines that found no room since the last one that did */
 } target = {.mutex = PTHREAD_MUTEX_INITIALIZER, .least = LOG_LEVEL_INFO};
 
 static const struct {
@@ -116,8 +124,16 @@ size_t log_format(char *buffer, size_t size, const char *ident, enum log_level l
         return len;
 }
 
+/* Whoever reads our lines may have stopped, and then the pipe is full: a server must not wait for its log. A pipe
+ * or socket that is ready takes a line whole, whatever else waits in it. */
+static bool stderr_has_room(void)
+{
+        struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+        return poll(&p, 1, 0) != 0; /* where it can't be told, writing will */
+}
+
 /* One write per line, so that lines of several programs on one stderr do not mix. */
-static void write_line(enum log_level level, const char *text)
+static void put_line(enum log_level level, const char *text)
 {
         char line[LOG_LINE_MAX];
         size_t len = log_format(line, sizeof line, target.ident, level, target.to_journal, text);
@@ -125,22 +141,110 @@ static void write_line(enum log_level level, const char *text)
         (void)r; /* there is nowhere to say that saying failed */
 }
 
-void log_line(enum log_level level, const char *format, ...)
+static void write_line(enum log_level level, const char *text)
+{
+        if (target.lost > 0 && stderr_has_room()) {
+                char note[64];
+                (void)snprintf(note, sizeof note, "(%lu lines are lost: nobody was reading)", target.lost);
+                target.lost = 0;
+                put_line(LOG_LEVEL_WARNING, note);
+        }
+        if (stderr_has_room())
+                put_line(level, text);
+        else
+                target.lost++;
+}
+
+/* Where journald listens; without it sd_journal_sendv() says that all went well. */
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+static struct iovec piece(const char *text)
+{
+        return (struct iovec){.iov_base = (void *)(uintptr_t)text, .iov_len = strlen(text)};
+}
+
+/* Sends the text with all its fields. Returns whether journald has taken it. */
+static bool send_fields(enum log_level level, const char *message_id, const char *const *fields, const char *text)
+{
+        struct iovec all[4 + LOG_STANDING_MAX + LOG_FIELDS_MAX];
+        char message[sizeof "MESSAGE=" + LOG_LINE_MAX], priority[16], ident[64], id[64];
+        size_t n = 0;
+        if (access(JOURNAL_SOCKET, W_OK) < 0)
+                return false;
+        message[put(message, sizeof message - 1, put(message, sizeof message - 1, 0, "MESSAGE="), text)] = '\0';
+        (void)snprintf(priority, sizeof priority, "PRIORITY=%c", level_marks[level].journal[1]);
+        (void)snprintf(ident, sizeof ident, "SYSLOG_IDENTIFIER=%s", target.ident ? target.ident : "baton");
+        all[n++] = piece(message);
+        all[n++] = piece(priority);
+        all[n++] = piece(ident);
+        if (message_id) {
+                (void)snprintf(id, sizeof id, "MESSAGE_ID=%s", message_id);
+                all[n++] = piece(id);
+        }
+        for (size_t i = 0; i < target.standing_count; i++)
+                all[n++] = piece(target.standing[i]);
+        for (size_t i = 0; fields && fields[i] && i < LOG_FIELDS_MAX; i++)
+                all[n++] = piece(fields[i]);
+        return sd_journal_sendv(all, (int)n) >= 0;
+}
+
+static void say(enum log_level level, const char *message_id, const char *const *fields, const char *text)
+{
+        bool has_fields = message_id || fields || target.standing_count > 0;
+        if (!target.to_journal || !has_fields || !send_fields(level, message_id, fields, text))
+                write_line(level, text);
+}
+
+static void __attribute__((format(printf, 4, 0)))
+log_va(enum log_level level, const char *message_id, const char *const *fields, const char *format, va_list ap)
 {
         char text[LOG_LINE_MAX];
         unsigned long left_out = 0;
-        va_list ap;
-        va_start(ap, format);
         (void)vsnprintf(text, sizeof text, format, ap); /* cut, as documented */
-        va_end(ap);
         pthread_mutex_lock(&target.mutex);
         if (level >= target.least && log_limit_pass(&target.limit, text, now_ms(), &left_out)) {
                 if (left_out > 0) {
                         char note[64];
                         (void)snprintf(note, sizeof note, "(the next line was left out %lu times)", left_out);
-                        write_line(level, note);
+                        say(level, NULL, NULL, note);
                 }
-                write_line(level, text);
+                say(level, message_id, fields, text);
+        }
+        pthread_mutex_unlock(&target.mutex);
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+        va_list ap;
+        va_start(ap, format);
+        log_va(level, NULL, NULL, format, ap);
+        va_end(ap);
+}
+
+void log_event(enum log_level level, const char *message_id, const char *const *fields, const char *format, ...)
+{
+        va_list ap;
+        va_start(ap, format);
+        log_va(level, message_id, fields, format, ap);
+        va_end(ap);
+}
+
+void log_standing(const char *key, const char *value)
+{
+        size_t key_len = strlen(key), i = 0;
+        pthread_mutex_lock(&target.mutex);
+        while (i < target.standing_count &&
+               (strncmp(target.standing[i], key, key_len) != 0 || target.standing[i][key_len] != '='))
+                i++;
+        bool known = i < target.standing_count;
+        assert(known || i < LOG_STANDING_MAX);
+        if (value) {
+                (void)snprintf(target.standing[i], sizeof target.standing[i], "%s=%s", key, value);
+                target.standing_count += !known;
+        } else if (known) {
+                target.standing_count--;
+                memmove(target.standing[i], target.standing[i + 1],
+                        (target.standing_count - i) * sizeof target.standing[0]);
         }
         pthread_mutex_unlock(&target.mutex);
 }

@@ -1,11 +1,13 @@
 /* Logging: plain lines on stderr, without a time (journal, supervisor or terminal add their own).
  *
- *   to the journal   "<4>text": the level as sd-daemon(3) has it, recognised by JOURNAL_STREAM
- *   elsewhere        "ident: warning: text"; plain "ident: text" for information
+ *   to the journal   "<4>text": the level as sd-daemon(3) has it, recognised by JOURNAL_STREAM. Lines that have fields,
+ *                    of their own or standing ones, go to journald's socket with them, as sd_journal_send(3) does
+ *   elsewhere        "ident: warning: text"; plain "ident: text" for information. Fields are left out
  *
  * Control characters never reach the output, so nothing foreign can forge a line; foreign strings should
  * be quoted with log_quote() besides. The same text again and again is held back: LOG_BURST lines in
- * LOG_WINDOW_MS, then one line says how many were left out. Any thread. */
+ * LOG_WINDOW_MS, then one line says how many were left out. Nobody ever waits for the reader of stderr: lines
+ * that find it full are dropped and counted. Any thread. */
 #ifndef BATON_COMMON_LOG_H
 #define BATON_COMMON_LOG_H
 
@@ -28,11 +30,24 @@ enum log_level {
 #define LOG_TEXTS_MAX 16
 /* What log_quote() shows of a foreign string. */
 #define LOG_QUOTE_MAX 64
+/* Fields of one line, and standing ones besides. */
+#define LOG_FIELDS_MAX   16
+#define LOG_STANDING_MAX 8
+/* Bytes of a standing field, NUL included; longer ones are cut. */
+#define LOG_STANDING_BYTES_MAX 128
 
 /* Names the program and looks where stderr leads. `ident` is borrowed for ever. Levels below `least` are
  * dropped. Call it first, once; before it, lines come out with no name. */
 void log_open(const char *ident, enum log_level least);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line of a kind that programs may wait for.
+ *   message_id   32 hexadecimal digits (events.h), or NULL
+ *   fields       "KEY=value" each, NULL behind the last; NULL for none. Capitals, digits and _; BATON_… are ours */
+void log_event(enum log_level level, const char *message_id, const char *const *fields, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+/* A field that every line from now on has: log_standing("BATON_NODE", "n1"). A NULL value takes it away. */
+void log_standing(const char *key, const char *value);
 
 #define log_debug(...)   log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -2,7 +2,7 @@
  *
  *   [node]          name, id, data_dir, runtime_dir
  *   [ensemble]      the engine's (daemon/engine/engine_config.h), or connect = HOST:PORT,…
- *   [supervisor]    plugin_dir, libexec_dir
+ *   [supervisor]    plugin_dir, libexec_dir, last_resort
  *   [engine]        user, group, capabilities
  *   [agent]         user, group, capabilities; session_timeout, clock_rate_bound
  *   [group NAME]    policy, priority, stop_budget, members, …
@@ -23,6 +23,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* The main file, where no other is named. */
+#define NODE_CONFIG_DEFAULT "/etc/baton/baton.conf"
 /* The stop budget where neither group nor plugins say one. */
 #define NODE_STOP_BUDGET_DEFAULT_MS 5000
 /* Shorter ones are refused: stopping anything takes a few turns of the scheduler. */
@@ -52,6 +54,9 @@
 #define NODE_WORD_MAX 255
 /* Sections and keys of all files together. */
 #define NODE_ENTRIES_MAX 16384
+
+/* What is to happen when a resource could not be stopped in time: another node may start it (safety.md 2.4). */
+enum last_resort { LAST_RESORT_NONE, LAST_RESORT_LOG, LAST_RESORT_REBOOT, LAST_RESORT_MAX };
 
 enum group_policy { POLICY_LEADER, POLICY_PRIORITY, POLICY_STICKY, POLICY_COUNT };
 
@@ -118,6 +123,7 @@ struct node_config {
         uint32_t tick_time_ms;       /* 0: no engine */
         struct identity engine, agent;
         char plugin_dir[NODE_PATH_MAX + 1], libexec_dir[NODE_PATH_MAX + 1];
+        enum last_resort last_resort;
         struct node_group *groups;
         size_t group_count;
         struct node_plugin *plugins;
@@ -133,6 +139,9 @@ void node_config_free(struct node_config *c);
 /* NULL where there is none. */
 const struct node_group *node_config_group(const struct node_config *c, const char *name);
 const struct node_plugin *node_config_plugin(const struct node_config *c, const char *name);
+const char *last_resort_name(enum last_resort what);
+/* LAST_RESORT_MAX: there is none of this name. */
+enum last_resort last_resort_of(const char *name);
 /* Writes the parts that a child needs, and who it runs as, in a form that node_config_load() (engine:
  * engine_config_load()) reads back. The same settings always give the same bytes, in whichever file and order they
  * stand, so a reload can compare. What a child does not need is left out, so that it need not be restarted for it: the

@@ -80,3 +80,15 @@ struct origin_text origin_text(struct origin here, struct origin other)
                 (void)snprintf(t.text, sizeof t.text, "%s:%d", other.file, other.line);
         return t;
 }
+
+void problems_print(const struct problems *p, FILE *out)
+{
+        size_t shown = p->count < PROBLEMS_MAX ? p->count : PROBLEMS_MAX;
+        for (size_t i = 0; i < shown; i++) {
+                char text[PROBLEM_TEXT_MAX + PROBLEM_FILE_MAX + 32];
+                (void)problems_text(p, i, text, sizeof text);
+                (void)fprintf(out, "%s\n", text);
+        }
+        if (shown < p->count)
+                (void)fprintf(out, "%s: %zu more\n", p->file, p->count - shown);
+}

@@ -4,6 +4,7 @@
 #define BATON_COMMON_PROBLEMS_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 /* Problems beyond this many are counted, not kept. */
 #define PROBLEMS_MAX 20
@@ -42,6 +43,8 @@ void problems_sort(struct problems *p);
 /* Writes "FILE:LINE: sentence" (a problem of the whole file: "FILE: sentence"); returns the length that
  * was needed, as snprintf. `i` is below both count and PROBLEMS_MAX. */
 int problems_text(const struct problems *p, size_t i, char *buffer, size_t size);
+/* All that were kept, a line each, and how many there are beyond. */
+void problems_print(const struct problems *p, FILE *out);
 
 /* Another place as a sentence about `here` names it: "line 12", or "FILE:12" where that is another file. */
 struct origin_text {

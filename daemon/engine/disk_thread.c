@@ -75,7 +75,8 @@ void disk_thread_publish(struct disk_thread *t, uint64_t ticket, int status, str
 {
         uv_mutex_lock(&t->mutex);
         struct disk_result *last = t->result_count > 0 ? &t->results[t->result_count - 1] : NULL;
-        if (last && last->status == 0 && !last->reloaded && status == 0 && !reloaded) {
+        bool plain = status == 0 && !reloaded && (!why || !*why);
+        if (last && last->status == 0 && !last->reloaded && !last->why[0] && plain) {
                 last->ticket = ticket;
         } else {
                 t->results = mem_grow(t->results, &t->result_capacity, t->result_count + 1, sizeof *t->results);

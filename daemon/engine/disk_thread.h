@@ -25,7 +25,7 @@ struct disk_result {
         uint64_t ticket;            /* status 0: all effects up to this one are done */
         int status;                 /* or -errno */
         struct recovered *reloaded; /* mem_alloc()ed, or NULL; result() takes it */
-        char why[STORE_WHY_MAX];    /* with a status */
+        char why[STORE_WHY_MAX];    /* with a status; with 0: what went wrong beside it, mostly nothing */
 };
 
 struct disk_thread;

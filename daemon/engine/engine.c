@@ -2,6 +2,7 @@
 #include "daemon/engine/engine.h"
 
 #include "daemon/common/log.h"
+#include "daemon/engine/control.h"
 #include "daemon/engine/facts.h"
 #include "daemon/engine/log_writer.h"
 #include "daemon/engine/net.h"
@@ -29,6 +30,7 @@ struct engine {
         uint64_t armed_ms; /* what the timer is set to; UINT64_MAX: not set */
         uv_signal_t terminate, interrupt;
         struct net *net;
+        struct control *control; /* NULL: nobody supervises it, or it is over */
         struct log_writer *log;
         struct snapshot_writer *snapshots;
         struct effects fx;
@@ -65,6 +67,10 @@ static void refresh_facts(struct engine *e, const struct event *event)
 static void say_role(struct engine *e, const char *text)
 {
         log_info("%s", text);
+        if (e->control) {
+                control_role(e->control, text);
+                return; /* the supervisor speaks for the whole node */
+        }
         (void)sd_notifyf(0, "STATUS=%s", text); /* nobody may be listening */
         if (e->ready || strcmp(text, "looking") == 0)
                 return;
@@ -175,6 +181,8 @@ static void on_log_result(void *ctx, struct disk_result *result)
 
 static void on_snapshot_result(void *ctx, struct disk_result *result)
 {
+        if (result->status == 0 && result->why[0])
+                log_warning("the snapshot is written, but old files take up room: %s", result->why);
         struct event event = {.type = EVENT_SNAPSHOT_DONE,
                               .status = result->status,
                               .disk = {.ticket = result->ticket, .why = result->why}};
@@ -189,18 +197,31 @@ static void on_timer(uv_timer_t *timer)
         step(e, &event);
 }
 
+static void ask_to_stop(struct engine *e, const char *why)
+{
+        struct event event = {.type = EVENT_STOP};
+        log_info("%s: stopping", why);
+        if (!e->control)
+                (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+        e->stopping = true;
+        step(e, &event);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
         struct engine *e = handle->data;
-        struct event event = {.type = EVENT_STOP};
         if (e->stopping) {
                 log_warning("%s once more: ending at once", strsignal(number));
                 _exit(ENGINE_EXIT_AT_ONCE);
         }
-        log_info("%s: stopping", strsignal(number));
-        (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
-        e->stopping = true;
-        step(e, &event);
+        ask_to_stop(e, strsignal(number));
+}
+
+static void on_control_stop(void *ctx, const char *why)
+{
+        struct engine *e = ctx;
+        if (!e->stopping)
+                ask_to_stop(e, why);
 }
 
 /* ---- the turn's end ---- */
@@ -280,6 +301,8 @@ static void close_all(struct engine *e)
 {
         e->closed = true;
         net_finish(e->net);
+        control_free(e->control);
+        e->control = NULL;
         uv_close((uv_handle_t *)&e->terminate, NULL);
         uv_close((uv_handle_t *)&e->interrupt, NULL);
         uv_close((uv_handle_t *)&e->timer, NULL);
@@ -352,6 +375,11 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
                 return r;
         }
         return open_ports(e, why, why_size);
+}
+
+int engine_control(struct engine *e, int fd)
+{
+        return control_new(&e->loop, fd, on_control_stop, e, &e->control);
 }
 
 uint16_t engine_listening_on(const struct engine *e, enum port port)

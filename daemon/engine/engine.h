@@ -36,10 +36,13 @@ struct engine;
  * else until engine_free(). Returns 0, or -errno with a sentence in `why`: `ret` is to be freed either way.
  * Main thread. */
 int engine_new(const struct engine_parts *parts, struct engine **ret, char *why, size_t why_size);
+/* Speaks over `fd` with the supervisor that started it (daemon/engine/control.h). Takes `fd`. Before engine_run(),
+ * once; without it SIGTERM and SIGINT are all there is. Returns 0 or -errno. */
+int engine_control(struct engine *e, int fd);
 /* The number of a listening port, 0 for none (useful after configuring 0). */
 uint16_t engine_listening_on(const struct engine *e, enum port port);
-/* Runs until the core has ended (SIGTERM and SIGINT ask it to) and returns the exit status. A second signal
- * ends the process at once, as a crash would. Once. */
+/* Runs until the core has ended (SIGTERM, SIGINT and the supervisor ask it to) and returns the exit status. A second
+ * signal ends the process at once, as a crash would. Once. */
 int engine_run(struct engine *e);
 /* Takes NULL, and an engine that never ran. */
 void engine_free(struct engine *e);

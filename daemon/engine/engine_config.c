@@ -60,7 +60,7 @@ static const struct setting table[] = {
          TEXT(SERVER_MAX_CNXNS_DEFAULT), "client connections in total"},
         {"ensemble", "outstanding_limit", SETTING_NUMBER, RAW(outstanding_limit), 1, 1000000,
          TEXT(SERVER_OUTSTANDING_LIMIT_DEFAULT), "requests read and not yet answered, all connections"},
-        {"ensemble", "max_buffer", SETTING_NUMBER, RAW(max_buffer), 1024, 1 << 29, "1048575",
+        {"ensemble", "max_buffer", SETTING_NUMBER, RAW(max_buffer), 1024, ENGINE_MAX_BUFFER_MAX, "1048575",
          "bytes of the largest request, and so of a znode (jute.maxbuffer)"},
         {"ensemble", "preallocate_kb", SETTING_NUMBER, RAW(preallocate_kb), 0, 4 << 20, "65536",
          "KiB by which the log file grows; 0: as it is written"},
@@ -79,6 +79,7 @@ static const struct setting table[] = {
 };
 #define SETTINGS (sizeof table / sizeof *table)
 
+static_assert(2 * (size_t)ENGINE_MAX_BUFFER_MAX <= SERVER_CLIENT_BACKLOG_BYTES, "what can be written can be read");
 static_assert(ENGINE_MAX_BUFFER_DEFAULT == 1048575, "the table's default says the same");
 static_assert(STORE_PREALLOCATE_DEFAULT == 65536u << 10, "the table's default says the same");
 

@@ -15,6 +15,9 @@
 #define ENGINE_PATH_MAX 256
 /* jute.maxbuffer of a Java server that was not told otherwise (client-protocol.md 1). */
 #define ENGINE_MAX_BUFFER_DEFAULT 0xfffff
+/* A larger znode could be written, but hardly read: its answer would exceed what one client may leave unread
+ * (SERVER_CLIENT_BACKLOG_BYTES), and its reader would be dropped each time. */
+#define ENGINE_MAX_BUFFER_MAX (32 << 20)
 /* Fewer are unsafe: one may be invalid, one may be in the making (storage-format.md 6). */
 #define ENGINE_RETAIN_SNAPSHOTS_MIN 3
 

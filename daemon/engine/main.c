@@ -5,11 +5,13 @@
  * Each step has its own exit status (engine.h) and undoes what came before it. */
 #include "daemon/common/descriptors.h"
 #include "daemon/common/log.h"
+#include "daemon/common/settings.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/engine_config.h"
 #include "daemon/engine/storage_posix.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -30,6 +32,7 @@
 
 struct options {
         const char *config;
+        int control_fd; /* -1: nobody supervises it */
         bool check;
 };
 
@@ -47,15 +50,30 @@ struct node {
 
 static void print_help(void)
 {
-        (void)printf("Usage: baton-engine --config FILE [--check]\n"
+        (void)printf("Usage: baton-engine --config FILE [--check] [--control-fd N]\n"
                      "One server of a Zab ensemble, as ZooKeeper's clients and servers know it.\n\n"
                      "  --config FILE   the configuration (sections [node] and [ensemble])\n"
                      "  --check         judge the configuration, touch nothing else\n"
+                     "  --control-fd N  one end of a socketpair with batond, which started it; when that closes, it\n"
+                     "                  ends\n"
                      "  --version       print the version\n"
                      "  --help          print this\n\n"
                      "SIGTERM and SIGINT end it cleanly. Exit status: 0 clean stop, 1 ended at once or wrong usage,\n"
                      "2 configuration wrong, 3 data directory refused, 4 disk failed, 5 a port cannot be opened.\n");
         engine_config_help(stdout);
+}
+
+/* Nothing has been opened yet: a descriptor that is open was given to us. */
+static int read_descriptor(const char *text, int *ret)
+{
+        int64_t fd = -1;
+        if (settings_number(text, STDERR_FILENO + 1, INT32_MAX, &fd) == 0 && fcntl((int)fd, F_GETFD) >= 0) {
+                *ret = (int)fd;
+                return 0;
+        }
+        (void)fprintf(stderr, "baton-engine: --control-fd %s: no such descriptor was given to it\n",
+                      log_quote(text).text);
+        return -EBADF;
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -64,6 +82,7 @@ static int read_options(int argc, char **argv, struct options *ret)
         static const struct option known[] = {
                 {"config", required_argument, NULL, 'c'},
                 {"check", no_argument, NULL, 'n'},
+                {"control-fd", required_argument, NULL, 'f'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
@@ -75,6 +94,10 @@ static int read_options(int argc, char **argv, struct options *ret)
                         break;
                 case 'n':
                         ret->check = true;
+                        break;
+                case 'f':
+                        if (read_descriptor(optarg, &ret->control_fd) < 0)
+                                return ENGINE_EXIT_AT_ONCE;
                         break;
                 case 'V':
                         (void)printf("baton-engine %s\n", BATON_VERSION);
@@ -144,7 +167,7 @@ static uint64_t random_seed(void)
 {
         uint64_t seed = 0;
         if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-                log_warning("no randomness from the system: timing jitter will be the same each time");
+                log_warning("no randomness from the system: timing jitter and hash tables will be the same each time");
         return seed;
 }
 
@@ -156,14 +179,7 @@ static int load(const char *path, struct engine_config *ret)
         problems_init(&problems, path);
         if (engine_config_load(path, ret, &problems) == 0)
                 return ENGINE_EXIT_CLEAN;
-        size_t shown = problems.count < PROBLEMS_MAX ? problems.count : PROBLEMS_MAX;
-        for (size_t i = 0; i < shown; i++) {
-                char text[PROBLEM_TEXT_MAX + ENGINE_PATH_MAX];
-                (void)problems_text(&problems, i, text, sizeof text);
-                (void)fprintf(stderr, "%s\n", text);
-        }
-        if (shown < problems.count)
-                (void)fprintf(stderr, "%s: %zu more\n", path, problems.count - shown);
+        problems_print(&problems, stderr);
         return ENGINE_EXIT_CONFIG;
 }
 
@@ -175,6 +191,7 @@ static struct store_config store_settings(const struct engine_config *c)
                 .history_max = c->server.commit_log_count,
                 .history_bytes_max = SERVER_COMMIT_LOG_BYTES,
                 .retain_snapshots = c->retain_snapshots,
+                .hash_seed = c->server.seed,
         };
 }
 
@@ -215,7 +232,7 @@ static int recover(struct node *n)
         return ENGINE_EXIT_CLEAN;
 }
 
-static int run(struct node *n)
+static int run(struct node *n, int control_fd)
 {
         char why[512];
         const struct engine_parts parts = {.config = &n->config,
@@ -226,6 +243,11 @@ static int run(struct node *n)
         if (engine_new(&parts, &n->engine, why, sizeof why) < 0) {
                 log_error("%s", why);
                 return ENGINE_EXIT_LISTEN;
+        }
+        int r = control_fd >= 0 ? engine_control(n->engine, control_fd) : 0;
+        if (r < 0) {
+                log_error("descriptor %d can't be spoken over with the supervisor: %s", control_fd, strerror(-r));
+                return ENGINE_EXIT_AT_ONCE;
         }
         log_info("server %" PRId64 " of %zu, for clients on %s port %u", n->config.server.sid,
                  n->config.server.ensemble.count, n->config.client_host, (unsigned)n->config.client_port);
@@ -244,7 +266,7 @@ static void undo(struct node *n)
 int main(int argc, char **argv)
 {
         static struct node node; /* too large for a stack that should stay small */
-        struct options options = {.check = false};
+        struct options options = {.control_fd = -1};
         if (descriptors_open_standard() < 0)
                 return ENGINE_EXIT_AT_ONCE; /* and nowhere to say why */
         int status = read_options(argc, argv, &options);
@@ -264,7 +286,7 @@ int main(int argc, char **argv)
         node.config.server.seed = random_seed();
         status = recover(&node);
         if (status == ENGINE_EXIT_CLEAN)
-                status = run(&node);
+                status = run(&node, options.control_fd);
         undo(&node);
         return status;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -35,6 +36,8 @@ struct storage_posix {
         int data_fd; /* data_dir */
         int fd;      /* data_dir/version-2 */
         int lock_fd;
+        pthread_mutex_t dir_mutex;
+        int dir_error; /* of the first sync of version-2 that failed */
         struct storage io;
 };
 
@@ -72,11 +75,26 @@ static int posix_list(void *ctx, void (*fn)(void *fn_ctx, const char *name), voi
         return each_name(dir_of(ctx), fn, fn_ctx);
 }
 
-static int open_file(void *ctx, const char *name, int flags, struct storage_file **ret)
+/* Without O_NONBLOCK a pipe that stands where a file should would be waited for without end; for files it means
+ * nothing. */
+static int open_regular(int dir_fd, const char *name, int flags)
 {
-        int fd = openat(dir_of(ctx), name, flags | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+        struct stat st;
+        int fd = openat(dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, FILE_MODE);
         if (fd < 0)
                 return -errno;
+        int r = fstat(fd, &st) < 0 ? -errno : S_ISREG(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+        if (r == 0)
+                return fd;
+        (void)close(fd); /* nothing was written */
+        return r;
+}
+
+static int open_file(void *ctx, const char *name, int flags, struct storage_file **ret)
+{
+        int fd = open_regular(dir_of(ctx), name, flags);
+        if (fd < 0)
+                return fd;
         struct storage_file *f = mem_alloc(sizeof *f);
         f->fd = fd;
         *ret = f;
@@ -180,9 +198,18 @@ static int posix_remove(void *ctx, const char *name)
         return unlinkat(dir_of(ctx), name, 0) < 0 ? -errno : 0;
 }
 
+/* The kernel tells of a failure once for each descriptor, and this one is the log writer's and the snapshot
+ * writer's: what one of them was told, the other must not take for a success (safety: D6). One at a time, so that
+ * none comes between the failure and its being known. */
 static int posix_sync_dir(void *ctx)
 {
-        return fsync(dir_of(ctx)) < 0 ? -errno : 0;
+        struct storage_posix *p = ctx;
+        pthread_mutex_lock(&p->dir_mutex);
+        if (p->dir_error == 0 && fsync(p->fd) < 0)
+                p->dir_error = -errno;
+        int r = p->dir_error;
+        pthread_mutex_unlock(&p->dir_mutex);
+        return r;
 }
 
 /* ---- the data directory ---- */
@@ -310,16 +337,23 @@ static int parse_sid(const char *text, int64_t *ret)
         return 0;
 }
 
+/* A link is followed: it is ours to read only. */
+static int open_myid(int data_fd)
+{
+        int fd = openat(data_fd, MYID_NAME, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        return fd < 0 ? -errno : fd;
+}
+
 static int check_myid(const struct storage_posix *p, const char *data_dir, int64_t sid, char why[STORAGE_POSIX_WHY_MAX])
 {
         char text[TEXT_MAX];
         int64_t found = 0;
-        int fd = openat(p->data_fd, MYID_NAME, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 && errno == ENOENT) {
+        int fd = open_myid(p->data_fd);
+        if (fd == -ENOENT) {
                 int r = write_myid(p->data_fd, sid);
                 return r < 0 ? fail(why, r, "%s/" MYID_NAME " can't be written: %s", data_dir, strerror(-r)) : 0;
         }
-        ssize_t n = fd < 0 ? -errno : read_text(fd, text);
+        ssize_t n = fd < 0 ? fd : read_text(fd, text);
         if (fd >= 0)
                 (void)close(fd); /* only read */
         if (n < 0)
@@ -357,6 +391,7 @@ int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix *
         struct storage_posix *p = mem_zalloc(sizeof *p);
         why[0] = '\0';
         p->data_fd = p->fd = p->lock_fd = -1;
+        (void)pthread_mutex_init(&p->dir_mutex, NULL); /* cannot fail without attributes */
         p->io = (struct storage){
                 .ctx = p,
                 .list = posix_list,
@@ -396,6 +431,7 @@ void storage_posix_close(struct storage_posix *p)
         close_fd(p->fd);
         close_fd(p->lock_fd);
         close_fd(p->data_fd);
+        (void)pthread_mutex_destroy(&p->dir_mutex); /* nobody holds it */
         mem_free(p);
 }
 

@@ -25,10 +25,11 @@ static bool server_ok(const struct client_server *s)
         return len > 0 && len < sizeof s->host && s->port != 0;
 }
 
-static void shuffle(struct client *c)
+/* From the one at `first` on. */
+static void shuffle(struct client *c, size_t first)
 {
-        for (size_t i = c->server_count - 1; i > 0; i--) {
-                size_t k = prng_next(&c->prng) % (i + 1);
+        for (size_t i = c->server_count - 1; i > first; i--) {
+                size_t k = first + prng_next(&c->prng) % (i + 1 - first);
                 struct client_server s = c->servers[i];
                 c->servers[i] = c->servers[k];
                 c->servers[k] = s;
@@ -70,7 +71,7 @@ int client_new(const struct client_config *config, struct client **ret)
         list_init(&c->in_flight);
         list_init(&c->watched);
         map_init(&c->watch_paths);
-        shuffle(c);
+        shuffle(c, config->own_first ? 1 : 0);
         *ret = c;
         return 0;
 }

@@ -105,6 +105,7 @@ struct client_server {
 struct client_config {
         const struct client_server *servers; /* borrowed until client_new() returns */
         size_t server_count;                 /* 1..CLIENT_SERVERS_MAX */
+        bool own_first;                      /* the first is this machine's: tried first, whatever the seed */
         int32_t session_timeout_ms;          /* wanted, > 0; the server decides */
         uint64_t seed;                       /* order of servers, length of rests */
         const char *chroot;                  /* NULL or "/": none; else a path that must exist at the servers */

@@ -1,8 +1,8 @@
 /* Servers, one after the other: dialling, the handshake, the end of a connection and the rest before the next.
  *
- * The order is shuffled once, from the seed, so that the clients of one ensemble spread over it. After a
- * connection that lasted, the next server is dialled at once; a whole round in vain is followed by a rest.
- * Source: client-protocol.md 2.2 to 2.4, 3.3. */
+ * The order is shuffled once, from the seed, so that the clients of one ensemble spread over it (but for a server of
+ * the same machine, which fails with its client). After a connection that lasted, the next server is dialled at once; a
+ * whole round in vain is followed by a rest. Source: client-protocol.md 2.2 to 2.4, 3.3. */
 #include "election/client/client_internal.h"
 
 #include "election/base/alloc.h"

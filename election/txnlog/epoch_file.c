@@ -69,8 +69,9 @@ static int settle_missing(struct txnlog__epochs *e, int64_t seen, char why[STORE
         if (!nothing)
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s is missing, but epoch %" PRId64 " was reached here: the promise it held can't "
-                                    "be guessed; write the epoch into it by hand if it is known for certain, or "
-                                    "move version-2 away so that this server is synchronised anew by the others",
+                                    "be guessed; write the epoch into it by hand if it is known for certain, or, if "
+                                    "a quorum of the other servers is healthy, move version-2 away so that this "
+                                    "server is synchronised anew",
                                     name, e->accepted > seen ? e->accepted : seen);
         e->write_accepted = e->accepted == TXNLOG__EPOCH_NONE;
         e->write_current = e->current == TXNLOG__EPOCH_NONE;

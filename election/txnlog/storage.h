@@ -5,7 +5,7 @@
  * Names are plain file names inside one directory (ZooKeeper's version-2). All functions return 0 (or
  * the value documented) or -errno. Nothing is durable before sync/sync_dir says so (safety: D7). One
  * storage is used by two threads at once, on different files: implementations hold no state but the
- * directory. */
+ * directory, and whether a sync of it has failed: from then on each sync of it does. */
 #ifndef BATON_TXNLOG_STORAGE_H
 #define BATON_TXNLOG_STORAGE_H
 

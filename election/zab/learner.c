@@ -273,11 +273,25 @@ void zab__learner_disk(struct zab *z, uint64_t now_ms, struct effects *fx)
                 zab__learner_resume(z, now_ms, fx);
 }
 
+/* While it does not read because its disk is behind, a serving learner hears neither its leader nor the end of
+ * the connection, and the leader has given it up when what it logged is sync_limit old. Nothing else would end
+ * the role: its clients would be shown an ever older state, and be told that their sessions live (safety: E7). */
+static uint64_t log_deadline(const struct zab *z)
+{
+        const struct zab_learner *l = &z->learner;
+        if (!l->paused || l->step != STEP_BROADCAST || z->disk.count == 0)
+                return UINT64_MAX;
+        const struct disk_item *oldest = zab__ring_at(&z->disk, 0);
+        return oldest->since_ms + zab__ticks(z, z->config.sync_limit);
+}
+
 void zab__learner_tick(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
         if (now_ms >= l->silent_ms)
                 zab__leave_soon(z, "leader %" PRId64 " was silent for too long", l->leader_sid);
+        else if (now_ms >= log_deadline(z))
+                zab__leave_soon(z, "the log was not written in time: the disk is too slow or hangs");
         else if (now_ms >= l->retry_at_ms)
                 dial(z, fx);
 }
@@ -285,5 +299,7 @@ void zab__learner_tick(struct zab *z, uint64_t now_ms, struct effects *fx)
 uint64_t zab__learner_deadline(const struct zab *z)
 {
         const struct zab_learner *l = &z->learner;
-        return l->retry_at_ms < l->silent_ms ? l->retry_at_ms : l->silent_ms;
+        uint64_t at = l->retry_at_ms < l->silent_ms ? l->retry_at_ms : l->silent_ms;
+        uint64_t log_at = log_deadline(z);
+        return log_at < at ? log_at : at;
 }

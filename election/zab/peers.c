@@ -169,10 +169,17 @@ void zab__peer_send(struct zab *z, struct zab_peer *p, struct blob *b, struct ef
         struct blob **slot = zab__ring_push(&p->queue);
         *slot = b;
         p->queue_bytes += b->len;
-        if (p->queue_bytes <= ZAB_LEARNER_QUEUE_BYTES_MAX)
+        if (p->queue_bytes <= z->config.learner_queue_bytes_max)
                 return;
         effect_report(fx, REPORT_WARNING, "learner %" PRId64 " takes its snapshot too slowly, dropped", p->sid);
         zab__peer_drop(z, p, false, false, fx);
+}
+
+/* Half a packet, then silence. Of a server that does not lead nothing is read, so that whole ones may wait. */
+static bool stuck(const struct zab *z, const struct zab_peer *p)
+{
+        const uint8_t *data;
+        return z->role == ZAB_LEADING && p->state == PEER_WAITING && zab__stream_peek(&p->in, &data) > 0;
 }
 
 void zab__peers_tick(struct zab *z, uint64_t now_ms, struct effects *fx)
@@ -182,6 +189,7 @@ void zab__peers_tick(struct zab *z, uint64_t now_ms, struct effects *fx)
         {
                 if (now_ms < p->deadline_ms)
                         continue;
+                z->stats.bad_input += stuck(z, p);
                 effect_report(fx, REPORT_WARNING, "quorum connection of server %" PRId64 " closed: silent for too long",
                               p->sid);
                 zab__peer_drop(z, p, false, false, fx);

@@ -59,6 +59,24 @@ static void test_the_order_of_servers_follows_the_seed_and_holds_each_once(void 
         assert_true(different >= SEEDS / 2);
 }
 
+static void test_the_own_server_is_tried_first(void **state)
+{
+        (void)state;
+        size_t different = 0;
+        for (uint64_t seed = 0; seed < 8; seed++) {
+                struct client_config *config = script_config(4);
+                config->seed = seed;
+                config->own_first = true;
+                struct script *s = script_new(config);
+                script_start(s);
+                assert_string_equal(client_server(s->c)->host, "s1");
+                script_dialled(s, -ECONNREFUSED);
+                different += strcmp(client_server(s->c)->host, "s2") != 0;
+                script_free(s);
+        }
+        assert_true(different > 0); /* the others are shuffled */
+}
+
 static void test_a_refused_dial_leads_to_the_next_server_at_once_and_a_round_in_vain_to_a_rest(void **state)
 {
         (void)state;
@@ -576,6 +594,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_new_session_is_asked_for_and_told),
                 cmocka_unit_test(test_the_order_of_servers_follows_the_seed_and_holds_each_once),
+                cmocka_unit_test(test_the_own_server_is_tried_first),
                 cmocka_unit_test(test_a_refused_dial_leads_to_the_next_server_at_once_and_a_round_in_vain_to_a_rest),
                 cmocka_unit_test(test_rests_grow_and_are_bounded),
                 cmocka_unit_test(test_a_dial_without_an_answer_is_given_up),

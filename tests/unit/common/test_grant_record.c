@@ -65,13 +65,14 @@ static void test_a_torn_record_is_no_record(void **state)
         assert_int_equal(grant_record_write(fd, &a), 0);
         ssize_t len = pread(fd, bytes, sizeof bytes, 0);
         assert_true(len > 0);
+        size_t size = (size_t)len;
         for (ssize_t bit = 0; bit < 8 * len; bit++) {
                 bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
-                assert_int_equal(pwrite(fd, bytes, (size_t)len, 0), len);
+                assert_int_equal(pwrite(fd, bytes, size, 0), len);
                 assert_int_equal(grant_record_read(fd, &b), -EBADMSG);
                 bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
-        assert_int_equal(pwrite(fd, bytes, (size_t)len, 0), len);
+        assert_int_equal(pwrite(fd, bytes, size, 0), len);
         assert_int_equal(grant_record_read(fd, &b), 0);
         assert_int_equal(ftruncate(fd, len + 1), 0);
         assert_int_equal(grant_record_read(fd, &b), -EBADMSG);

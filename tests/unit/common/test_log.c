@@ -8,8 +8,10 @@
 
 #include "daemon/common/log.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void expect_line(const char *ident, enum log_level level, int to_journal, const char *text, const char *line)
 {
@@ -97,6 +99,38 @@ static void test_many_different_texts_all_pass(void **state)
         }
 }
 
+/* Reads what is in the pipe; returns whether a line in it holds `text`. */
+static bool pipe_has(int fd, const char *text)
+{
+        static char buffer[1 << 17];
+        ssize_t n = read(fd, buffer, sizeof buffer - 1);
+        assert_true(n > 0);
+        buffer[n] = '\0';
+        return strstr(buffer, text) != NULL;
+}
+
+static void test_a_reader_that_has_stopped_is_not_waited_for(void **state)
+{
+        int fds[2], before = dup(STDERR_FILENO);
+        (void)state;
+        assert_true(before >= 0);
+        assert_int_equal(pipe(fds), 0);
+        assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+        (void)alarm(20); /* a line that waits would wait for ever */
+        for (int i = 0; i < 10000; i++)
+                log_info("line %d, which is no other's", i);
+        bool first = pipe_has(fds[0], "line 0,");
+        log_info("somebody reads again");
+        bool counted = pipe_has(fds[0], "lines are lost");
+        (void)alarm(0);
+        assert_true(dup2(before, STDERR_FILENO) >= 0);
+        assert_true(first);
+        assert_true(counted);
+        (void)close(before);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -107,6 +141,7 @@ int main(void)
                 cmocka_unit_test(test_foreign_strings_are_quoted_and_cut),
                 cmocka_unit_test(test_equal_texts_are_held_back_after_a_burst_and_counted),
                 cmocka_unit_test(test_many_different_texts_all_pass),
+                cmocka_unit_test(test_a_reader_that_has_stopped_is_not_waited_for),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,8 @@ int store_perform(struct store *s, const struct effect *e, struct recovered *rel
         if (e->ticket == s->fail_ticket) {
                 (void)snprintf(why, STORE_WHY_MAX, "effect %" PRIu64 " fails", e->ticket);
                 r = -EIO;
+        } else if (e->ticket == s->warn_ticket) {
+                (void)snprintf(why, STORE_WHY_MAX, "effect %" PRIu64 " warns", e->ticket);
         } else if (e->type == EFFECT_TRUNCATE && e->truncate.reload) {
                 r = reload(s, reloaded);
         }

@@ -23,6 +23,7 @@ struct store {
         bool in_sync;
         int fail_sync;        /* -errno of the next sync; 0: none */
         uint64_t fail_ticket; /* store_perform() fails with -EIO for this one */
+        uint64_t warn_ticket; /* it succeeds for this one, and says something all the same */
         bool reach;           /* TRUNCATE with reload reaches its zxid */
         unsigned reloads_alive;
 };

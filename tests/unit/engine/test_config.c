@@ -176,7 +176,7 @@ static const struct refusal refusals[] = {
         {HEAD ONE "tick_time =\n", 7, "tick_time = \"\": must be a number from 10 to 600000"},
         {HEAD ONE "snap_count = 1\n", 7, "snap_count = \"1\": must be a number from 2 to 1000000000"},
         {HEAD ONE "retain_snapshots = 2\n", 7, "retain_snapshots = \"2\": must be a number from 3 to 1000"},
-        {HEAD ONE "max_buffer = 1e6\n", 7, "max_buffer = \"1e6\": must be a number from 1024 to 536870912"},
+        {HEAD ONE "max_buffer = 1e6\n", 7, "max_buffer = \"1e6\": must be a number from 1024 to 33554432"},
         {HEAD ONE "listen_all = maybe\n", 7, "listen_all = \"maybe\": must be yes or no"},
         {"[node]\nid = 256\ndata_dir = /d\n[ensemble]\n" ONE, 2, "id = \"256\": must be a number from 1 to 255"},
         {HEAD ONE "four_letter_words = ruok,quit!\n", 7, "\"quit!\" is no four-letter word"},

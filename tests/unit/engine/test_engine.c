@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/common/ipc.h"
 #include "daemon/engine/engine.h"
 #include "election/base/alloc.h"
 #include "tests/unit/engine/fake_core.h"
@@ -321,6 +322,29 @@ static void test_a_port_that_is_taken_is_refused_with_a_sentence(void **state)
         fake_store_done(&w.snapstore.noted);
 }
 
+/* The end that nobody asked for with a signal: by a word, or by silence. */
+static void test_a_supervised_engine_ends_with_its_supervisor(void **state)
+{
+        static const uint8_t words[][12] = {{0, 0, 0, 8, 0, 0, 0, MESSAGE_STOP, 0, 0, 0, STOP_KEEP}};
+        (void)state;
+        for (int silent = 0; silent < 2; silent++) {
+                struct world w;
+                int fds[2];
+                prepare(&w, echo, false);
+                assert_int_equal(ipc_pair(fds), 0);
+                assert_int_equal(engine_control(w.engine, fds[0]), 0);
+                assert_int_equal(pthread_create(&w.thread, NULL, run, &w), 0);
+                if (!silent)
+                        assert_int_equal(write(fds[1], words[0], sizeof words[0]), sizeof words[0]);
+                if (silent)
+                        assert_int_equal(close(fds[1]), 0);
+                assert_int_equal(finish(&w), 0);
+                assert_int_equal(w.server.events[EVENT_STOP], 1);
+                if (!silent)
+                        assert_int_equal(close(fds[1]), 0);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -334,6 +358,7 @@ int main(void)
                 cmocka_unit_test(test_facts_are_fresh_when_a_word_may_be_coming),
                 cmocka_unit_test(test_a_member_listens_on_all_three_ports),
                 cmocka_unit_test(test_a_port_that_is_taken_is_refused_with_a_sentence),
+                cmocka_unit_test(test_a_supervised_engine_ends_with_its_supervisor),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,8 @@ static void on_result(void *ctx, struct disk_result *r)
                 n = snprintf(at, room, "fail%" PRIu64 "(%d %s) ", r->ticket, r->status, r->why);
         else if (r->reloaded)
                 n = snprintf(at, room, "%" PRIu64 "+%" PRId64 " ", r->ticket, r->reloaded->last_zxid);
+        else if (r->why[0])
+                n = snprintf(at, room, "%" PRIu64 "(%s) ", r->ticket, r->why);
         else
                 n = w->durable_only ? 0 : snprintf(at, room, "%" PRIu64 " ", r->ticket);
         assert_true(n >= 0 && (size_t)n < room);
@@ -319,9 +321,25 @@ static void test_a_failed_snapshot_is_told_once_and_the_next_one_begins_afresh(v
         assert_null(strstr(w->results, "fail3"));
 }
 
+/* Old files that could not be removed: no failure, but somebody must be told. */
+static void test_what_went_wrong_beside_a_success_is_told(void **state)
+{
+        struct world *w = *state;
+        w->snapstore.noted.warn_ticket = 3;
+        (void)effect_snapshot_begin(&w->fx, 9);
+        chunk(w, 'x');
+        (void)effect_snapshot_end(&w->fx, 9, false);
+        (void)effect_snapshot_begin(&w->fx, 10);
+        submit(w);
+        await(w, 4);
+        assert_non_null(strstr(w->results, "3(effect 3 warns) "));
+        expect_journal(&w->snapstore.noted, "B1 C2x E3 B4 ");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_what_went_wrong_beside_a_success_is_told, begin, end),
                 cmocka_unit_test_setup_teardown(test_one_turn_is_one_group_with_one_sync, begin, end),
                 cmocka_unit_test_setup_teardown(test_what_arrives_during_a_sync_forms_the_next_group, begin, end),
                 cmocka_unit_test_setup_teardown(test_nothing_is_reported_before_its_sync, begin, end),

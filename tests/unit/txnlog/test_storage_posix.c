@@ -211,6 +211,64 @@ static void test_files_do_as_storage_says(void **state)
         assert_int_equal(io->remove(io->ctx, "y"), 0);
 }
 
+/* The descriptor through which this process syncs version-2. */
+static int find_version_dir(const struct place *p)
+{
+        char path[256], wanted[256], link[64];
+        path_of(p, "version-2", path);
+        assert_non_null(realpath(path, wanted));
+        for (int fd = 3; fd < 256; fd++) {
+                (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+                ssize_t n = readlink(link, path, sizeof path - 1);
+                path[n < 0 ? 0 : n] = '\0';
+                if (strcmp(path, wanted) == 0)
+                        return fd;
+        }
+        fail_msg("%s is not open", wanted);
+        return -1;
+}
+
+/* Two writers share the directory, and the kernel tells only one of them. */
+static void test_a_directory_whose_sync_failed_is_never_synced_again(void **state)
+{
+        struct place *p = *state;
+        int pipes[2];
+        must_open(p);
+        const struct storage *io = storage_posix_io(p->posix);
+        assert_int_equal(io->sync_dir(io->ctx), 0);
+        int fd = find_version_dir(p), kept = dup(fd);
+        assert_true(kept >= 0);
+        assert_int_equal(pipe(pipes), 0);
+        assert_int_equal(dup2(pipes[0], fd), fd); /* what can't be synced */
+        int r = io->sync_dir(io->ctx);
+        assert_true(r < 0);
+        assert_int_equal(dup2(kept, fd), fd);
+        assert_int_equal(io->sync_dir(io->ctx), r);
+        (void)close(kept);
+        (void)close(pipes[0]);
+        (void)close(pipes[1]);
+}
+
+/* Opened as a file, a pipe would be waited for without end. */
+static void test_a_pipe_in_the_place_of_a_file_is_refused(void **state)
+{
+        struct place *p = *state;
+        struct storage_file *f = NULL;
+        char path[256];
+        must_open(p);
+        const struct storage *io = storage_posix_io(p->posix);
+        path_of(p, "version-2/log.1", path);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_int_equal(io->open(io->ctx, "log.1", &f), -EINVAL);
+        storage_posix_close(p->posix);
+        p->posix = NULL;
+        path_of(p, "myid", path);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_true(storage_posix_open(p->dir, 3, &p->posix, p->why) < 0);
+        assert_non_null(strstr(p->why, "myid"));
+}
+
 /* More than any disk has: it shows at the allocation, not as a signal at some later write. */
 static void test_no_room_shows_at_the_allocation(void **state)
 {
@@ -273,6 +331,8 @@ int main(void)
                 TEST(test_foreign_myid_is_refused),
                 TEST(test_file_in_the_way_is_explained),
                 TEST(test_files_do_as_storage_says),
+                TEST(test_a_directory_whose_sync_failed_is_never_synced_again),
+                TEST(test_a_pipe_in_the_place_of_a_file_is_refused),
                 TEST(test_no_room_shows_at_the_allocation),
                 TEST(test_sizes_are_those_of_logs_and_snapshots),
                 TEST(test_store_lives_in_a_real_directory),

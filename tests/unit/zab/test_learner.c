@@ -805,21 +805,26 @@ static void test_follower_refuses_learners(void **state)
         world_free(w);
 }
 
+/* Hands over so many proposals, of which the disk writes none. */
+static void fall_behind(struct world *w, const struct pipe *p, int64_t proposals)
+{
+        const int32_t type = w->ensemble.members[0].observer ? QP_INFORM : QP_PROPOSAL;
+        me(w)->disk_stuck = true;
+        for (int64_t i = 1; i <= proposals; i++) {
+                uint8_t payload[64];
+                struct blob *b = jute_quorum_packet_blob(type, z(1, i), payload, puppet_txn(z(1, i), 1, payload));
+                zab_conn_bytes(me(w)->zab, w->now_ms, p->e[0].conn, b->data, b->len, &me(w)->fx);
+                blob_unref(b);
+        }
+}
+
 /* A disk that falls far behind stops the reading, not the server. */
 static void test_reading_stops_while_the_disk_is_far_behind(void **state)
 {
         (void)state;
         struct world *w = world_of_learner(false);
         struct pipe *p = join(w, 1);
-        me(w)->disk_stuck = true;
-        for (int64_t i = 1; i <= ZAB_UNSYNCED_MAX + 10; i++) {
-                uint8_t payload[64];
-                size_t len = puppet_txn(z(1, i), 1, payload);
-                struct blob *b = jute_quorum_packet_blob(QP_PROPOSAL, z(1, i), payload, len);
-                struct end *e = &p->e[0];
-                zab_conn_bytes(me(w)->zab, w->now_ms, e->conn, b->data, b->len, &me(w)->fx);
-                blob_unref(b);
-        }
+        fall_behind(w, p, ZAB_UNSYNCED_MAX + 10);
         assert_int_equal(me(w)->zab->disk.count, ZAB_UNSYNCED_MAX);
         assert_true(me(w)->zab->learner.paused);
         zab_disk_done(me(w)->zab, w->now_ms, me(w)->fx.log_ticket, NULL, &me(w)->fx);
@@ -829,9 +834,26 @@ static void test_reading_stops_while_the_disk_is_far_behind(void **state)
         world_free(w);
 }
 
+/* ... but not for ever: its clients would be shown an ever older state after the leader has given it up. */
+static void test_learner_that_stopped_reading_leaves_when_its_log_hangs(void **state)
+{
+        (void)state;
+        for (int observer = 0; observer < 2; observer++) {
+                struct world *w = world_of_learner(observer);
+                fall_behind(w, join(w, 1), ZAB_UNSYNCED_MAX + 10);
+                world_run(w, (WORLD_SYNC - 1) * WORLD_TICK_MS);
+                assert_true(me(w)->serving && me(w)->zab->learner.paused);
+                world_run(w, 2 * WORLD_TICK_MS);
+                assert_false(me(w)->serving || zab_disk_dry(me(w)->zab));
+                assert_non_null(strstr(me(w)->ended, "the disk is too slow or hangs"));
+                world_free(w);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_learner_that_stopped_reading_leaves_when_its_log_hangs),
                 cmocka_unit_test(test_fresh_follower_joins_by_diff),
                 cmocka_unit_test(test_promise_is_given_once_per_epoch),
                 cmocka_unit_test(test_promise_waits_for_the_disk),

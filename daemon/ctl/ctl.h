@@ -1,0 +1,109 @@
+/* batonctl's conversation with the ensemble: one request after the other, each waited for.
+ *
+ *   main.c          options, the table of commands
+ *   session.c       the client, driven until an answer is there
+ *   answer.c        answers copied, errors as sentences
+ *   output.c        aligned tables, JSON
+ *   view.c          members and groups, read from their znodes
+ *   cmd_tree.c      ls get set create delete watch
+ *   cmd_cluster.c   status members groups plugins
+ *   cmd_check.c     check (monitoring)
+ *   cmd_config.c    config check */
+#ifndef BATON_CTL_CTL_H
+#define BATON_CTL_CTL_H
+
+#include "daemon/common/node_config.h"
+#include "election/client/client.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit statuses of all commands but `check`, which has those of monitoring plugins (0 ok, 1 warning, 2 critical,
+ * 3 unknown). */
+enum ctl_exit {
+        CTL_DONE = 0,
+        CTL_REFUSED = 1,     /* the ensemble answered with an error, or what was asked for is not there */
+        CTL_USAGE = 2,       /* wrong usage, or a configuration that is wrong */
+        CTL_UNREACHABLE = 3, /* no server answered in time */
+};
+
+/* What one request may wait for the ensemble, unless --wait says otherwise. */
+#define CTL_WAIT_MS_DEFAULT 5000
+/* Session timeout batonctl asks for; its sessions are short. */
+#define CTL_SESSION_TIMEOUT_MS 4000
+/* Children of one znode that are listed. */
+#define CTL_CHILDREN_MAX 100000
+
+struct ctl_options {
+        const char *config; /* file; NULL: the default one, where it exists */
+        const char *hosts;  /* HOST:PORT,…; NULL: those of the configuration */
+        uint64_t wait_ms;
+        bool json;
+        bool colour;
+};
+
+struct ctl;
+
+/* Chooses the servers; connects with the first request. Returns 0, or an exit status, the reason printed. */
+int ctl_open(const struct ctl_options *options, struct ctl **ret);
+/* Ends the session politely. Takes NULL. */
+void ctl_close(struct ctl *c);
+const struct ctl_options *ctl_options(const struct ctl *c);
+/* The node's own configuration; NULL where --hosts was enough and there is none. */
+const struct node_config *ctl_config(const struct ctl *c);
+/* The server that answered last, as HOST:PORT. */
+const char *ctl_server(const struct ctl *c);
+
+/* An answer, copied. */
+struct ctl_reply {
+        int32_t error; /* enum zk_error, when answered */
+        int64_t zxid;
+        struct jute_stat stat;
+        bool has_stat;
+        char *data; /* with a NUL behind it; NULL for null data */
+        size_t size;
+        char **children; /* in order */
+        size_t child_count;
+        char *path;
+};
+void ctl_reply_done(struct ctl_reply *r);
+
+/* Each returns CTL_DONE when a server answered (look at ret->error), else an exit status, the reason printed.
+ * ctl_reply_done() in any case. */
+int ctl_get(struct ctl *c, const char *path, struct ctl_reply *ret);
+int ctl_children(struct ctl *c, const char *path, struct ctl_reply *ret);
+int ctl_create(struct ctl *c, const char *path, struct jute_str data, int32_t flags, struct ctl_reply *ret);
+int ctl_set(struct ctl *c, const char *path, struct jute_str data, int32_t version, struct ctl_reply *ret);
+int ctl_delete(struct ctl *c, const char *path, int32_t version, struct ctl_reply *ret);
+/* Data and children of `path`, with a watch on each where none stands; then ctl_wait_event(). */
+int ctl_watch(struct ctl *c, const char *path, struct ctl_reply *ret);
+/* Waits for a watch of ctl_watch(), without a limit of time. CLIENT_EVENT_NONE: the session ended, or we were told to
+ * end (SIGINT, SIGTERM). */
+enum client_event ctl_wait_event(struct ctl *c);
+/* Waits until we are told to end, keeping the session. */
+void ctl_wait_end(struct ctl *c);
+
+/* ---- answer.c ---- */
+
+/* Fills `ret`, which was zero. */
+void ctl_reply_copy(const struct client_result *r, struct ctl_reply *ret);
+/* Prints "batonctl: PATH: sentence" and returns CTL_REFUSED. */
+int ctl_refused(const char *path, int32_t error);
+
+/* ---- commands: argv[0] is the command's name; each prints what is wrong with its arguments ---- */
+
+int cmd_ls(const struct ctl_options *o, int argc, char **argv);
+int cmd_get(const struct ctl_options *o, int argc, char **argv);
+int cmd_set(const struct ctl_options *o, int argc, char **argv);
+int cmd_create(const struct ctl_options *o, int argc, char **argv);
+int cmd_delete(const struct ctl_options *o, int argc, char **argv);
+int cmd_watch(const struct ctl_options *o, int argc, char **argv);
+int cmd_status(const struct ctl_options *o, int argc, char **argv);
+int cmd_members(const struct ctl_options *o, int argc, char **argv);
+int cmd_groups(const struct ctl_options *o, int argc, char **argv);
+int cmd_plugins(const struct ctl_options *o, int argc, char **argv);
+int cmd_check(const struct ctl_options *o, int argc, char **argv);
+int cmd_config(const struct ctl_options *o, int argc, char **argv);
+
+#endif

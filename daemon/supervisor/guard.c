@@ -1,0 +1,248 @@
+/* See guard.h. A loop of its own and no libuv: one descriptor for signals, one for the clock, and few states. */
+#include "daemon/supervisor/guard.h"
+
+#include "daemon/common/clock.h"
+#include "daemon/common/log.h"
+#include "daemon/supervisor/grants.h"
+#include "daemon/supervisor/runtime.h"
+#include "daemon/supervisor/spawn.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct ward {
+        struct name name;
+        uint64_t due_ms; /* UINT64_MAX: nothing to do */
+        uint64_t end_ms; /* of the budget */
+        pid_t pid;       /* of the stop under way; 0: none */
+        uint64_t kill_ms;
+        int record_fd; /* locked while it is */
+        bool resorted; /* the last resort was taken */
+        bool failed;   /* given up */
+};
+
+struct guard {
+        const char *dir;
+        char boot_id[37];
+        struct ward wards[RUNTIME_RECORDS_MAX];
+        size_t count;
+        bool now; /* asked to end: deadlines are not waited for */
+};
+
+/* ---- one record ---- */
+
+static void let_go(struct ward *w)
+{
+        if (w->record_fd >= 0)
+                (void)close(w->record_fd);
+        w->record_fd = -1;
+}
+
+static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
+{
+        struct runtime_worker how;
+        struct identity_ids ids;
+        char why[SPAWN_WHY_MAX] = "", config[RUNTIME_PATH_MAX], budget[24];
+        uint64_t left_ms = w->end_ms > now_ms + GUARD_TRY_MIN_MS ? w->end_ms - now_ms : GUARD_TRY_MIN_MS;
+        int r = runtime_worker_load(g->dir, w->name.text, &how);
+        if (r == 0)
+                r = identity_resolve(&how.identity, &ids, why);
+        runtime_worker_config_path(g->dir, w->name.text, config);
+        /* By descriptor: the file is not for the worker's user to open. */
+        FILE *f = r == 0 ? fopen(config, "re") : NULL;
+        if (r == 0 && !f)
+                r = -errno;
+        if (r == 0) {
+                (void)snprintf(budget, sizeof budget, "%" PRIu64, left_ms);
+                const char *argv[] = {"baton-worker", "--config",   "/proc/self/fd/3",
+                                      "--plugin",     w->name.text, "--ensure-stopped",
+                                      "--budget",     budget,       NULL};
+                const struct spawn spawn = {.program = how.program,
+                                            .argv = argv,
+                                            .identity = &ids,
+                                            .fds = {fileno(f)},
+                                            .fd_count = 1,
+                                            .output = -1};
+                r = spawn_process(&spawn, &w->pid, why);
+        }
+        if (f)
+                (void)fclose(f);
+        if (r == 0) {
+                w->kill_ms = now_ms + left_ms + GUARD_TRY_MIN_MS;
+                log_warning("%s was not taken up again by its deadline: it is stopped, process %ld", w->name.text,
+                            (long)w->pid);
+                return;
+        }
+        let_go(w);
+        w->due_ms = now_ms + GUARD_RETRY_MS;
+        log_error("%s cannot be stopped: %s; it is tried again", w->name.text, why[0] ? why : strerror(-r));
+}
+
+/* At the end of the budget, and for ever after. */
+static void judge_failure(const struct guard *g, struct ward *w, uint64_t now_ms)
+{
+        struct runtime_worker how = {.last_resort = LAST_RESORT_LOG};
+        if (now_ms >= w->end_ms && !w->resorted) {
+                w->resorted = true;
+                (void)runtime_worker_load(g->dir, w->name.text, &how); /* the default stands where it cannot be read */
+                last_resort_do(how.last_resort < LAST_RESORT_MAX ? how.last_resort : LAST_RESORT_LOG, w->name.text);
+        }
+        if (now_ms >= w->end_ms + GUARD_GIVE_UP_MS) {
+                w->failed = true;
+                w->due_ms = UINT64_MAX;
+                log_error("%s is given up: nothing stops it", w->name.text);
+        }
+}
+
+/* Its instant has come, or it is looked at for the first time. */
+static void look(struct guard *g, struct ward *w, uint64_t now_ms)
+{
+        struct grant_record r;
+        int e = runtime_record_read(g->dir, w->name.text, &r);
+        if (e < 0 || !grant_may_run(&r, g->boot_id)) {
+                if (e < 0 && e != -ENOENT)
+                        log_error("grant record of %s: %s", w->name.text, strerror(-e));
+                w->due_ms = UINT64_MAX;
+                return;
+        }
+        w->end_ms = r.deadline_ms + r.budget_ms;
+        if (!g->now && now_ms < r.deadline_ms) {
+                w->due_ms = r.deadline_ms;
+                return;
+        }
+        if (runtime_is_locked(g->dir)) {
+                log_info("%s is the new supervisor's", w->name.text);
+                w->due_ms = UINT64_MAX;
+                return;
+        }
+        w->record_fd = runtime_record_take(g->dir, w->name.text);
+        if (w->record_fd < 0) {
+                w->due_ms = now_ms + GUARD_BUSY_MS;
+                judge_failure(g, w, now_ms);
+                return;
+        }
+        /* Again, now that nobody else can write. */
+        if (grant_record_read(w->record_fd, &r) == 0 && grant_may_run(&r, g->boot_id) &&
+            (g->now || now_ms >= r.deadline_ms)) {
+                begin_stop(g, w, now_ms);
+                return;
+        }
+        let_go(w);
+        w->due_ms = now_ms;
+}
+
+static void stopped(const struct guard *g, struct ward *w, int status, uint64_t now_ms)
+{
+        w->pid = 0;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                int r = runtime_record_stopped(w->record_fd);
+                if (r < 0)
+                        log_error("grant record of %s: %s", w->name.text, strerror(-r));
+                log_info("%s is stopped", w->name.text);
+                w->due_ms = UINT64_MAX;
+        } else {
+                w->due_ms = now_ms + GUARD_RETRY_MS;
+                log_error("%s was not stopped (%s %d); it is tried again", w->name.text,
+                          WIFEXITED(status) ? "status" : "signal",
+                          WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+                judge_failure(g, w, now_ms);
+        }
+        let_go(w);
+}
+
+/* ---- all of them ---- */
+
+static void reap(struct guard *g, uint64_t now_ms)
+{
+        for (size_t i = 0; i < g->count; i++) {
+                struct ward *w = &g->wards[i];
+                int status = 0;
+                if (w->pid > 0 && waitpid(w->pid, &status, WNOHANG) == w->pid)
+                        stopped(g, w, status, now_ms);
+        }
+}
+
+/* Does what is due; returns when the next thing is. */
+static uint64_t step(struct guard *g)
+{
+        uint64_t now_ms = clock_boottime_ms(), next_ms = UINT64_MAX;
+        reap(g, now_ms);
+        for (size_t i = 0; i < g->count; i++) {
+                struct ward *w = &g->wards[i];
+                if (w->pid > 0 && now_ms >= w->kill_ms) {
+                        (void)kill(w->pid, SIGKILL);
+                        w->kill_ms = now_ms + GUARD_TRY_MIN_MS;
+                }
+                if (w->pid == 0 && w->due_ms <= now_ms)
+                        look(g, w, now_ms);
+                uint64_t at = w->pid > 0 ? w->kill_ms : w->due_ms;
+                next_ms = at < next_ms ? at : next_ms;
+        }
+        return next_ms;
+}
+
+static void find_wards(struct guard *g)
+{
+        static struct name names[RUNTIME_RECORDS_MAX];
+        g->count = runtime_records(g->dir, names);
+        for (size_t i = 0; i < g->count; i++)
+                g->wards[i] = (struct ward){.name = names[i], .record_fd = -1};
+}
+
+static void await(struct guard *g, int signals, int timer, uint64_t next_ms)
+{
+        struct pollfd fds[] = {{.fd = signals, .events = POLLIN}, {.fd = timer, .events = POLLIN}};
+        const struct itimerspec at = {
+                .it_value = {.tv_sec = (time_t)(next_ms / 1000), .tv_nsec = (long)(next_ms % 1000) * 1000000 + 1}};
+        struct signalfd_siginfo info;
+        (void)timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL); /* a valid time cannot be refused */
+        if (poll(fds, 2, -1) < 0)
+                return;
+        while (read(signals, &info, sizeof info) == (ssize_t)sizeof info)
+                if (info.ssi_signo != SIGCHLD && !g->now) {
+                        log_info("told to end: what may be running is stopped now");
+                        g->now = true;
+                        for (size_t i = 0; i < g->count; i++)
+                                if (g->wards[i].due_ms != UINT64_MAX)
+                                        g->wards[i].due_ms = 0;
+                }
+}
+
+int guard_run(const char *runtime_dir)
+{
+        static struct guard g; /* too large for a stack that should stay small */
+        sigset_t set;
+        g = (struct guard){.dir = runtime_dir};
+        clock_boot_id(g.boot_id);
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        (void)sigprocmask(SIG_BLOCK, &set, NULL); /* cannot fail for this set */
+        int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (signals < 0 || timer < 0) {
+                log_error("no guard: %s", strerror(errno));
+                return 1;
+        }
+        find_wards(&g);
+        uint64_t first_ms = step(&g);
+        if (first_ms != UINT64_MAX)
+                log_info("guards what is held in %s", runtime_dir);
+        for (uint64_t next_ms = first_ms; next_ms != UINT64_MAX; next_ms = step(&g))
+                await(&g, signals, timer, next_ms);
+        int status = 0;
+        for (size_t i = 0; i < g.count; i++)
+                status |= g.wards[i].failed;
+        (void)close(signals);
+        (void)close(timer);
+        return status;
+}

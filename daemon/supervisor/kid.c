@@ -1,0 +1,469 @@
+/* One child: its process, its channel, its pings and, for a worker, its grant's deadline. */
+#include "daemon/supervisor/supervisor_internal.h"
+
+#include "daemon/common/clock.h"
+#include "daemon/common/log.h"
+#include "daemon/supervisor/spawn.h"
+#include "daemon/supervisor/supervisor.h"
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Words of one command line, with the NULL. */
+#define ARGV_MAX 16
+
+/* ---- made and unmade ---- */
+
+void kid_configure(struct kid *k, const struct planned *p)
+{
+        mem_free(k->config);
+        k->config = mem_strdup(p->config);
+        k->identity = p->identity;
+        k->missed_max = p->missed_max;
+        k->missed_start_max = p->missed_start_max;
+        k->child.limits = p->limits;
+}
+
+struct kid *kid_new(struct supervisor *s, const struct planned *p)
+{
+        struct kid *k = mem_zalloc(sizeof *k);
+        k->owner = s;
+        k->kind = p->kind;
+        k->name = p->name;
+        k->record_fd = -1;
+        child_init(&k->child, &p->limits, clock_boottime_ms());
+        kid_configure(k, p);
+        return k;
+}
+
+static void drop_channel(struct kid *k)
+{
+        ipc_free(k->ipc);
+        k->ipc = NULL;
+}
+
+static void drop_record(struct kid *k)
+{
+        if (k->record_fd >= 0)
+                (void)close(k->record_fd);
+        k->record_fd = -1;
+}
+
+void kid_free(struct kid *k)
+{
+        if (!k)
+                return;
+        assert(k->pid == 0);
+        drop_channel(k);
+        drop_record(k);
+        mem_free(k->config);
+        mem_free(k);
+}
+
+/* ---- the grant record ---- */
+
+/* The record is the truth; what cannot be read leaves the last one standing (safety.md F7). */
+static void read_grant(struct kid *k)
+{
+        struct grant_record r;
+        if (k->kind != KID_WORKER)
+                return;
+        int e = runtime_record_read(k->owner->config->runtime_dir, k->name.text, &r);
+        if (e == 0)
+                grant_watch_told(&k->grant, strcmp(r.boot_id, k->owner->boot_id) == 0 ? &r : NULL);
+        else if (e == -ENOENT)
+                grant_watch_told(&k->grant, NULL);
+        else
+                log_error("grant record of %s: %s; what it said before counts", k->name.text, strerror(-e));
+}
+
+bool kid_is_dirty(struct kid *k)
+{
+        read_grant(k);
+        return k->grant.known && grant_may_run(&k->grant.record, k->owner->boot_id);
+}
+
+/* ---- messages ---- */
+
+static void set_text(char *to, size_t size, struct jute_str text)
+{
+        (void)snprintf(to, size, "%.*s", text.len > 0 ? (int)text.len : 0, text.len > 0 ? (const char *)text.data : "");
+}
+
+static void told_grant(struct kid *k, const struct message *m)
+{
+        struct grant_record r = {.plugin = k->name,
+                                 .state = m->state,
+                                 .token = m->token,
+                                 .deadline_ms = m->deadline_ms,
+                                 .budget_ms = m->budget_ms};
+        bool moved = m->state != k->grant.record.state || m->token != k->grant.record.token;
+        memcpy(r.boot_id, k->owner->boot_id, sizeof r.boot_id);
+        r.group = k->grant.record.group;
+        grant_watch_told(&k->grant, &r);
+        k->owner->dirty_status = k->owner->dirty_status || moved;
+}
+
+static void on_message(void *ctx, struct ipc *ipc, const struct message *m)
+{
+        struct kid *k = ctx;
+        (void)ipc;
+        switch (m->type) {
+        case MESSAGE_PONG:
+                k->pong = m->number;
+                k->answered = true;
+                break;
+        case MESSAGE_READY:
+        case MESSAGE_UNREADY:
+                kid_event(k, m->type == MESSAGE_READY ? CHILD_READY : CHILD_UNREADY, STOP_KEEP);
+                if (m->type == MESSAGE_READY && k->kind == KID_AGENT)
+                        notify_ready(&k->owner->notify);
+                break;
+        case MESSAGE_STATUS:
+                set_text(k->status, sizeof k->status, m->text);
+                k->owner->dirty_status = true;
+                break;
+        case MESSAGE_HOLDING:
+                if (k->kind == KID_WORKER)
+                        told_grant(k, m);
+                break;
+        case MESSAGE_ROLE:
+                k->role = m->role;
+                k->owner->dirty_status = true;
+                break;
+        default:
+                log_warning("%s sends its supervisor a message for others (%s)", k->name.text,
+                            message_type_name(m->type));
+        }
+}
+
+static void on_closed(void *ctx, struct ipc *ipc, int status)
+{
+        struct kid *k = ctx;
+        (void)ipc;
+        drop_channel(k);
+        /* Its end comes by itself, or its pings tell. One who talks nonsense is not waited for. */
+        if (status < 0 && status != -ECONNRESET && status != -EPIPE) {
+                log_error("%s: conversation broken (%s): it is killed", k->name.text, strerror(-status));
+                kid_event(k, CHILD_HUNG, STOP_KEEP);
+        }
+}
+
+/* ---- making the process ---- */
+
+struct command {
+        const char *argv[ARGV_MAX];
+        char program[NODE_PATH_MAX + 32], budget[16];
+        char config[32];
+};
+
+static void command_of(const struct kid *k, bool helper, uint64_t budget_ms, struct command *ret)
+{
+        size_t n = 0;
+        (void)snprintf(ret->program, sizeof ret->program, "%s/%s", k->owner->config->libexec_dir, kid_program(k->kind));
+        (void)snprintf(ret->budget, sizeof ret->budget, "%" PRIu64, budget_ms);
+        (void)snprintf(ret->config, sizeof ret->config, "/proc/self/fd/%d",
+                       helper ? SPAWN_FD_CONTROL : SPAWN_FD_CONFIG);
+        ret->argv[n++] = kid_program(k->kind);
+        ret->argv[n++] = "--config";
+        ret->argv[n++] = ret->config;
+        if (k->kind == KID_WORKER) {
+                ret->argv[n++] = "--plugin";
+                ret->argv[n++] = k->name.text;
+        }
+        if (helper) {
+                ret->argv[n++] = "--ensure-stopped";
+                ret->argv[n++] = "--budget";
+                ret->argv[n++] = ret->budget;
+        } else {
+                ret->argv[n++] = "--control-fd";
+                ret->argv[n++] = "3";
+                if (k->kind == KID_WORKER) {
+                        ret->argv[n++] = "--record-fd";
+                        ret->argv[n++] = "5";
+                }
+        }
+        ret->argv[n] = NULL;
+        assert(n < ARGV_MAX);
+}
+
+/* What a child needs to find when it begins, as itself. */
+static int make_places(struct kid *k, const struct identity_ids *ids)
+{
+        const struct node_config *c = k->owner->config;
+        char below[NAME_BYTES_MAX + 16];
+        if (k->kind == KID_ENGINE)
+                return runtime_make_private(c->data_dir, NULL, ids->uid, ids->gid);
+        if (k->kind == KID_AGENT)
+                return runtime_make_private(c->runtime_dir, "agent", ids->uid, ids->gid);
+        (void)snprintf(below, sizeof below, "plugins/%s", k->name.text);
+        int r = runtime_make_private(c->runtime_dir, below, ids->uid, ids->gid);
+        if (r < 0)
+                return r;
+        struct planned p = {.kind = k->kind, .name = k->name, .config = k->config, .identity = k->identity};
+        struct runtime_worker w = {.identity = k->identity, .last_resort = c->last_resort};
+        (void)snprintf(w.program, sizeof w.program, "%.*s/%s", NODE_PATH_MAX - 16, c->libexec_dir,
+                       kid_program(KID_WORKER));
+        return runtime_worker_save(c->runtime_dir, &p, &w);
+}
+
+static int begin_process(struct kid *k, const struct identity_ids *ids, char why[SPAWN_WHY_MAX])
+{
+        int control[2] = {-1, -1}, config = -1, record = -1;
+        struct command command;
+        int r = ipc_pair(control);
+        if (r < 0)
+                goto out;
+        r = config = spawn_text_fd(k->name.text, k->config);
+        if (r < 0)
+                goto out;
+        if (k->kind == KID_WORKER) {
+                r = record = runtime_record_take(k->owner->config->runtime_dir, k->name.text);
+                if (r < 0)
+                        goto out;
+        }
+        command_of(k, false, 0, &command);
+        const struct spawn spawn = {.program = command.program,
+                                    .argv = command.argv,
+                                    .identity = ids,
+                                    .fds = {control[1], config, record},
+                                    .fd_count = record >= 0 ? 3 : 2,
+                                    .output = -1};
+        r = spawn_process(&spawn, &k->pid, why);
+        if (r == 0) {
+                r = ipc_new(&k->owner->loop, control[0], on_message, on_closed, k, &k->ipc);
+                control[0] = -1;
+                if (r < 0) { /* nobody could talk to it */
+                        (void)kill(k->pid, SIGKILL);
+                        (void)waitpid(k->pid, NULL, 0);
+                        k->pid = 0;
+                }
+        }
+out:
+        for (size_t i = 0; i < 2; i++)
+                if (control[i] >= 0)
+                        (void)close(control[i]);
+        if (config >= 0)
+                (void)close(config);
+        if (record >= 0)
+                (void)close(record); /* the lock is the worker's alone now */
+        if (r < 0 && r != -EWOULDBLOCK && !why[0])
+                (void)snprintf(why, SPAWN_WHY_MAX, "%s", strerror(-r));
+        return r < 0 ? r : 0;
+}
+
+static int begin_helper(struct kid *k, const struct identity_ids *ids, char why[SPAWN_WHY_MAX])
+{
+        struct command command;
+        uint64_t budget_ms = k->child.limits.ensure_ms;
+        k->record_fd = runtime_record_take(k->owner->config->runtime_dir, k->name.text);
+        if (k->record_fd < 0) {
+                (void)snprintf(why, SPAWN_WHY_MAX, "its grant record: %s", strerror(-k->record_fd));
+                return k->record_fd;
+        }
+        int config = spawn_text_fd(k->name.text, k->config);
+        if (config < 0)
+                return config;
+        command_of(k, true, budget_ms, &command);
+        const struct spawn spawn = {.program = command.program,
+                                    .argv = command.argv,
+                                    .identity = ids,
+                                    .fds = {config},
+                                    .fd_count = 1,
+                                    .output = -1};
+        int r = spawn_process(&spawn, &k->pid, why);
+        (void)close(config);
+        return r;
+}
+
+static void make_process(struct kid *k, bool helper)
+{
+        struct identity_ids ids;
+        char why[SPAWN_WHY_MAX] = "";
+        assert(k->pid == 0);
+        k->helper = helper;
+        k->answered = false;
+        k->ping = k->pong = 0;
+        k->missed = 0;
+        k->started_ms = clock_boottime_ms();
+        int r = identity_resolve(&k->identity, &ids, why);
+        if (r == 0)
+                r = make_places(k, &ids);
+        if (r == 0)
+                r = helper ? begin_helper(k, &ids, why) : begin_process(k, &ids, why);
+        if (r == -EWOULDBLOCK) {
+                kid_event(k, CHILD_SPAWN_BUSY, STOP_KEEP);
+                return;
+        }
+        if (r < 0) {
+                drop_record(k);
+                kid_event(k, CHILD_SPAWN_FAILED, STOP_KEEP);
+                log_error("%s cannot be started: %s%s", k->name.text, why[0] ? why : strerror(-r),
+                          k->child.wanted ? "; it is tried again" : "");
+                return;
+        }
+        if (!helper) {
+                read_grant(k);
+                grant_watch_fresh(&k->grant, clock_boottime_ms());
+        }
+        kid_event(k, CHILD_SPAWNED, STOP_KEEP);
+        log_info("%s started, process %ld%s", k->name.text, (long)k->pid,
+                 helper ? ", to make sure that its resource is stopped" : "");
+        if (!helper)
+                family_link(k->owner, k);
+}
+
+/* ---- events and effects ---- */
+
+static void send_stop(struct kid *k, enum stop_how how)
+{
+        struct message m = message_of(MESSAGE_STOP);
+        m.stop = how;
+        if (k->ipc)
+                (void)ipc_send(k->ipc, &m); /* one that does not hear is killed when its time is over */
+}
+
+void kid_event(struct kid *k, enum child_event event, enum stop_how how)
+{
+        enum child_state before = k->child.state;
+        struct child_input in = {.event = event, .how = how, .now_ms = clock_boottime_ms()};
+        if (event == CHILD_STOP)
+                in.dirty = kid_is_dirty(k);
+        struct child_effects e = child_step(&k->child, &in);
+        if (k->child.state != before)
+                k->owner->dirty_status = true;
+        if (event == CHILD_OVERDUE && e.kill)
+                log_error("%s does not stop its resource in time: it is killed, a fresh one does", k->name.text);
+        if (event == CHILD_TIMER && e.kill && before == CHILD_STOPPING)
+                log_error("%s does not end: it is killed", k->name.text);
+        if (e.unkilled)
+                log_error("%s, process %ld, is killed and still there: its machine has trouble (a disk?)", k->name.text,
+                          (long)k->pid);
+        if (e.left) {
+                log_error("%s has ended, but its resource may still be running", k->name.text);
+                k->owner->exit_status = SUPERVISOR_EXIT_LEFT;
+        }
+        if (e.kill && k->pid > 0)
+                (void)kill(k->pid, SIGKILL);
+        if (e.stop)
+                send_stop(k, e.how);
+        if (e.spawn || e.ensure)
+                make_process(k, e.ensure);
+}
+
+static void describe_end(int wait_status, char *ret, size_t size)
+{
+        if (WIFSIGNALED(wait_status))
+                (void)snprintf(ret, size, "signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+        else
+                (void)snprintf(ret, size, "status %d", WEXITSTATUS(wait_status));
+}
+
+/* The policy of restarts in the words of the log. */
+static void say_end(const struct kid *k, enum child_state before)
+{
+        if (before == CHILD_STOPPING)
+                log_info("%s ended with %s", k->name.text, k->last_exit);
+        else if (k->child.state == CHILD_RESTING)
+                log_error("%s ended with %s, %" PRIu32 " times in a row: restarted in %" PRIu64 " ms", k->name.text,
+                          k->last_exit, k->child.strikes, k->child.timer_ms - k->child.since_ms);
+        else
+                log_warning("%s ended with %s%s", k->name.text, k->last_exit,
+                            k->child.state == CHILD_OFF ? "" : ": restarted at once");
+}
+
+void kid_ended(struct kid *k, int wait_status)
+{
+        enum child_state before = k->child.state;
+        bool stopped_by_helper = k->helper && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+        describe_end(wait_status, k->last_exit, sizeof k->last_exit);
+        k->pid = 0;
+        k->owner->dirty_status = true;
+        drop_channel(k);
+        if (stopped_by_helper && runtime_record_stopped(k->record_fd) < 0)
+                log_error("grant record of %s cannot be written", k->name.text);
+        drop_record(k);
+        k->helper = false;
+        k->status[0] = '\0';
+        k->role = ROLE_NONE;
+        enum child_event event = kid_is_dirty(k) ? CHILD_EXITED_DIRTY : CHILD_EXITED;
+        /* Said first where it rests or is off, but what it does next is known only afterwards: the event makes the
+         * next process, whose own line follows this one in time by a moment only. */
+        kid_event(k, event, STOP_KEEP);
+        say_end(k, before);
+}
+
+/* ---- time ---- */
+
+static uint32_t missed_limit(const struct kid *k)
+{
+        if (!k->answered)
+                return k->missed_start_max;
+        if (k->kind == KID_WORKER && grant_watch_next_ms(&k->grant) != UINT64_MAX &&
+            k->missed_max > PLAN_HOLDING_MISSED_MAX)
+                return PLAN_HOLDING_MISSED_MAX;
+        return k->missed_max;
+}
+
+void kid_tick(struct kid *k)
+{
+        struct message m = message_of(MESSAGE_PING);
+        if (k->pid == 0 || k->helper || (k->child.state != CHILD_STARTING && k->child.state != CHILD_RUNNING))
+                return;
+        /* Counted in own turns, not in time: a supervisor that was stopped, or whose machine slept, must not take it
+         * for the child's silence. */
+        if (k->pong == k->ping)
+                k->missed = 0;
+        else
+                k->missed++;
+        if (k->missed >= missed_limit(k)) {
+                log_error("%s, process %ld, has not answered for %" PRIu32 " ms: it is killed", k->name.text,
+                          (long)k->pid, k->missed * PLAN_PING_MS);
+                kid_event(k, CHILD_HUNG, STOP_KEEP);
+        } else if (k->missed == 0 && k->ipc) {
+                m.number = ++k->ping;
+                (void)ipc_send(k->ipc, &m);
+        }
+}
+
+void kid_alarm(struct kid *k, uint64_t now_ms)
+{
+        if (now_ms >= k->child.timer_ms)
+                kid_event(k, CHILD_TIMER, STOP_KEEP);
+        if (now_ms < grant_watch_next_ms(&k->grant))
+                return;
+        read_grant(k);
+        switch (grant_watch_step(&k->grant, now_ms)) {
+        case GRANT_OVERDUE:
+                kid_event(k, CHILD_OVERDUE, STOP_KEEP);
+                break;
+        case GRANT_LAST_RESORT:
+                last_resort_do(k->owner->config->last_resort, k->name.text);
+                break;
+        default:
+                break;
+        }
+}
+
+uint64_t kid_next_ms(const struct kid *k)
+{
+        uint64_t grant_ms = grant_watch_next_ms(&k->grant);
+        return grant_ms < k->child.timer_ms ? grant_ms : k->child.timer_ms;
+}
+
+bool kid_is_well(const struct kid *k)
+{
+        return k->child.state != CHILD_KILLED && k->missed < missed_limit(k);
+}
+
+bool kid_listens(const struct kid *k)
+{
+        return k->ipc && !k->helper && (k->child.state == CHILD_STARTING || k->child.state == CHILD_RUNNING);
+}

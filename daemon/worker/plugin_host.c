@@ -1,0 +1,227 @@
+/* See plugin_host.h. The host that check_settings() sees has nothing behind it: no grant, no clock, no node. */
+#include "daemon/worker/plugin_host.h"
+
+#include "daemon/common/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct judge {
+        const struct plugin_settings *settings;
+        const struct node_plugin *section;
+        plugin_problem_fn *on_problem;
+        void *ctx;
+        size_t problems;
+        uint32_t need_ms;
+};
+
+static const enum log_level log_levels[] = {
+        [BATON_LOG_DEBUG] = LOG_LEVEL_DEBUG,
+        [BATON_LOG_INFO] = LOG_LEVEL_INFO,
+        [BATON_LOG_WARNING] = LOG_LEVEL_WARNING,
+        [BATON_LOG_ERROR] = LOG_LEVEL_ERROR,
+};
+
+/* ---- the host ---- */
+
+__attribute__((format(printf, 3, 4))) static void on_log(void *context, enum baton_log_level level, const char *format,
+                                                         ...)
+{
+        struct judge *j = context;
+        char text[LOG_LINE_MAX];
+        va_list ap;
+        va_start(ap, format);
+        (void)vsnprintf(text, sizeof text, format, ap); /* cut */
+        va_end(ap);
+        log_line((unsigned)level <= BATON_LOG_ERROR ? log_levels[level] : LOG_LEVEL_ERROR, "plugin %s: %s",
+                 j->section->name.text, text);
+}
+
+static const char *on_setting(void *context, const char *name)
+{
+        struct judge *j = context;
+        return plugin_settings_text(j->settings, name);
+}
+
+static int64_t on_setting_number(void *context, const char *name)
+{
+        struct judge *j = context;
+        return plugin_settings_number(j->settings, name);
+}
+
+static bool on_setting_bool(void *context, const char *name)
+{
+        struct judge *j = context;
+        return plugin_settings_bool(j->settings, name);
+}
+
+static bool on_held(void *context)
+{
+        (void)context;
+        return false;
+}
+
+static uint64_t on_deadline(void *context)
+{
+        (void)context;
+        return 0;
+}
+
+static int64_t on_token(void *context)
+{
+        (void)context;
+        return 0;
+}
+
+static void on_need_stop_budget(void *context, uint32_t budget_ms)
+{
+        struct judge *j = context;
+        j->need_ms = budget_ms;
+}
+
+static void on_report(void *context, enum baton_health health, const char *why)
+{
+        (void)context;
+        (void)health;
+        (void)why;
+}
+
+static void on_publish(void *context, const char *text)
+{
+        (void)context;
+        (void)text;
+}
+
+static int on_watch(void *context, int fd, short events)
+{
+        (void)context;
+        (void)fd;
+        (void)events;
+        return -EOPNOTSUPP;
+}
+
+static void on_wake_at(void *context, uint64_t when_ms)
+{
+        (void)context;
+        (void)when_ms;
+}
+
+static int on_config_get(void *context, const char *path, void **ret, size_t *ret_size, int32_t *ret_version)
+{
+        (void)context;
+        (void)path;
+        (void)ret;
+        (void)ret_size;
+        (void)ret_version;
+        return -ENOENT;
+}
+
+static int on_config_set(void *context, const char *path, const void *data, size_t size, int32_t version)
+{
+        (void)context;
+        (void)path;
+        (void)data;
+        (void)size;
+        (void)version;
+        return -EOPNOTSUPP;
+}
+
+__attribute__((format(printf, 3, 4))) static void on_problem(void *context, const char *setting, const char *format,
+                                                             ...)
+{
+        struct judge *j = context;
+        char text[PROBLEM_TEXT_MAX];
+        va_list ap;
+        int at;
+        if (setting) {
+                const char *value = plugin_settings_text(j->settings, setting);
+                at = value ? snprintf(text, sizeof text, "%s = %s: ", setting, log_quote(value).text)
+                           : snprintf(text, sizeof text, "%s: ", setting);
+        } else {
+                at = snprintf(text, sizeof text, "[plugin %s] ", j->section->name.text);
+        }
+        if (at < 0 || (size_t)at >= sizeof text)
+                at = 0; /* the plugin's words matter more than the name */
+        va_start(ap, format);
+        (void)vsnprintf(text + at, sizeof text - (size_t)at, format, ap); /* a cut sentence still says where */
+        va_end(ap);
+        j->on_problem(j->ctx, plugin_settings_origin(j->settings, setting), text);
+        j->problems++;
+}
+
+/* ---- judging ---- */
+
+int plugin_stop_budget(const struct node_plugin *section, uint32_t need_ms, uint32_t *ret, char *why, size_t why_size)
+{
+        if (section->stop_budget_ms > 0 && need_ms > section->stop_budget_ms) {
+                (void)snprintf(
+                        why, why_size,
+                        "[plugin %s] needs %u ms to stop, stop_budget gives %u ms; raise it, or make the stop shorter",
+                        section->name.text, need_ms, section->stop_budget_ms);
+                *ret = need_ms;
+                return -ERANGE;
+        }
+        *ret = section->stop_budget_ms > 0 ? section->stop_budget_ms : need_ms > 0 ? need_ms : PLUGIN_STOP_BUDGET_MS;
+        return 0;
+}
+
+size_t plugin_judge_settings(const struct node_config *config, const struct node_plugin *section,
+                             const struct baton_plugin *plugin, const struct plugin_settings *settings,
+                             plugin_problem_fn *fn, void *ctx, uint32_t *ret_need_ms)
+{
+        struct judge j = {.settings = settings, .section = section, .on_problem = fn, .ctx = ctx};
+        const struct baton_host host = {
+                .size = sizeof host,
+                .context = &j,
+                .node = config->node.text,
+                .instance = section->name.text,
+                .group = section->group.text,
+                .state_dir = NULL,
+                .cancel_fd = -1,
+                .log = on_log,
+                .setting = on_setting,
+                .setting_number = on_setting_number,
+                .setting_bool = on_setting_bool,
+                .held = on_held,
+                .deadline = on_deadline,
+                .token = on_token,
+                .need_stop_budget = on_need_stop_budget,
+                .report = on_report,
+                .publish = on_publish,
+                .watch = on_watch,
+                .wake_at = on_wake_at,
+                .config_get = on_config_get,
+                .config_set = on_config_set,
+                .problem = on_problem,
+        };
+        if (plugin->check_settings)
+                plugin->check_settings(&host);
+        *ret_need_ms = j.need_ms;
+        return j.problems;
+}
+
+void plugin_judge(const struct node_config *config, const struct node_plugin *section, plugin_problem_fn *fn, void *ctx,
+                  struct plugin_judgement *ret)
+{
+        struct plugin_module *module = NULL;
+        struct plugin_settings *settings = NULL;
+        char why[PLUGIN_WHY_MAX] = "";
+        *ret = (struct plugin_judgement){.problems = 0};
+        if (plugin_module_load(config->plugin_dir, section->module, &module, why) < 0) {
+                fn(ctx, &section->origin, why);
+                ret->problems = 1;
+                return;
+        }
+        const struct baton_plugin *plugin = plugin_module_plugin(module);
+        ret->problems = plugin_settings_new(plugin, section, fn, ctx, &settings);
+        if (ret->problems == 0)
+                ret->problems = plugin_judge_settings(config, section, plugin, settings, fn, ctx, &ret->need_ms);
+        if (plugin_stop_budget(section, ret->need_ms, &ret->budget_ms, why, sizeof why) < 0) {
+                fn(ctx, &section->origin, why);
+                ret->problems++;
+        }
+        plugin_settings_free(settings);
+        plugin_module_free(module);
+}
