@@ -255,8 +255,10 @@ void fleet_cut_agent(struct fleet *f, int number, bool cut)
         struct fleet_node *n = fleet_node(f, number);
         fleet_say(f, "node %d: the agent's cable is %s", number, cut ? "cut" : "mended");
         n->cut = cut;
-        if (n->agent)
+        if (n->agent) {
+                n->agent->mute = false;
                 scene_cut(n->agent, cut);
+        }
 }
 
 void fleet_cut(struct fleet *f, int number, bool cut)
@@ -275,6 +277,13 @@ void fleet_deafen(struct fleet *f, int number, bool deaf)
         fleet_say(f, "node %d: the agent hears %s", number, deaf ? "nothing" : "again");
         if (n->agent)
                 n->agent->deaf = deaf;
+}
+
+void fleet_mute(struct fleet *f, int number)
+{
+        struct fleet_node *n = fleet_node(f, number);
+        if (n->agent)
+                n->agent->mute = true;
 }
 
 void fleet_machine_off(struct fleet *f, int number)

@@ -142,6 +142,8 @@ void fleet_cut(struct fleet *f, int number, bool cut);
 void fleet_cut_agent(struct fleet *f, int number, bool cut);
 /* What servers send to the agent waits. */
 void fleet_deafen(struct fleet *f, int number, bool deaf);
+/* What it sends from now on is lost; what servers have sent arrives. To be followed by fleet_cut_agent(). */
+void fleet_mute(struct fleet *f, int number);
 /* Power: nothing of it runs. The boot brings server, workers and agent back. */
 void fleet_machine_off(struct fleet *f, int number);
 void fleet_machine_on(struct fleet *f, int number);
