@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RATE_PPM  100000
@@ -85,8 +86,8 @@ static bool host_member(void *ctx, const char *name, struct group_member *ret)
 {
         struct fleet_group *fg = ctx;
         struct fleet *f = fg->node->f;
-        int number = 0;
-        if (sscanf(name, "node%d", &number) != 1 || number < 1 || number > f->o.nodes)
+        int number = strncmp(name, "node", 4) == 0 ? (int)strtol(name + 4, NULL, 10) : 0;
+        if (number < 1 || number > f->o.nodes)
                 return false;
         const struct fleet_node *n = fleet_node(f, number);
         *ret = (struct group_member){.role = world_leader(f->s.w) == number ? ROLE_LEADING : ROLE_FOLLOWING,

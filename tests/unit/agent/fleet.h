@@ -16,7 +16,7 @@
 #define FLEET_GROUPS_MAX  2
 #define FLEET_WORKERS_MAX 3
 /* Messages under way on one link. */
-#define FLEET_QUEUE_MAX   256
+#define FLEET_QUEUE_MAX   64
 #define FLEET_STORY_BYTES (4u << 20)
 
 struct fleet;

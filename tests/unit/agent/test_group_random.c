@@ -189,13 +189,13 @@ static void settle(struct fleet *f)
         }
         /* Then nothing moves, but for failback and what is still to be counted against a node. */
         fleet_run(f, 15000);
-        int takes[FLEET_GROUPS_MAX], at[FLEET_GROUPS_MAX];
+        int takes[FLEET_GROUPS_MAX] = {0}, at[FLEET_GROUPS_MAX] = {0};
         for (size_t g = 0; g < f->o.groups; g++) {
                 takes[g] = f->takes[g];
                 at[g] = fleet_await_active(f, g, 0, 10000);
         }
         fleet_run(f, 15000);
-        for (size_t g = 0; g < f->o.groups; g++)
+        for (size_t g = 0; g < f->o.groups && g < FLEET_GROUPS_MAX; g++)
                 if (f->o.policy != POLICY_PRIORITY && (fleet_active(f, g) != at[g] || f->takes[g] != takes[g]))
                         fleet_fail(f, "a group moves though nothing is wrong");
 }
