@@ -8,50 +8,30 @@
 #include "tests/unit/client/ensemble.h"
 
 #include "election/base/alloc.h"
-#include "tests/unit/server/world_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SETTLE_MS 5000
-#define REPLY_MS  10000
+#define SETTLE_MS  5000
+#define REPLY_MS   10000
+#define WIRE_BYTES 4096 /* taken at a time */
 
 /* ---- the wire ---- */
 
 static void wire_dial(struct scene *s, struct patron *p, const struct effect *e)
 {
         int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
-        struct world_client *wire = mem_zalloc(sizeof *wire);
-        wire->world = s->w;
-        list_push(&s->w->clients, &wire->link); /* freed with the world */
         p->conn = e->conn;
-        p->wire = wire;
         p->dialled = false;
-        wire->stream = world__client_stream(s->w, sid, wire);
-        p->refused = !wire->stream;
-}
-
-static void wire_send(struct patron *p, const struct blob *b)
-{
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
-        /* Behind what a reset has swallowed nothing arrives. */
-        if (stream && stream->end[1].open && !stream->end[1].eof)
-                bytes_add(&stream->end[1].in, b->data, b->len);
+        p->wire = world_wire_open(s->w, sid);
 }
 
 static void wire_close(struct patron *p)
 {
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
-        if (stream) {
-                stream->end[0].open = false;
-                if (!stream->end[1].eof) {
-                        stream->end[1].eof = true;
-                        stream->end[1].eof_status = 0;
-                }
-                p->wire->stream = NULL;
-        }
+        if (p->wire)
+                world_wire_close(p->wire);
         p->wire = NULL;
         p->conn = 0;
 }
@@ -62,12 +42,13 @@ static void patron_effects(struct scene *s, struct patron *p)
                 const struct effect *e = &p->fx.list[i];
                 switch (e->type) {
                 case EFFECT_DIAL:
-                        assert_null(p->wire); /* one connection at a time */
+                        assert_true(p->conn == 0); /* one connection at a time */
                         wire_dial(s, p, e);
                         break;
                 case EFFECT_SEND:
                         assert_int_equal(e->conn, p->conn);
-                        wire_send(p, e->send.blob);
+                        if (p->wire)
+                                world_wire_send(p->wire, e->send.blob->data, e->send.blob->len);
                         break;
                 case EFFECT_CLOSE:
                         assert_int_equal(e->conn, p->conn);
@@ -80,15 +61,16 @@ static void patron_effects(struct scene *s, struct patron *p)
         effects_reset(&p->fx);
 }
 
-static void patron_bytes(struct scene *s, struct patron *p)
+/* Returns whether there were any. */
+static bool patron_bytes(struct scene *s, struct patron *p)
 {
-        struct world_client *wire = p->wire;
-        size_t len = wire->in.len;
-        uint8_t *data = mem_dup(wire->in.data, len);
-        wire->in.len = 0;
+        uint8_t data[WIRE_BYTES];
+        size_t len = world_wire_take(p->wire, data, sizeof data);
+        if (!len)
+                return false;
         client_conn_bytes(p->c, world_now(s->w), p->conn, data, len, &p->fx);
-        mem_free(data);
         patron_effects(s, p);
+        return true;
 }
 
 static void patron_gone(struct scene *s, struct patron *p, bool dial)
@@ -107,16 +89,17 @@ static void patron_turn(struct scene *s, struct patron *p)
 {
         if (p->stopped || !p->c)
                 return;
-        if (p->wire && p->refused) {
+        if (p->conn && !p->wire) {
                 patron_gone(s, p, true);
         } else if (p->wire && !p->dialled) {
                 p->dialled = true;
                 client_conn_dialled(p->c, world_now(s->w), p->conn, 0, &p->fx);
                 patron_effects(s, p);
         }
-        if (p->wire && p->wire->in.len)
-                patron_bytes(s, p);
-        else if (p->wire && p->wire->closed)
+        bool took = false;
+        while (p->wire && patron_bytes(s, p))
+                took = true;
+        if (!took && p->wire && world_wire_ended(p->wire))
                 patron_gone(s, p, false);
         if (client_deadline(p->c) <= world_now(s->w))
                 client_tick(p->c, world_now(s->w), &p->fx);
@@ -174,10 +157,8 @@ static void on_state(void *ctx, enum client_state state, int status, const char 
 struct patron *scene_add(struct scene *s, int only, const struct client_session *session)
 {
         struct client_server list[WORLD_SERVERS_MAX];
-        struct client_config config = {.servers = list,
-                                       .session_timeout_ms = s->timeout_ms,
-                                       .seed = prng_next(&s->w->prng),
-                                       .on_state = on_state};
+        struct client_config config = {
+                .servers = list, .session_timeout_ms = s->timeout_ms, .seed = world_draw(s->w), .on_state = on_state};
         assert_true(s->count < SCENE_PATRONS_MAX);
         struct patron *p = &s->patrons[s->count++];
         for (int sid = 1; sid <= s->servers; sid++) {
@@ -207,7 +188,7 @@ bool scene_connected(struct scene *s, struct patron *p, uint64_t max_ms)
 
 int scene_server(const struct patron *p)
 {
-        return p->wire && p->wire->stream ? p->wire->stream->end[1].sid : 0;
+        return p->wire ? world_wire_server(p->wire) : 0;
 }
 
 /* ---- requests ---- */

@@ -12,12 +12,11 @@
 struct patron {
         struct client *c;
         struct effects fx;
-        struct world_client *wire; /* NULL: no connection */
-        conn_id conn;
-        bool refused;     /* the dial under way fails */
-        bool dialled;     /* told */
-        bool stopped;     /* the process stands still: nothing is taken or told */
-        char states[512]; /* names of the states told, one after the other; long runs are cut */
+        conn_id conn;            /* 0: no connection, and none being made */
+        struct world_wire *wire; /* NULL with a conn: the dial under way is refused */
+        bool dialled;            /* told */
+        bool stopped;            /* the process stands still: nothing is taken or told */
+        char states[512];        /* names of the states told, one after the other; long runs are cut */
         size_t expired;
         void (*on_state)(struct patron *p, enum client_state state); /* may be NULL */
         void *ctx;
