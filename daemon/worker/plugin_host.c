@@ -180,6 +180,7 @@ size_t plugin_judge_settings(const struct node_config *config, const struct node
                 .group = section->group.text,
                 .state_dir = NULL,
                 .cancel_fd = -1,
+                .stop_budget_ms = section->stop_budget_ms,
                 .log = on_log,
                 .setting = on_setting,
                 .setting_number = on_setting_number,
