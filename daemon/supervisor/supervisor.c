@@ -267,6 +267,7 @@ static void begin_checked(struct supervisor *s, bool good)
         (void)uv_prepare_start(&s->prepare, turn);
         (void)uv_timer_start(&s->ticker, on_tick, PLAN_PING_MS, PLAN_PING_MS);
         family_start(s);
+        log_standing("BATON_NODE", config->node.text);
         log_info("node %s: %zu children", config->node.text, s->kid_count);
 }
 
