@@ -1,6 +1,6 @@
 /* The kinds of events that the journal tells apart: `journalctl MESSAGE_ID=…` finds all of one kind, monitoring can
  * wait for one. Each has its fields besides the standing ones (BATON_NODE; in workers BATON_PLUGIN and BATON_GROUP
- * too). Numbers never change and are never used again. */
+ * too). A token is written in decimal. Numbers never change and are never used again. */
 #ifndef BATON_COMMON_EVENTS_H
 #define BATON_COMMON_EVENTS_H
 

@@ -285,6 +285,7 @@ int main(int argc, char **argv)
                 (void)printf("%s: nothing wrong\n", options.config);
                 return ENGINE_EXIT_CLEAN;
         }
+        log_standing("BATON_NODE", node.config.server.name[0] ? node.config.server.name : NULL);
         raise_descriptors(&node.config.server);
         node.config.server.seed = random_seed();
         status = recover(&node);

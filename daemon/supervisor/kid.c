@@ -2,6 +2,7 @@
 #include "daemon/supervisor/supervisor_internal.h"
 
 #include "daemon/common/clock.h"
+#include "daemon/common/events.h"
 #include "daemon/common/log.h"
 #include "daemon/supervisor/spawn.h"
 #include "daemon/supervisor/supervisor.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -65,6 +67,32 @@ void kid_free(struct kid *k)
         drop_record(k);
         mem_free(k->config);
         mem_free(k);
+}
+
+/* ---- what is said of it ---- */
+
+/* A line about the process `pid` with the event's number and fields; `key` (NULL: none) says why or how. */
+static void __attribute__((format(printf, 7, 8)))
+say_event(const struct kid *k, enum log_level level, enum log_event_kind kind, long pid, const char *key,
+          const char *value, const char *format, ...)
+{
+        char text[LOG_LINE_MAX];
+        struct log_fields f = {.count = 0};
+        va_list ap;
+        va_start(ap, format);
+        (void)vsnprintf(text, sizeof text, format, ap); /* cut, as every line */
+        va_end(ap);
+        log_field(&f, "BATON_CHILD", "%s", k->name.text);
+        log_field(&f, "BATON_PID", "%ld", pid);
+        if (key)
+                log_field(&f, key, "%s", value);
+        log_event(level, log_event_id(kind), f.list, "%s", text);
+}
+
+static void say_killed(const struct kid *k, const char *reason)
+{
+        say_event(k, LOG_LEVEL_ERROR, LOG_EVENT_CHILD_KILLED, (long)k->pid, "BATON_REASON", reason, "%s %s",
+                  k->name.text, reason);
 }
 
 /* ---- the grant record ---- */
@@ -151,7 +179,10 @@ static void on_closed(void *ctx, struct ipc *ipc, int status)
         drop_channel(k);
         /* Its end comes by itself, or its pings tell. One who talks nonsense is not waited for. */
         if (status < 0 && status != -ECONNRESET && status != -EPIPE) {
-                log_error("%s: conversation broken (%s): it is killed", k->name.text, strerror(-status));
+                char reason[96];
+                (void)snprintf(reason, sizeof reason, "talks nonsense, conversation broken (%s): it is killed",
+                               strerror(-status));
+                say_killed(k, reason);
                 kid_event(k, CHILD_HUNG, STOP_KEEP);
         }
 }
@@ -314,8 +345,8 @@ static void make_process(struct kid *k, bool helper)
                 grant_watch_fresh(&k->grant, clock_boottime_ms());
         }
         kid_event(k, CHILD_SPAWNED, STOP_KEEP);
-        log_info("%s started, process %ld%s", k->name.text, (long)k->pid,
-                 helper ? ", to make sure that its resource is stopped" : "");
+        say_event(k, LOG_LEVEL_INFO, LOG_EVENT_CHILD_STARTED, (long)k->pid, NULL, NULL, "%s started, process %ld%s",
+                  k->name.text, (long)k->pid, helper ? ", to make sure that its resource is stopped" : "");
         if (!helper) {
                 kid_tick(k); /* the first ping: its answer says that it has begun */
                 family_link(k->owner, k);
@@ -342,9 +373,9 @@ void kid_event(struct kid *k, enum child_event event, enum stop_how how)
         if (k->child.state != before)
                 k->owner->dirty_status = true;
         if (event == CHILD_OVERDUE && e.kill)
-                log_error("%s does not stop its resource in time: it is killed, a fresh one does", k->name.text);
+                say_killed(k, "does not stop its resource in time: it is killed, a fresh one does");
         if (event == CHILD_TIMER && e.kill && before == CHILD_STOPPING)
-                log_error("%s does not end: it is killed", k->name.text);
+                say_killed(k, "does not end: it is killed");
         if (e.unkilled)
                 log_error("%s, process %ld, is killed and still there: its machine has trouble (a disk?)", k->name.text,
                           (long)k->pid);
@@ -369,21 +400,26 @@ static void describe_end(int wait_status, char *ret, size_t size)
 }
 
 /* The policy of restarts in the words of the log. */
-static void say_end(const struct kid *k, enum child_state before)
+static void say_end(const struct kid *k, enum child_state before, long pid)
 {
-        if (before == CHILD_STOPPING)
-                log_info("%s ended with %s", k->name.text, k->last_exit);
-        else if (k->child.state == CHILD_RESTING)
-                log_error("%s ended with %s, %" PRIu32 " times in a row: restarted in %" PRIu64 " ms", k->name.text,
-                          k->last_exit, k->child.strikes, k->child.timer_ms - k->child.since_ms);
-        else
-                log_warning("%s ended with %s%s", k->name.text, k->last_exit,
-                            k->child.state == CHILD_OFF ? "" : ": restarted at once");
+        char next[96] = "";
+        if (k->child.state == CHILD_RESTING && before != CHILD_STOPPING)
+                (void)snprintf(next, sizeof next, ", %" PRIu32 " times in a row: restarted in %" PRIu64 " ms",
+                               k->child.strikes, k->child.timer_ms - k->child.since_ms);
+        else if (k->child.state != CHILD_OFF && before != CHILD_STOPPING)
+                (void)snprintf(next, sizeof next, ": restarted at once");
+        say_event(k,
+                  before == CHILD_STOPPING          ? LOG_LEVEL_INFO
+                  : k->child.state == CHILD_RESTING ? LOG_LEVEL_ERROR
+                                                    : LOG_LEVEL_WARNING,
+                  LOG_EVENT_CHILD_DIED, pid, "BATON_STATUS", k->last_exit, "%s ended with %s%s", k->name.text,
+                  k->last_exit, next);
 }
 
 void kid_ended(struct kid *k, int wait_status)
 {
         enum child_state before = k->child.state;
+        long pid = (long)k->pid;
         bool stopped_by_helper = k->helper && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
         describe_end(wait_status, k->last_exit, sizeof k->last_exit);
         k->pid = 0;
@@ -399,7 +435,7 @@ void kid_ended(struct kid *k, int wait_status)
         /* Said first where it rests or is off, but what it does next is known only afterwards: the event makes the
          * next process, whose own line follows this one in time by a moment only. */
         kid_event(k, event, STOP_KEEP);
-        say_end(k, before);
+        say_end(k, before, pid);
 }
 
 /* ---- time ---- */
@@ -426,8 +462,10 @@ void kid_tick(struct kid *k)
         else
                 k->missed++;
         if (k->missed >= missed_limit(k)) {
-                log_error("%s, process %ld, has not answered for %" PRIu32 " ms: it is killed", k->name.text,
-                          (long)k->pid, k->missed * PLAN_PING_MS);
+                char reason[96];
+                (void)snprintf(reason, sizeof reason, "has not answered for %" PRIu32 " ms: it is killed",
+                               k->missed * PLAN_PING_MS);
+                say_killed(k, reason);
                 kid_event(k, CHILD_HUNG, STOP_KEEP);
         } else if (k->missed == 0 && k->ipc) {
                 m.number = ++k->ping;

@@ -280,6 +280,7 @@ static void begin_checked(struct supervisor *s, bool good)
         }
         struct node_config *config = s->candidate;
         s->candidate = NULL;
+        log_standing("BATON_NODE", config->node.text);
         family_become(s, config);
         family_adopt_left(s);
         (void)uv_prepare_start(&s->prepare, turn);
