@@ -33,7 +33,6 @@ enum agent_event {
         AGENT_EVENT_ROLE,
         AGENT_EVENT_GROUP_ACQUIRED,
         AGENT_EVENT_GROUP_ACTIVE,
-        AGENT_EVENT_GROUP_STOPPED,
         AGENT_EVENT_GROUP_RELEASED,
         AGENT_EVENT_GROUP_LOST,
         AGENT_EVENT_GROUP_GIVEN_UP,
@@ -46,6 +45,7 @@ struct agent_line {
         enum agent_event event;
         const char *group;  /* NULL: none */
         int64_t token;      /* 0: none */
+        const char *reason; /* of the group's standing; NULL: none */
         const char *member; /* NULL: none */
         enum node_role role;
         const char *text;

@@ -75,6 +75,7 @@ static void group_log(void *ctx, struct group *g, enum log_level level, enum gro
                                         .event = group_kinds[event],
                                         .group = group_name(g),
                                         .token = status.token,
+                                        .reason = status.reason,
                                         .role = a->role,
                                         .text = text};
         a->host->log(a->ctx, &line);

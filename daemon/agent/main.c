@@ -5,6 +5,7 @@
  * The loop decides nothing (agent.h does): before it waits, the agent does what is due and the client sends what was
  * asked for meanwhile. */
 #include "daemon/agent/agent.h"
+#include "daemon/agent/agent_log.h"
 #include "daemon/agent/links.h"
 #include "daemon/agent/session_file.h"
 #include "daemon/common/client_loop.h"
@@ -225,7 +226,7 @@ static void host_save(void *ctx, const struct client_session *session)
 static void host_log(void *ctx, const struct agent_line *line)
 {
         (void)ctx;
-        log_line(line->level, "%s", line->text);
+        agent_log_write(line);
 }
 
 static void host_ended(void *ctx)
@@ -467,6 +468,7 @@ int main(int argc, char **argv)
         status = load(options.config, &process.config);
         if (status != AGENT_EXIT_CLEAN)
                 return status;
+        log_standing("BATON_NODE", process.config->node.text);
         status = begin(&process, options.control_fd);
         if (status != AGENT_EXIT_CLEAN)
                 return status; /* the process ends with all it has */

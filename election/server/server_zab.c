@@ -8,14 +8,35 @@
 
 /* ---- transactions ---- */
 
+/* The digest says what tree the leader of the transaction's epoch had. A learner with another one shows it to
+ * nobody any more and asks for the leader's; a server that leads can only say so. */
+static void server_compare(struct server *s, struct effects *fx)
+{
+        const struct outcome *o = &s->outcome;
+        if (o->digest_agrees && !zab_distrusts(s->zab))
+                s->resyncs = 0;
+        if (!o->digest_mismatch)
+                return;
+        s->digest_mismatches++;
+        bool leads = zab_role(s->zab) == ZAB_LEADING;
+        if (leads ? s->digest_mismatches > 1 : zab_distrusts(s->zab))
+                return;
+        effect_report(fx, REPORT_ERROR,
+                      "the tree's digest differs from the leader's after transaction 0x%" PRIx64 ": %s",
+                      (uint64_t)o->header.zxid,
+                      leads ? "compare this server's data with the others'"
+                            : "it is served no more, and replaced by a leader's snapshot");
+        if (leads)
+                return;
+        s->serving = false;
+        clients_mute(s->clients);
+        zab_distrust(s->zab);
+}
+
 static void server_applied(struct server *s, struct effects *fx)
 {
         const struct outcome *o = &s->outcome;
-        if (o->digest_mismatch && s->digest_mismatches++ == 0)
-                effect_report(fx, REPORT_ERROR,
-                              "the tree's digest differs from the leader's after transaction 0x%" PRIx64
-                              ": compare this server's data with the others'",
-                              (uint64_t)o->header.zxid);
+        server_compare(s, fx);
         if (s->prep && s->serving)
                 prep_applied(s->prep, o->header.zxid);
         if (o->header.type == OP_CLOSE_SESSION) {
@@ -159,6 +180,15 @@ static void host_touch(void *ctx, int64_t session, int32_t timeout_ms)
                 (void)session_clock_touch(s->clock, s->event->now.mono_ms, session, timeout_ms);
 }
 
+/* ZooKeeper learns of it with the next answer to a ping only: up to half a tick later, and never where the
+ * learner dies before. What is built on sessions is the safer for each moment the leader knows of. */
+static void host_heard(void *ctx, int64_t session)
+{
+        struct server *s = ctx;
+        if (s->clock)
+                (void)session_clock_touch_again(s->clock, s->event->now.mono_ms, session);
+}
+
 static int host_snapshot_begin(void *ctx, int64_t *ret_zxid)
 {
         struct server *s = ctx;
@@ -199,7 +229,7 @@ static void host_load_begin(void *ctx)
 {
         struct server *s = ctx;
         database_loader_free(s->loader);
-        s->loader = database_loader_new(server_item_max(&s->config));
+        s->loader = database_loader_new_hashed(server_item_max(&s->config), tree_hash_seed(database_tree(s->db)));
 }
 
 static int host_load_feed(void *ctx, const uint8_t *data, size_t len, size_t *ret_consumed)
@@ -270,6 +300,7 @@ const struct zab_host *server__zab_host(void)
                 .synced = host_synced,
                 .revalidate = host_revalidate,
                 .touch = host_touch,
+                .heard = host_heard,
                 .snapshot_begin = host_snapshot_begin,
                 .snapshot_read = host_snapshot_read,
                 .snapshot_end = host_snapshot_end,

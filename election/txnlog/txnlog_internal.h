@@ -187,7 +187,7 @@ int txnlog__seal_end(const struct txnlog__seal_check *c, struct txnlog__snapshot
 int txnlog__snapshot_check(const struct storage *io, const struct txnlog__file *f, struct txnlog__snapshot_info *ret,
                            char why[STORE_WHY_MAX]);
 /* The same, and loads it: the database stands at the zxid of the name. Caller owns *ret_db. */
-int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f, int32_t item_max,
+int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f, const struct store_config *config,
                           struct database **ret_db, struct txnlog__snapshot_info *ret, char why[STORE_WHY_MAX]);
 
 /* ---- epoch_file.c (storage-format.md 1.2) ---- */
@@ -214,6 +214,17 @@ int txnlog__epochs_settle(struct txnlog__epochs *e, int64_t last_zxid, bool empt
 int txnlog__epochs_mend(const struct storage *io, const struct txnlog__epochs *e, char why[STORE_WHY_MAX]);
 int txnlog__epoch_write(const struct storage *io, enum epoch_kind kind, int64_t value, bool prepared,
                         char why[STORE_WHY_MAX]);
+
+/* ---- mark.c ---- */
+enum txnlog__mark {
+        TXNLOG__MARK_NONE,  /* no past, or nobody has said so yet */
+        TXNLOG__MARK_WHOLE, /* a past, and it is here */
+        TXNLOG__MARK_LOST,  /* a past that is lost */
+        TXNLOG__MARK_MAX,
+};
+int txnlog__mark_read(const struct storage *io, enum txnlog__mark *ret, char why[STORE_WHY_MAX]);
+/* Durable on return. */
+int txnlog__mark_write(const struct storage *io, enum txnlog__mark mark, char why[STORE_WHY_MAX]);
 
 /* ---- replay.c ---- */
 struct txnlog__replay {

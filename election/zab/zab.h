@@ -47,6 +47,9 @@ enum zab_phase {
 /* Proposals not yet committed; a request beyond this must wait at its connection. A learner that forwards
  * one nevertheless is dropped. */
 #define ZAB_OUTSTANDING_MAX 65536
+/* Their bytes. Servers of this program keep their clients from coming near it (CLIENTS_QUEUE_BYTES_MAX, twice,
+ * for each server); a learner that goes on forwarding past it is dropped. */
+#define ZAB_OUTSTANDING_BYTES_MAX (512u << 20)
 
 struct zab_config {
         int64_t sid;
@@ -56,6 +59,8 @@ struct zab_config {
         int32_t item_max;                /* jute.maxbuffer + extra */
         size_t history_max;              /* committed transactions kept for DIFF; at least 500 */
         size_t history_bytes_max;
+        size_t outstanding_bytes_max;   /* ZAB_OUTSTANDING_BYTES_MAX */
+        size_t learner_queue_bytes_max; /* ZAB_LEARNER_QUEUE_BYTES_MAX */
 };
 
 struct zab;
@@ -80,7 +85,10 @@ struct zab_host {
         /* A sync asked for with zab_sync() on the leader is done. In order of asking. */
         void (*synced)(void *ctx, struct effects *fx);
         bool (*revalidate)(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms);
+        /* A session was heard from: as a learner reports with its next PING; at once, by a REQUEST of it that
+         * is handled next. */
         void (*touch)(void *ctx, int64_t session, int32_t timeout_ms);
+        void (*heard)(void *ctx, int64_t session);
         /* Reading out the database for a learner (database_snapshot_*): begin yields 0 or -EBUSY (zab tries
          * again when zab_snapshot_free() is called, or at the next tick). */
         int (*snapshot_begin)(void *ctx, int64_t *ret_zxid);
@@ -141,6 +149,19 @@ int64_t zab_accepted_epoch(const struct zab *z);
 /* True when nothing of the log queue is outstanding and no received snapshot is on its way to become the
  * database: the time to look. */
 bool zab_disk_dry(const struct zab *z);
+
+/* This server's durable history was lost, and no leader has synchronised it since: it must not vote, it never
+ * leads, and its promises say that they do not count. Ends when currentEpoch is durable (txnlog/mark.c). */
+bool zab_lost(const struct zab *z);
+/* The host's tree is not what the leader's is at the same zxid. The log is still what was acknowledged, so votes
+ * and promises go on saying what it holds; but a serving learner leaves its role, and from now on each role as a
+ * learner ends instead of serving, until a leader's snapshot has replaced the tree. A leader's tree is the measure:
+ * one that is established does not distrust its own. From inside deliver(). */
+void zab_distrust(struct zab *z);
+bool zab_distrusts(const struct zab *z);
+/* Whether the role just ended for a snapshot that its leader is asked for at once, without an election: with the
+ * leader gone looking for its followers, all would stand still. Until the next zab_follow() or zab_lead(). */
+bool zab_again(const struct zab *z);
 
 /* ---- leader: broadcast ---- */
 /* The zxid the next proposal must carry; 0 when the counter is used up (the leader steps down then) or

@@ -16,7 +16,8 @@ static json_t *read_text(const char *text, char *why, size_t why_size)
         size_t len = strlen(text);
         char *copy = malloc(len ? len : 1); /* no NUL behind it, as in a znode */
         assert_non_null(copy);
-        memcpy(copy, text, len);
+        for (size_t i = 0; i < len; i++)
+                copy[i] = text[i];
         json_t *o = json_value_read(copy, len, why, why_size);
         free(copy);
         return o;
@@ -75,7 +76,8 @@ static void test_bounds_of_length_and_depth(void **state)
         (void)state;
         assert_non_null(text);
         memset(text, ' ', size);
-        memcpy(text, "{}", 2);
+        text[0] = '{';
+        text[1] = '}';
         json_t *o = json_value_read(text, size - 1, why, sizeof why);
         assert_non_null(o);
         json_decref(o);
