@@ -808,7 +808,7 @@ static void test_the_plugins_need_is_told(void **state)
         desk_return(&d, CALL_DEACTIVATE, 0);
         desk_expect(&d, "call open\n"
                         "hello opening 0x0 budget 700\n"
-                        "call deactivate START in 450\n"
+                        "call deactivate START in 700\n"
                         "record stopped 0x0 until 0+0\n"
                         "state stopped 0x0\n"
                         "ready\n");
