@@ -169,7 +169,8 @@ struct baton_plugin {
          * anything is started compare host->deadline() with the clock. */
         int (*activate)(void *instance, const struct baton_grant *grant);
         /* Returns 0 only when the resource has surely stopped, within budget_ms from now. Anything else, or later:
-         * the process is ended and a fresh one tries again. */
+         * the process is ended and a fresh one tries again, for which a part of the stop budget is kept: budget_ms is
+         * less than need_stop_budget() said. When it is little, be rough. */
         int (*deactivate)(void *instance, enum baton_reason reason, uint32_t budget_ms);
         /* Every check_interval while active. `why` has room for why_size bytes. An error counts as BAD. */
         int (*check)(void *instance, enum baton_health *ret, char *why, size_t why_size);
