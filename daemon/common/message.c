@@ -80,12 +80,12 @@ bool message_has_fd(enum message_type type)
 
 /* ---- encoding ---- */
 
-/* What of a text goes out: up to the first NUL and MESSAGE_TEXT_MAX, without half a character at its end. */
-static struct jute_str cut_text(struct jute_str text)
+/* What of a text goes out: up to its first NUL and `len_max`, without half a character at its end. */
+static struct jute_str cut_text(struct jute_str text, size_t len_max)
 {
         size_t len = text.len > 0 ? strnlen((const char *)text.data, (size_t)text.len) : 0;
-        if (len > MESSAGE_TEXT_MAX) {
-                len = MESSAGE_TEXT_MAX;
+        if (len > len_max) {
+                len = len_max;
                 while (len > 0 && (text.data[len] & 0xc0) == 0x80)
                         len--;
         }
@@ -154,11 +154,10 @@ static void put_field(const struct message *m, enum field field, struct jute_wri
                 jute_put_long(w, m->zxid);
                 break;
         case FIELD_TEXT:
-                jute_put_str(w, cut_text(m->text));
+                jute_put_str(w, cut_text(m->text, MESSAGE_TEXT_MAX));
                 break;
         case FIELD_PATH:
-                assert(m->path.len <= 0 || !memchr(m->path.data, 0, (size_t)m->path.len));
-                jute_put_str(w, m->path.len > 0 ? m->path : jute_str_of("", 0));
+                jute_put_str(w, cut_text(m->path, MESSAGE_BYTES_MAX));
                 break;
         case FIELD_DATA:
                 jute_put_str(w, m->data.len == 0 ? jute_str_of("", 0) : m->data);

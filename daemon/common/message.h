@@ -122,7 +122,8 @@ struct message {
 /* A message of this type with all else zero or empty, data null, and no descriptor. */
 struct message message_of(enum message_type type);
 /* Appends the encoded form, without frame length or descriptor. The writer's error says whether it fitted. Texts are
- * cut to MESSAGE_TEXT_MAX at the beginning of a UTF-8 character, and at their first NUL. */
+ * cut to MESSAGE_TEXT_MAX at the beginning of a UTF-8 character; texts and paths also at their first NUL, which nobody
+ * but a broken server could have put there. */
 void message_encode(const struct message *m, struct jute_writer *w);
 /* Texts and data point into `data`; `members` (MESSAGE_MEMBERS only) is memory of the caller's for
  * MESSAGE_MEMBERS_MAX entries. Every enum is within its range and every name valid or empty afterwards;

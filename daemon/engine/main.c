@@ -167,7 +167,7 @@ static uint64_t random_seed(void)
 {
         uint64_t seed = 0;
         if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-                log_warning("no randomness from the system: timing jitter will be the same each time");
+                log_warning("no randomness from the system: timing jitter and hash tables will be the same each time");
         return seed;
 }
 
@@ -191,6 +191,7 @@ static struct store_config store_settings(const struct engine_config *c)
                 .history_max = c->server.commit_log_count,
                 .history_bytes_max = SERVER_COMMIT_LOG_BYTES,
                 .retain_snapshots = c->retain_snapshots,
+                .hash_seed = c->server.seed,
         };
 }
 

@@ -25,8 +25,10 @@
 
 /* One read. All connections share the buffer. */
 #define NET_READ_BYTES (64u << 10)
-/* What all clients together may leave unread; the largest backlog is dropped first. */
-#define NET_CLIENT_BACKLOG_TOTAL_BYTES (1u << 30)
+/* What all clients together may leave unread; the largest backlog is dropped first. One step of the core can
+ * add CLIENTS_TURN_BYTES_MAX of answers, what waited behind one write (CLIENTS_QUEUE_BYTES_MAX, twice), or as
+ * many bytes of events as the watches took that are gone then. */
+#define NET_CLIENT_BACKLOG_TOTAL_BYTES (256u << 20)
 /* A client with this much unread is not read from until half of it is gone: who does not take its
  * answers gets no more questions in. */
 #define NET_CLIENT_READ_PAUSE_BYTES (8u << 20)

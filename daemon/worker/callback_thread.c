@@ -2,11 +2,14 @@
 #include "daemon/worker/callback_internal.h"
 
 #include "daemon/common/clock.h"
+#include "daemon/common/events.h"
 #include "election/base/alloc.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -179,13 +182,28 @@ static int call_members(struct callback_thread *t, const struct worker_call *c)
         return 0;
 }
 
+/* Of changes only: what there is at the beginning is no event. */
+static void say_delivered(const struct callback_thread *t, const struct worker_call *c)
+{
+        char path[32 + CALLBACK_PATH_BYTES_MAX];
+        char zxid[40];
+        const char *const fields[] = {path, zxid, NULL};
+        (void)snprintf(path, sizeof path, "BATON_PATH=%s", c->path);
+        (void)snprintf(zxid, sizeof zxid, "BATON_ZXID=%" PRIx64, (uint64_t)c->zxid);
+        log_event(LOG_LEVEL_INFO, log_event_id(LOG_EVENT_CONFIG_DELIVERED), fields, "%s: told of %s%s, zxid 0x%" PRIx64,
+                  t->setup.section->name.text, log_quote(c->path).text, c->data ? "" : " (removed)", (uint64_t)c->zxid);
+}
+
 static int call_config(struct callback_thread *t, const struct worker_call *c)
 {
         const struct baton_config config = {
                 .path = c->path, .data = c->data, .size = c->size, .version = c->version, .zxid = c->zxid};
-        if (config_cache_put(t->cache, c->path, c->data, c->size, c->version, c->zxid, c->generation) &&
-            t->setup.plugin->config_changed)
-                t->setup.plugin->config_changed(t->instance, &config);
+        if (!config_cache_put(t->cache, c->path, c->data, c->size, c->version, c->zxid, c->generation) ||
+            !t->setup.plugin->config_changed)
+                return 0;
+        t->setup.plugin->config_changed(t->instance, &config);
+        if (t->synced)
+                say_delivered(t, c);
         return 0;
 }
 

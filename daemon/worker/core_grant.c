@@ -308,9 +308,13 @@ void core__failure(struct worker_core *c, uint64_t now_ms, const char *text)
 
 /* ---- the agent's word ---- */
 
+/* While nothing runs the answer names the token that was refused, and it counts as ended: the agent waits for a word
+ * about it, and must not believe that a later renewal begins it after all. */
 static void refuse(struct worker_core *c, enum log_level level, const struct message *m, const char *why)
 {
         core__say(c, level, "grant 0x%" PRIx64 " is not taken: %s", (uint64_t)m->token, why);
+        if (!c->grant.held && c->state == WORKER_STOPPED && m->token > c->token_ended)
+                c->token_ended = m->token;
         core__tell_state(c, why);
 }
 
@@ -406,7 +410,7 @@ void core__revoke(struct worker_core *c, uint64_t now_ms, const struct message *
 void core__expire(struct worker_core *c, uint64_t now_ms)
 {
         if (c->grant.held && !c->stop.wanted && now_ms >= c->grant.deadline_ms) {
-                core__say(c, LOG_LEVEL_WARNING, "the grant 0x%" PRIx64 " has run out", (uint64_t)c->grant.token);
+                c->io.run_out(c->io.ctx, c->grant.token);
                 core__give_up(c, now_ms, BATON_REASON_LOST);
         }
         if (!c->stop.wanted)

@@ -242,6 +242,9 @@ static int run(const struct node_config *config, const struct node_plugin *secti
                 print_problem(stderr, &section->origin, why);
                 return WORKER_EXIT_CONFIG;
         }
+        log_standing("BATON_NODE", config->node.text);
+        log_standing("BATON_PLUGIN", section->name.text);
+        log_standing("BATON_GROUP", section->group.text[0] ? section->group.text : NULL);
         struct worker_setup setup = {
                 .config = config,
                 .section = section,
@@ -254,7 +257,7 @@ static int run(const struct node_config *config, const struct node_plugin *secti
         /* A stop is tried even with settings that are not as they should be: they are the ones it was started with. */
         int status = o->mode == MODE_ENSURE_STOPPED ? WORKER_EXIT_CLEAN : judge(&setup, faults);
         if (status == WORKER_EXIT_CLEAN)
-                status = worker_run(&setup);
+                status = (int)worker_run(&setup);
         plugin_settings_free(settings);
         plugin_module_free(module);
         return status;

@@ -135,12 +135,11 @@ static int say_other_version(void *handle, const char *path, char *why)
                 if (dlsym(handle, symbol)) {
                         (void)snprintf(why, PLUGIN_WHY_MAX,
                                        "plugin %s is built for version %u of the plugin ABI, this baton has version %d",
-                                       log_quote(path).text, version, BATON_PLUGIN_ABI);
+                                       path, version, BATON_PLUGIN_ABI);
                         return -EPROTO;
                 }
         }
-        (void)snprintf(why, PLUGIN_WHY_MAX, "%s is no plugin of baton: it exports no %s", log_quote(path).text,
-                       BATON_PLUGIN_SYMBOL);
+        (void)snprintf(why, PLUGIN_WHY_MAX, "%s is no plugin of baton: it exports no %s", path, BATON_PLUGIN_SYMBOL);
         return -ELIBBAD;
 }
 
@@ -148,8 +147,7 @@ static int open_file(struct plugin_module *m, const char *path, char *why)
 {
         struct stat st;
         if (stat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-                (void)snprintf(why, PLUGIN_WHY_MAX, "there is no plugin %s; is its package installed?",
-                               log_quote(path).text);
+                (void)snprintf(why, PLUGIN_WHY_MAX, "there is no plugin %s; is its package installed?", path);
                 return -ENOENT;
         }
         m->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -164,7 +162,7 @@ static int open_file(struct plugin_module *m, const char *path, char *why)
         char reason[PLUGIN_WHY_MAX];
         int r = adopt(m, descriptor, reason);
         if (r < 0)
-                (void)snprintf(why, PLUGIN_WHY_MAX, "plugin %s: %s", log_quote(path).text, reason);
+                (void)snprintf(why, PLUGIN_WHY_MAX, "plugin %s: %s", path, reason);
         return r;
 }
 

@@ -3,6 +3,7 @@
 #include "daemon/worker/worker.h"
 
 #include "daemon/common/clock.h"
+#include "daemon/common/events.h"
 #include "daemon/common/ipc.h"
 #include "daemon/worker/callback_thread.h"
 #include "election/base/alloc.h"
@@ -118,6 +119,17 @@ static void on_end(void *ctx, enum worker_exit status)
         w->ended = true;
         w->status = status;
         uv_stop(&w->loop);
+}
+
+static void on_run_out(void *ctx, int64_t token)
+{
+        const struct worker *w = ctx;
+        char field[48];
+        const char *const fields[] = {field, NULL};
+        (void)snprintf(field, sizeof field, "BATON_TOKEN=%" PRIx64, (uint64_t)token);
+        log_event(LOG_LEVEL_WARNING, log_event_id(LOG_EVENT_DEADLINE_REACHED), fields,
+                  "%s: the grant 0x%" PRIx64 " was not renewed in time: stopping", w->setup->section->name.text,
+                  (uint64_t)token);
 }
 
 static void on_say(void *ctx, enum log_level level, const char *text)
@@ -377,6 +389,7 @@ static void begin(struct worker *w)
                 .cancel = on_cancel,
                 .end = on_end,
                 .say = on_say,
+                .run_out = on_run_out,
                 .ctx = w,
         };
         struct grant_record found;
@@ -432,7 +445,7 @@ enum worker_exit worker_run(const struct worker_setup *setup)
         if (w.control)
                 ipc_flush(w.control, LAST_WORDS_MS);
         if (!callback_thread_at_rest(w.thread))
-                _exit(w.status);
+                _exit((int)w.status);
         finish(&w);
         return w.status;
 }

@@ -288,8 +288,10 @@ static void tell_hello(struct worker_core *c)
 }
 
 /* What the agent cannot know from HELLO. */
-static void tell_known(struct worker_core *c)
+static void tell_known(const struct worker_core *c)
 {
+        if (!c->hello_told)
+                return;
         if (c->health != HEALTH_UNKNOWN || c->why[0])
                 tell_health(c);
         if (c->note[0])
@@ -304,8 +306,7 @@ void worker_core_link(struct worker_core *c, uint64_t now_ms, bool up)
         c->hello_told = false;
         c->generation += up;
         tell_hello(c);
-        if (c->hello_told)
-                tell_known(c);
+        tell_known(c);
         settle(c, now_ms);
 }
 
@@ -394,8 +395,7 @@ static void on_opened(struct worker_core *c, uint64_t now_ms, int status)
         if (c->ended)
                 return;
         tell_hello(c);
-        if (c->hello_told)
-                tell_known(c);
+        tell_known(c);
 }
 
 static void on_checked(struct worker_core *c, uint64_t now_ms, const struct worker_result *result)
@@ -478,8 +478,9 @@ void worker_core_need_budget(struct worker_core *c, uint64_t now_ms, uint32_t bu
 {
         if (!enter(c, now_ms))
                 return;
+        bool news = c->need_ms != budget_ms;
         c->need_ms = budget_ms;
-        if (c->opened) {
+        if (c->opened && news) {
                 uint32_t configured_ms = c->section->stop_budget_ms;
                 if (configured_ms > 0 && budget_ms > configured_ms) {
                         core__say(c, LOG_LEVEL_ERROR,
@@ -492,7 +493,8 @@ void worker_core_need_budget(struct worker_core *c, uint64_t now_ms, uint32_t bu
                 } else {
                         c->budget_ms = configured_ms > 0 ? configured_ms : budget_ms;
                 }
-                tell_hello(c);
+                tell_hello(c); /* the only word that carries it; to the agent a new beginning of the conversation */
+                tell_known(c);
         }
         settle(c, now_ms);
 }

@@ -88,6 +88,7 @@ struct worker_io {
         void (*cancel)(void *ctx, bool raised);
         void (*end)(void *ctx, enum worker_exit status); /* once; no event counts any more */
         void (*say)(void *ctx, enum log_level level, const char *text);
+        void (*run_out)(void *ctx, int64_t token); /* this grant's deadline has passed: to be said */
         void *ctx;
 };
 

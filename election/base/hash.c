@@ -10,15 +10,57 @@ uint64_t hash_u64(uint64_t x)
         return x;
 }
 
+static inline uint64_t rotate(uint64_t x, int bits)
+{
+        return x << bits | x >> (64 - bits);
+}
+
+static inline void sip_round(uint64_t v[4])
+{
+        v[0] += v[1];
+        v[2] += v[3];
+        v[1] = rotate(v[1], 13) ^ v[0];
+        v[3] = rotate(v[3], 16) ^ v[2];
+        v[0] = rotate(v[0], 32);
+        v[2] += v[1];
+        v[0] += v[3];
+        v[1] = rotate(v[1], 17) ^ v[2];
+        v[3] = rotate(v[3], 21) ^ v[0];
+        v[2] = rotate(v[2], 32);
+}
+
+/* Little-endian, `len` of 8 bytes; the rest is zero. */
+static inline uint64_t word_at(const uint8_t *p, size_t len)
+{
+        uint64_t x = 0;
+        for (size_t i = 0; i < len; i++)
+                x |= (uint64_t)p[i] << (8 * i);
+        return x;
+}
+
+/* Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", with one round per word and three at the
+ * end. */
 uint64_t hash_bytes(const void *data, size_t len, uint64_t seed)
 {
         const uint8_t *p = data;
-        uint64_t h = 0xcbf29ce484222325ULL ^ seed;
-        for (size_t i = 0; i < len; i++) {
-                h ^= p[i];
-                h *= 0x100000001b3ULL;
+        const uint64_t key[2] = {seed, hash_u64(seed)};
+        uint64_t v[4] = {key[0] ^ 0x736f6d6570736575ULL, key[1] ^ 0x646f72616e646f6dULL, key[0] ^ 0x6c7967656e657261ULL,
+                         key[1] ^ 0x7465646279746573ULL};
+        uint64_t last = (uint64_t)len << 56;
+        for (; len >= 8; len -= 8, p += 8) {
+                uint64_t word = word_at(p, 8);
+                v[3] ^= word;
+                sip_round(v);
+                v[0] ^= word;
         }
-        return hash_u64(h);
+        last |= word_at(p, len);
+        v[3] ^= last;
+        sip_round(v);
+        v[0] ^= last;
+        v[2] ^= 0xff;
+        for (int i = 0; i < 3; i++)
+                sip_round(v);
+        return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 uint64_t prng_next(struct prng *p)

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* FNV-1a with a final avalanche, mixed with `seed`. */
+/* SipHash-1-3, keyed by `seed`: who does not know it can't choose keys that collide. Names come from clients,
+ * so their tables take a seed from outside. */
 uint64_t hash_bytes(const void *data, size_t len, uint64_t seed);
 /* Bijective 64-bit mixer (splitmix64's finaliser). */
 uint64_t hash_u64(uint64_t x);

@@ -57,9 +57,11 @@ static void client_word(struct client *k, const struct event *e, const uint8_t *
 
 bool client__ready(const struct client *k)
 {
+        const struct clients *c = k->all;
         if (k->state == CLIENT_NEW)
                 return true;
-        return k->state == CLIENT_OPEN && k->all->serving && !k->choked && !client__full(k);
+        return k->state == CLIENT_OPEN && c->serving && !k->choked && c->turn_bytes < CLIENTS_TURN_BYTES_MAX &&
+               !client__full(k);
 }
 
 static void input_resize(struct client *k, size_t capacity)

@@ -9,18 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ADDRESS_HASH_SEED UINT64_C(0x61646472)
-
 /* ---- addresses ---- */
 
-static uint64_t address_hash(const char *text)
+static uint64_t address_hash(const struct clients *c, const char *text)
 {
-        return hash_bytes(text, strlen(text), ADDRESS_HASH_SEED);
+        return hash_bytes(text, strlen(text), c->config->seed);
 }
 
 static struct client_address *address_find(const struct clients *c, const char *text)
 {
-        for (struct index_link *l = index_first(&c->addresses, address_hash(text)); l; l = index_next(l)) {
+        for (struct index_link *l = index_first(&c->addresses, address_hash(c, text)); l; l = index_next(l)) {
                 struct client_address *a = INDEX_ENTRY(l, struct client_address, link);
                 if (!strcmp(a->text, text))
                         return a;
@@ -40,7 +38,7 @@ struct client_address *clients__address_get(struct clients *c, const char *text)
         if (!a) {
                 a = mem_zalloc(sizeof *a);
                 (void)snprintf(a->text, sizeof a->text, "%s", text);
-                index_insert(&c->addresses, &a->link, address_hash(a->text));
+                index_insert(&c->addresses, &a->link, address_hash(c, a->text));
         }
         a->count++;
         return a;

@@ -18,6 +18,7 @@ static void send_counted(struct client *k, size_t size)
                 k->turn_bytes = 0;
         k->turn = c->turn;
         k->turn_bytes += size;
+        c->turn_bytes += size;
         k->window += size;
         k->sent++;
         c->stats.sent++;

@@ -341,4 +341,7 @@ void clients_settle(struct clients *c, const struct event *e, struct effects *fx
                 settle_paused(c, e, fx);
         }
         settle_doomed(c, fx);
+        /* Who had to stop for what all were sent in this step goes on in the next, which comes at once. */
+        c->moved = c->turn_bytes >= CLIENTS_TURN_BYTES_MAX && !list_empty(&c->paused);
+        c->turn_bytes = 0;
 }

@@ -2,6 +2,7 @@
 #include "election/server/clients_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/hash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,6 +29,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         list_init(&c->resumes);
         list_init(&c->orphan_sessions);
         c->watches = watches_new();
+        watches_seed(c->watches, hash_u64(config->seed));
         jute_writer_init(&c->scratch, SIZE_MAX);
         c->item_max = server_item_max(config);
         clients_stats_reset(c);
@@ -315,6 +317,8 @@ void clients_tick(struct clients *c, uint64_t now_ms, struct effects *fx)
 
 uint64_t clients_deadline(const struct clients *c)
 {
+        if (c->moved)
+                return 0;
         uint64_t at = list_empty(&c->list) ? UINT64_MAX : c->idle_check_ms;
         if (list_empty(&c->fresh))
                 return at;

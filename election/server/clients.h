@@ -19,9 +19,13 @@
 #define CLIENT_QUEUE_MAX 1000
 /* What those requests weigh: the bytes of a write, the present size of its answer for a read. */
 #define CLIENT_QUEUE_BYTES_MAX (8u << 20)
-/* The same of all connections together: past it only those with nothing unanswered are read from, past twice
- * as much none. */
-#define CLIENTS_QUEUE_BYTES_MAX (256u << 20)
+/* The same of all connections together, those that went while their writes were under way among them: past it
+ * only those with nothing unanswered are read from, past twice as much none. So it also bounds the bytes of
+ * the proposals that clients of this server have outstanding at the leader. */
+#define CLIENTS_QUEUE_BYTES_MAX (64u << 20)
+/* Bytes sent to all connections in one step, at which no more requests are taken in that step: answers are
+ * made faster than the shell can judge who reads them. */
+#define CLIENTS_TURN_BYTES_MAX (64u << 20)
 /* Unanswered requests of all connections, past which none is read from, even one that has none: what zab may
  * have outstanding. */
 #define CLIENTS_OUTSTANDING_MAX 65536

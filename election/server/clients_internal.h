@@ -96,7 +96,8 @@ struct clients {
         struct watches *watches;
         uint64_t deletions;
         uint64_t idle_check_ms;
-        uint64_t turn; /* counts settlings */
+        uint64_t turn;     /* counts settlings */
+        size_t turn_bytes; /* sent since the last one */
         size_t queue_bytes, input_bytes, watch_bytes;
         struct jute_writer scratch;
         struct clients_stats stats;

@@ -12,6 +12,7 @@ struct prep *prep_new(const struct database *db, struct session_clock *clock, in
         p->clock = clock;
         p->item_max = item_max;
         p->payload_max = payload_max;
+        p->hash_seed = tree_hash_seed(database_tree(db));
         p->digest = tree_digest(database_tree(db));
         prep__pending_init(p);
         return p;

@@ -37,6 +37,7 @@ struct prep {
         struct session_clock *clock;
         int32_t item_max;
         size_t payload_max;
+        uint64_t hash_seed;
         struct pending **buckets;
         size_t bucket_count, count;
         struct list order;

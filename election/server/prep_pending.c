@@ -176,7 +176,7 @@ struct pending *prep__look(struct prep_txn *t, struct jute_str path)
         struct prep *p = t->prep;
         if (jute_str_is(path, "/"))
                 path = jute_str_of("", 0);
-        uint32_t hash = (uint32_t)hash_bytes(path.data, (size_t)path.len, 0);
+        uint32_t hash = (uint32_t)hash_bytes(path.data, (size_t)path.len, p->hash_seed);
         struct pending *n = pending_find(p, path, hash);
         if (n) {
                 pending_hold(t, n);

@@ -26,7 +26,9 @@ static void server_make_zab(struct server *s, struct recovered *r)
                                               .sync_limit = s->config.sync_limit,
                                               .item_max = server_item_max(&s->config),
                                               .history_max = s->config.commit_log_count,
-                                              .history_bytes_max = SERVER_COMMIT_LOG_BYTES},
+                                              .history_bytes_max = SERVER_COMMIT_LOG_BYTES,
+                                              .outstanding_bytes_max = ZAB_OUTSTANDING_BYTES_MAX,
+                                              .learner_queue_bytes_max = ZAB_LEARNER_QUEUE_BYTES_MAX},
                          &host, r);
 }
 

@@ -159,6 +159,15 @@ static void host_touch(void *ctx, int64_t session, int32_t timeout_ms)
                 (void)session_clock_touch(s->clock, s->event->now.mono_ms, session, timeout_ms);
 }
 
+/* ZooKeeper learns of it with the next answer to a ping only: up to half a tick later, and never where the
+ * learner dies before. What is built on sessions is the safer for each moment the leader knows of. */
+static void host_heard(void *ctx, int64_t session)
+{
+        struct server *s = ctx;
+        if (s->clock)
+                (void)session_clock_touch_again(s->clock, s->event->now.mono_ms, session);
+}
+
 static int host_snapshot_begin(void *ctx, int64_t *ret_zxid)
 {
         struct server *s = ctx;
@@ -199,7 +208,7 @@ static void host_load_begin(void *ctx)
 {
         struct server *s = ctx;
         database_loader_free(s->loader);
-        s->loader = database_loader_new(server_item_max(&s->config));
+        s->loader = database_loader_new_hashed(server_item_max(&s->config), tree_hash_seed(database_tree(s->db)));
 }
 
 static int host_load_feed(void *ctx, const uint8_t *data, size_t len, size_t *ret_consumed)
@@ -270,6 +279,7 @@ const struct zab_host *server__zab_host(void)
                 .synced = host_synced,
                 .revalidate = host_revalidate,
                 .touch = host_touch,
+                .heard = host_heard,
                 .snapshot_begin = host_snapshot_begin,
                 .snapshot_read = host_snapshot_read,
                 .snapshot_end = host_snapshot_end,

@@ -28,6 +28,7 @@ struct entry {
         struct bucket *bucket; /* NULL when closing */
         int64_t id;
         int64_t owner_sid;
+        int32_t timeout_ms; /* as last told */
 };
 
 struct session_clock {
@@ -165,6 +166,7 @@ void session_clock_add(struct session_clock *c, uint64_t now_ms, int64_t id, int
         }
         if (owner_sid != SESSION_NO_OWNER)
                 e->owner_sid = owner_sid;
+        e->timeout_ms = timeout_ms;
         enter(c, e, deadline_of(c, now_ms, timeout_ms));
 }
 
@@ -184,9 +186,16 @@ bool session_clock_touch(struct session_clock *c, uint64_t now_ms, int64_t id, i
         if (!e)
                 return false;
         uint64_t deadline_ms = deadline_of(c, now_ms, timeout_ms);
+        e->timeout_ms = timeout_ms;
         if (deadline_ms > e->bucket->deadline_ms)
                 enter(c, e, deadline_ms);
         return true;
+}
+
+bool session_clock_touch_again(struct session_clock *c, uint64_t now_ms, int64_t id)
+{
+        const struct entry *e = find_open(c, id);
+        return e && session_clock_touch(c, now_ms, id, e->timeout_ms);
 }
 
 bool session_clock_close(struct session_clock *c, int64_t id)

@@ -48,6 +48,9 @@ void session_clock_add(struct session_clock *c, uint64_t now_ms, int64_t id, int
 void session_clock_remove(struct session_clock *c, int64_t id);
 /* False if unknown or closing. A touch that is older than the present deadline never shortens it. */
 bool session_clock_touch(struct session_clock *c, uint64_t now_ms, int64_t id, int32_t timeout_ms);
+/* The same with the timeout that the session had when it was last added or touched: for who heard from it without
+ * being told of one. */
+bool session_clock_touch_again(struct session_clock *c, uint64_t now_ms, int64_t id);
 /* Marks as closing: no touch and no request is valid from now on. False if unknown. */
 bool session_clock_close(struct session_clock *c, int64_t id);
 enum session_check {

@@ -9,7 +9,6 @@
 
 /* Keys above this are honoured but do not move next_key, which so can never overflow. */
 #define ACL_KEY_COUNTED_MAX (INT64_MAX / 2)
-#define ACL_HASH_SEED       UINT64_C(0x61636c)
 
 struct acl_row {
         struct index_link by_key;
@@ -25,11 +24,12 @@ struct acl_row {
 static const uint8_t open_acl[] = {0,   0, 0, 31, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
                                    'd', 0, 0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
 
-void acl_table_init(struct acl_table *a)
+void acl_table_init(struct acl_table *a, uint64_t hash_seed)
 {
         index_init(&a->by_key);
         index_init(&a->by_content);
         a->next_key = 1;
+        a->hash_seed = hash_seed;
 }
 
 static void row_free(void *ctx, struct index_link *l)
@@ -45,9 +45,9 @@ void acl_table_done(struct acl_table *a)
         index_done(&a->by_content);
 }
 
-static uint64_t content_hash(struct jute_vec acl)
+static uint64_t content_hash(const struct acl_table *a, struct jute_vec acl)
 {
-        return hash_bytes(acl.data, acl.size, ACL_HASH_SEED ^ (uint64_t)(uint32_t)acl.count);
+        return hash_bytes(acl.data, acl.size, a->hash_seed ^ (uint64_t)(uint32_t)acl.count);
 }
 
 static struct acl_row *find_key(const struct acl_table *a, int64_t key)
@@ -104,7 +104,7 @@ int64_t acl_table_intern(struct acl_table *a, struct jute_vec acl)
 {
         if (acl.count < 0)
                 return ACL_KEY_OPEN;
-        uint64_t hash = content_hash(acl);
+        uint64_t hash = content_hash(a, acl);
         struct acl_row *row = find_content(a, acl, hash);
         if (!row)
                 row = add(a, a->next_key, acl, hash);
@@ -150,7 +150,7 @@ bool acl_table_load(struct acl_table *a, int64_t key, struct jute_vec acl)
 {
         if (key < 1 || find_key(a, key))
                 return false;
-        (void)add(a, key, acl, content_hash(acl));
+        (void)add(a, key, acl, content_hash(a, acl));
         return true;
 }
 

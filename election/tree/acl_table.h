@@ -15,9 +15,10 @@ struct acl_table {
         struct index by_key;
         struct index by_content;
         int64_t next_key;
+        uint64_t hash_seed;
 };
 
-void acl_table_init(struct acl_table *a);
+void acl_table_init(struct acl_table *a, uint64_t hash_seed);
 void acl_table_done(struct acl_table *a);
 /* The key of a list, which is added if it is new; takes one reference. Null yields ACL_KEY_OPEN. */
 int64_t acl_table_intern(struct acl_table *a, struct jute_vec acl);

@@ -3,10 +3,10 @@
 
 #include "election/base/alloc.h"
 
-struct database *database__new(void)
+struct database *database__new(uint64_t hash_seed)
 {
         struct database *db = mem_zalloc(sizeof *db);
-        db->tree = tree__new();
+        db->tree = tree__new(hash_seed);
         db->sessions = session_table_new();
         return db;
 }
@@ -48,7 +48,12 @@ static struct znode *reserve_config(struct tree *t)
 
 struct database *database_new(void)
 {
-        struct database *db = database__new();
+        return database_new_hashed(0);
+}
+
+struct database *database_new_hashed(uint64_t hash_seed)
+{
+        struct database *db = database__new(hash_seed);
         (void)reserve_node(db->tree, "", ACL_KEY_OPEN, 0);
         (void)reserve_node(db->tree, "/zookeeper", ACL_KEY_OPEN, 0);
         (void)reserve_node(db->tree, "/zookeeper/quota", ACL_KEY_OPEN, 0);

@@ -15,6 +15,8 @@ struct database;
 
 /* A fresh database: /, /zookeeper, /zookeeper/quota, /zookeeper/config; zxid 0. */
 struct database *database_new(void);
+/* The same, its tables keyed by a seed that clients can't know. */
+struct database *database_new_hashed(uint64_t hash_seed);
 void database_free(struct database *db);
 const struct tree *database_tree(const struct database *db);
 const struct session_table *database_sessions(const struct database *db);
@@ -97,6 +99,8 @@ bool database_snapshot_busy(const struct database *db);
 /* ---- loading the same stream ---- */
 struct database_loader;
 struct database_loader *database_loader_new(int32_t item_max);
+/* As database_new_hashed(). */
+struct database_loader *database_loader_new_hashed(int32_t item_max, uint64_t hash_seed);
 void database_loader_free(struct database_loader *l);
 /* Consumes bytes in any portions. Returns 1 when the end marker was met (`ret_consumed` tells how much of
  * this portion belonged to the stream), 0 to go on, -EPROTO for a stream no server can have written. */

@@ -14,7 +14,7 @@ struct database {
 };
 
 /* Without any node, not even the root: what a loader fills. */
-struct database *database__new(void);
+struct database *database__new(uint64_t hash_seed);
 /* Removes a node with all below it, raising the parent's pzxid to at least `zxid`. A committed delete
  * meets children only where a fuzzy snapshot already has those of a later incarnation; the transactions
  * that create them follow in the log. Events go to `out` (NULL: nowhere); `path` is the node's name as

@@ -43,8 +43,13 @@ struct database_loader {
 
 struct database_loader *database_loader_new(int32_t item_max)
 {
+        return database_loader_new_hashed(item_max, 0);
+}
+
+struct database_loader *database_loader_new_hashed(int32_t item_max, uint64_t hash_seed)
+{
         struct database_loader *l = mem_zalloc(sizeof *l);
-        l->db = database__new();
+        l->db = database__new(hash_seed);
         l->item_max = item_max;
         jute_writer_init(&l->acl, (size_t)item_max);
         return l;

@@ -6,18 +6,17 @@
 #include <assert.h>
 #include <string.h>
 
-#define TREE_HASH_SEED UINT64_C(0x74726565)
-
 /* Without padding surprises: 100,000 nodes must stay cheap. */
 static_assert(sizeof(struct znode) <= 176, "a znode has grown");
 
-struct tree *tree__new(void)
+struct tree *tree__new(uint64_t hash_seed)
 {
         struct tree *t = mem_zalloc(sizeof *t);
+        t->hash_seed = hash_seed;
         index_init(&t->nodes);
         index_init(&t->owners);
         list_init(&t->ring);
-        acl_table_init(&t->acls);
+        acl_table_init(&t->acls, hash_seed);
         jute_writer_init(&t->walk.aside, SIZE_MAX);
         return t;
 }
@@ -53,9 +52,14 @@ void tree__free(struct tree *t)
 
 /* ---- looking up ---- */
 
-static uint64_t path_hash(struct jute_str path)
+static uint64_t path_hash(const struct tree *t, struct jute_str path)
 {
-        return hash_bytes(path.data, (size_t)path.len, TREE_HASH_SEED);
+        return hash_bytes(path.data, (size_t)path.len, t->hash_seed);
+}
+
+uint64_t tree_hash_seed(const struct tree *t)
+{
+        return t->hash_seed;
 }
 
 struct znode *tree__find(const struct tree *t, struct jute_str path)
@@ -64,7 +68,7 @@ struct znode *tree__find(const struct tree *t, struct jute_str path)
                 return NULL;
         if (path.len == 0 || (path.len == 1 && path.data[0] == '/'))
                 return t->root;
-        for (struct index_link *l = index_first(&t->nodes, path_hash(path)); l; l = index_next(l)) {
+        for (struct index_link *l = index_first(&t->nodes, path_hash(t, path)); l; l = index_next(l)) {
                 struct znode *n = INDEX_ENTRY(l, struct znode, link);
                 if (n->path_len == (uint32_t)path.len && memcmp(n->path, path.data, n->path_len) == 0)
                         return n;
@@ -269,7 +273,7 @@ struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str
                 child_link(parent, n);
         else
                 t->root = n;
-        index_insert(&t->nodes, &n->link, path_hash(path));
+        index_insert(&t->nodes, &n->link, path_hash(t, path));
         list_push(&t->ring, &n->ring);
         if (znode_is_ephemeral(n))
                 ephemeral_add(t, n);

@@ -45,6 +45,8 @@ struct jute_vec tree_acl(const struct tree *t, const struct znode *n);
 size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *ctx, const struct znode *n), void *ctx);
 
 uint64_t tree_digest(const struct tree *t);
+/* Of the table of its paths; for other tables of paths. */
+uint64_t tree_hash_seed(const struct tree *t);
 size_t tree_count(const struct tree *t); /* as srvr and mntr print it: a fresh tree has 5 */
 size_t tree_ephemeral_count(const struct tree *t);
 uint64_t tree_data_size(const struct tree *t); /* path characters + data bytes */

@@ -57,6 +57,7 @@ struct walk {
 };
 
 struct tree {
+        uint64_t hash_seed;
         struct index nodes;
         struct znode *root; /* NULL only while a snapshot is being loaded */
         struct list ring;
@@ -69,7 +70,7 @@ struct tree {
 };
 
 /* Without any node. */
-struct tree *tree__new(void);
+struct tree *tree__new(uint64_t hash_seed);
 void tree__free(struct tree *t);
 struct znode *tree__find(const struct tree *t, struct jute_str path);
 /* Adds a node under `parent` (NULL: the root); its path must not be there. Takes over the caller's

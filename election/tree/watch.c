@@ -14,8 +14,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define WATCH_HASH_SEED UINT64_C(0x7761746368)
-
 /* A path in one of the tables. */
 struct target {
         struct index_link link; /* in watches.targets */
@@ -42,6 +40,7 @@ struct registration {
 };
 
 struct watches {
+        uint64_t hash_seed;
         struct index targets, watchers, registrations;
         uint64_t target_number; /* last given */
         uint64_t deletions;     /* fired so far */
@@ -50,6 +49,12 @@ struct watches {
 struct watches *watches_new(void)
 {
         return mem_zalloc(sizeof(struct watches));
+}
+
+void watches_seed(struct watches *w, uint64_t hash_seed)
+{
+        assert(w->targets.count == 0);
+        w->hash_seed = hash_seed;
 }
 
 static void target_free(void *ctx, struct index_link *l)
@@ -85,14 +90,14 @@ void watches_free(struct watches *w)
 
 /* ---- finding ---- */
 
-static uint64_t target_hash(enum watch_table table, struct jute_str path)
+static uint64_t target_hash(const struct watches *w, enum watch_table table, struct jute_str path)
 {
-        return hash_bytes(path.data, (size_t)path.len, WATCH_HASH_SEED + (uint64_t)table);
+        return hash_bytes(path.data, (size_t)path.len, w->hash_seed + (uint64_t)table);
 }
 
 static struct target *target_find(const struct watches *w, enum watch_table table, struct jute_str path)
 {
-        struct index_link *l = index_first(&w->targets, target_hash(table, path));
+        struct index_link *l = index_first(&w->targets, target_hash(w, table, path));
         for (; l; l = index_next(l)) {
                 struct target *t = INDEX_ENTRY(l, struct target, link);
                 if (t->table == table && t->path_len == (uint32_t)path.len &&
@@ -141,7 +146,7 @@ static struct target *target_get(struct watches *w, enum watch_table table, stru
         t->path_len = (uint32_t)path.len;
         memcpy(t->path, path.data, t->path_len);
         list_init(&t->watchers);
-        index_insert(&w->targets, &t->link, target_hash(table, path));
+        index_insert(&w->targets, &t->link, target_hash(w, table, path));
         return t;
 }
 

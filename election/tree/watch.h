@@ -14,6 +14,8 @@ enum watch_table {
 
 struct watches;
 struct watches *watches_new(void);
+/* Keys the table of paths; while it is empty. */
+void watches_seed(struct watches *w, uint64_t hash_seed);
 void watches_free(struct watches *w);
 /* One-shot. */
 void watches_add(struct watches *w, enum watch_table table, struct jute_str path, conn_id conn);

@@ -38,7 +38,7 @@ static int load_newest(struct recovery *v, struct recovered *ret, char why[STORE
                 struct txnlog__snapshot_info info;
                 struct database *db = NULL;
                 assert(f->list);
-                int r = txnlog__snapshot_load(v->io, &f->list[i], v->config->item_max, &db, &info, why);
+                int r = txnlog__snapshot_load(v->io, &f->list[i], v->config, &db, &info, why);
                 if (r >= 0) {
                         txnlog__replay_init(&v->replay, v->io, v->config, db, f->list[i].zxid, &info);
                         return 1;
@@ -85,7 +85,7 @@ static int begin_fresh(struct recovery *v, char why[STORE_WHY_MAX])
                 return txnlog__fail(why, -EUCLEAN,
                                     "there is a log but no snapshot under it, so that its beginning may be missing; "
                                     "restore a snapshot.* file (ZooKeeper writes one at each start), or " TXNLOG__MEND);
-        txnlog__replay_init(&v->replay, v->io, v->config, database_new(), 0, &none);
+        txnlog__replay_init(&v->replay, v->io, v->config, database_new_hashed(v->config->hash_seed), 0, &none);
         v->fresh = true;
         return 0;
 }

@@ -229,10 +229,10 @@ int txnlog__snapshot_check(const struct storage *io, const struct txnlog__file *
         return pass_over(io, f, NULL, ret, why);
 }
 
-int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f, int32_t item_max,
+int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f, const struct store_config *config,
                           struct database **ret_db, struct txnlog__snapshot_info *ret, char why[STORE_WHY_MAX])
 {
-        struct database_loader *loader = database_loader_new(item_max);
+        struct database_loader *loader = database_loader_new_hashed(config->item_max, config->hash_seed);
         int r = pass_over(io, f, loader, ret, why);
         if (r >= 0)
                 *ret_db = database_loader_take(loader, f->zxid);

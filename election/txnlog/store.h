@@ -23,6 +23,7 @@ struct store_config {
         size_t history_max;         /* transactions kept in `recovered.history`, newest ones */
         size_t history_bytes_max;   /* and their bytes */
         size_t retain_snapshots;    /* at least 3 */
+        uint64_t hash_seed;         /* of the database's tables (database_new_hashed()) */
 };
 
 /* One transaction in memory: payload bytes [offset, offset+len) of blob. */

@@ -83,7 +83,7 @@ static int reach(const struct plan *p, const struct txnlog__dir *dir, struct rec
                 struct database *db = NULL;
                 if (f->zxid > p->zxid)
                         continue;
-                int r = txnlog__snapshot_load(p->io, f, p->config->item_max, &db, &info, why);
+                int r = txnlog__snapshot_load(p->io, f, p->config, &db, &info, why);
                 if (r == -EBADMSG || r == -ENODATA || r == -ENOTSUP)
                         continue;
                 if (r < 0)

@@ -187,7 +187,7 @@ int txnlog__seal_end(const struct txnlog__seal_check *c, struct txnlog__snapshot
 int txnlog__snapshot_check(const struct storage *io, const struct txnlog__file *f, struct txnlog__snapshot_info *ret,
                            char why[STORE_WHY_MAX]);
 /* The same, and loads it: the database stands at the zxid of the name. Caller owns *ret_db. */
-int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f, int32_t item_max,
+int txnlog__snapshot_load(const struct storage *io, const struct txnlog__file *f, const struct store_config *config,
                           struct database **ret_db, struct txnlog__snapshot_info *ret, char why[STORE_WHY_MAX]);
 
 /* ---- epoch_file.c (storage-format.md 1.2) ---- */

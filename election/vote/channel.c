@@ -175,6 +175,7 @@ void vote__peer_up(struct vote_channel *ch, uint64_t now_ms, struct vote_peer *p
         p->reset = false;
         p->wanted = false;
         p->callback_wait_ms = 0;
+        p->probes = 0;
         if (p->crossed)
                 p->called = p->crossed = false;
         if (p->pending)
@@ -196,6 +197,7 @@ static void peer_down(struct vote_channel *ch, uint64_t now_ms, struct vote_peer
 {
         p->conn = 0;
         p->in_flight = false;
+        p->probes = 0;
         inbox_clear(&p->inbox);
         vote__dial_after_loss(p, now_ms);
         if (!ch->searching && p->last) { /* says where we stand; what waited may be a vote of the election before */
@@ -514,7 +516,7 @@ static void check_peer(const struct vote_peer *p)
         assert(p->used);
         assert(!(p->conn && p->dial));
         assert(p->member || p->conn || p->dial);
-        assert(!p->conn || (!p->wanted && !p->reset && !p->refused));
+        assert(!p->conn || (!p->wanted && !p->reset && !p->refused && p->probes == 0));
         assert(!(p->conn && p->pending && !p->in_flight));
         assert(p->inbox.len <= sizeof(int32_t) + VOTE_FRAME_MAX);
         assert((p->inbox.len > 0) == (p->conn && p->frame_deadline_ms != UINT64_MAX));

@@ -27,7 +27,7 @@
 #define VOTE_STRANGERS_MAX 16
 #define VOTE_PEERS_MAX     (ENSEMBLE_MEMBERS_MAX + VOTE_STRANGERS_MAX)
 /* Dialling again: after the first failure, and where doubling stops. */
-#define VOTE_REDIAL_MIN_MS 25
+#define VOTE_REDIAL_MIN_MS 5
 #define VOTE_REDIAL_MAX_MS 1000
 /* A connection that lasted this long makes the next dial immediate again. */
 #define VOTE_STABLE_MS 100
@@ -37,8 +37,14 @@
  * call leaves a connection in its backlog). */
 #define VOTE_CALLBACK_WAIT_MIN_MS 1000
 #define VOTE_CALLBACK_WAIT_MAX_MS 16000
+/* A process that dies may accept a last call: its sockets are closed one after the other. So a peer with a
+ * larger sid whose connection was lost is tried again after a call, this often, first after this long and then
+ * twice as long each time; nothing is said to it, what counts is whether it refuses. All of it takes less time
+ * than an election that waits for it (VOTE_FINALIZE_MS). */
+#define VOTE_PROBES        5
+#define VOTE_PROBE_WAIT_MS 4
 /* After a call, a connection from that peer that closes is taken for two dials that crossed (the peer
- * dropped the older connection and dials back): no call in answer to it for this long. */
+ * dropped the older connection and dials back): no call in answer to it for this long, only probes. */
 #define VOTE_CROSSING_MS 200
 /* A frame that has begun must be whole within this long. */
 #define VOTE_FRAME_TIMEOUT_MS 5000
@@ -78,6 +84,8 @@ struct vote_peer {
         bool crossed; /* and a connection from it has gone since: the next one is the answer */
         uint64_t called_at_ms;
         uint32_t callback_wait_ms;
+        unsigned probes; /* left; while there are any, a dial says nothing */
+        uint32_t probe_wait_ms;
         struct vote_address *callbacks; /* from its handshake: to be tried before the configured address */
         size_t callback_count, callback_next;
         /* what is known of its being away */

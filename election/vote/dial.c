@@ -81,18 +81,28 @@ bool vote__dial_mends(const struct vote_channel *ch, const struct vote_peer *p)
         return ch->searching || (p->sid < ch->sid && p->mend_tries > 0);
 }
 
+/* What follows says nothing to the peer, for a while: it has just been called. But it may be dead. */
+static void probe(struct vote_peer *p)
+{
+        p->probes = VOTE_PROBES;
+        p->probe_wait_ms = VOTE_PROBE_WAIT_MS;
+}
+
 void vote__dial_after_loss(struct vote_peer *p, uint64_t now_ms)
 {
         if (now_ms - p->up_since_ms >= VOTE_STABLE_MS)
                 p->backoff_ms = 0;
         p->redial_at_ms = now_ms + p->backoff_ms;
         p->crossed = p->called && now_ms - p->called_at_ms < VOTE_CROSSING_MS;
-        if (p->crossed && p->redial_at_ms < p->called_at_ms + VOTE_CROSSING_MS)
-                p->redial_at_ms = p->called_at_ms + VOTE_CROSSING_MS;
+        if (p->crossed)
+                probe(p);
 }
 
 void vote__dial_hurry(struct vote_peer *p, uint64_t now_ms)
 {
+        if (p->probes > 0 && now_ms - p->called_at_ms < VOTE_CROSSING_MS)
+                return; /* soon anyway */
+        p->probes = 0;
         p->backoff_ms = 0;
         p->callback_wait_ms = 0;
         if (!p->called || now_ms - p->called_at_ms >= VOTE_CROSSING_MS)
@@ -110,6 +120,19 @@ static void call(struct vote_channel *ch, uint64_t now_ms, struct vote_peer *p, 
         p->callback_wait_ms = doubled(p->callback_wait_ms, VOTE_CALLBACK_WAIT_MIN_MS, VOTE_CALLBACK_WAIT_MAX_MS);
         p->redial_at_ms = now_ms + p->callback_wait_ms;
         p->wanted = vote__dial_mends(ch, p);
+        if (!p->wanted || !p->reset)
+                return;
+        probe(p);
+        p->redial_at_ms = now_ms + p->probe_wait_ms;
+}
+
+/* It is there, or still dying; either way it has been called. */
+static void probed(struct vote_peer *p, uint64_t now_ms, conn_id conn, struct effects *fx)
+{
+        effect_close(fx, conn, false);
+        p->probe_wait_ms *= 2;
+        uint32_t patience_ms = p->callback_wait_ms > VOTE_CROSSING_MS ? p->callback_wait_ms : VOTE_CROSSING_MS;
+        p->redial_at_ms = --p->probes > 0 ? now_ms + p->probe_wait_ms : p->called_at_ms + patience_ms;
 }
 
 static void dial_succeeded(struct vote_channel *ch, uint64_t now_ms, struct vote_peer *p, conn_id conn,
@@ -118,6 +141,10 @@ static void dial_succeeded(struct vote_channel *ch, uint64_t now_ms, struct vote
         assert(!p->conn);
         vote__dial_forget_callbacks(p);
         vote__peer_alive(ch, p);
+        if (p->probes > 0) {
+                probed(p, now_ms, conn, fx);
+                return;
+        }
         if (p->sid > ch->sid) {
                 call(ch, now_ms, p, conn, fx);
                 return;
@@ -129,6 +156,7 @@ static void dial_succeeded(struct vote_channel *ch, uint64_t now_ms, struct vote
 static void dial_failed(struct vote_channel *ch, uint64_t now_ms, struct vote_peer *p, int status, struct effects *fx)
 {
         bool was_away = p->reset && p->refused;
+        p->probes = 0;
         if (status == -ECONNREFUSED && !p->dial_back)
                 p->refused = true;
         if (p->mend_tries > 0)

@@ -26,6 +26,7 @@ static void history_empty(struct history *h)
         zab__ring_done(&h->txns);
         h->committed = 0;
         h->bytes = 0;
+        h->tail_bytes = 0;
 }
 
 void zab__history_done(struct history *h)
@@ -84,6 +85,7 @@ void zab__history_push(struct history *h, int64_t zxid, struct blob *blob, uint3
         struct store_txn *t = zab__ring_push(&h->txns);
         *t = (struct store_txn){.zxid = zxid, .blob = blob, .offset = offset, .len = len};
         h->bytes += len;
+        h->tail_bytes += len;
         h->last = zxid;
 }
 
@@ -99,6 +101,7 @@ struct store_txn zab__history_commit(struct history *h)
         assert(t.zxid > h->last_committed);
         (void)blob_ref(t.blob);
         h->committed++;
+        h->tail_bytes -= t.len;
         h->last_committed = t.zxid;
         return t;
 }
@@ -132,15 +135,16 @@ size_t zab__history_after(const struct history *h, int64_t zxid)
 void zab__history_check(const struct history *h)
 {
         int64_t last = h->base;
-        size_t bytes = 0;
+        size_t bytes = 0, tail_bytes = 0;
         for (size_t i = 0; i < h->txns.count; i++) {
                 const struct store_txn *t = zab__history_at(h, i);
                 assert((i == 0 && last == HISTORY_BASE_UNKNOWN) || zab__follows(last, t->zxid));
                 last = t->zxid;
                 bytes += t->len;
+                tail_bytes += i < h->committed ? 0 : t->len;
         }
         assert(h->last == last);
-        assert(h->bytes == bytes);
+        assert(h->bytes == bytes && h->tail_bytes == tail_bytes);
         assert(h->committed <= h->txns.count);
         assert(h->committed == 0 || zab__history_at(h, h->committed - 1)->zxid == h->last_committed);
         assert(h->last_committed <= h->last);

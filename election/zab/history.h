@@ -13,11 +13,12 @@
 #define HISTORY_BASE_UNKNOWN (-1)
 
 struct history {
-        struct ring txns; /* struct store_txn, each with a reference on its blob */
-        size_t committed; /* how many of them, from the front */
-        size_t bytes;     /* payload bytes of all */
-        int64_t base;     /* zxid right before the first record, or HISTORY_BASE_UNKNOWN */
-        int64_t last;     /* zxid of the last record; of the snapshot underneath when empty */
+        struct ring txns;  /* struct store_txn, each with a reference on its blob */
+        size_t committed;  /* how many of them, from the front */
+        size_t bytes;      /* payload bytes of all */
+        size_t tail_bytes; /* of those not committed */
+        int64_t base;      /* zxid right before the first record, or HISTORY_BASE_UNKNOWN */
+        int64_t last;      /* zxid of the last record; of the snapshot underneath when empty */
         int64_t last_committed;
         size_t max, bytes_max; /* what of the committed part is kept; the tail always is */
 };

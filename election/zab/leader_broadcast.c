@@ -264,10 +264,12 @@ static void on_request(struct zab *z, uint64_t now_ms, struct zab_peer *p, const
                 zab__peer_bad(z, p, "malformed REQUEST", fx);
                 return;
         }
-        if (zab__history_tail(&z->history) >= ZAB_OUTSTANDING_MAX || z->leader.syncs.count >= ZAB_SYNCS_MAX) {
+        if (zab__history_tail(&z->history) >= ZAB_OUTSTANDING_MAX ||
+            z->history.tail_bytes >= z->config.outstanding_bytes_max || z->leader.syncs.count >= ZAB_SYNCS_MAX) {
                 zab__peer_bad(z, p, "too many requests at a time", fx);
                 return;
         }
+        z->host.heard(z->host.ctx, session);
         if (opcode == OP_SYNC)
                 zab__sync_ask(z, now_ms, p->conn, fx);
         else

@@ -169,7 +169,7 @@ void zab__peer_send(struct zab *z, struct zab_peer *p, struct blob *b, struct ef
         struct blob **slot = zab__ring_push(&p->queue);
         *slot = b;
         p->queue_bytes += b->len;
-        if (p->queue_bytes <= ZAB_LEARNER_QUEUE_BYTES_MAX)
+        if (p->queue_bytes <= z->config.learner_queue_bytes_max)
                 return;
         effect_report(fx, REPORT_WARNING, "learner %" PRId64 " takes its snapshot too slowly, dropped", p->sid);
         zab__peer_drop(z, p, false, false, fx);

@@ -47,6 +47,9 @@ enum zab_phase {
 /* Proposals not yet committed; a request beyond this must wait at its connection. A learner that forwards
  * one nevertheless is dropped. */
 #define ZAB_OUTSTANDING_MAX 65536
+/* Their bytes. Servers of this program keep their clients from coming near it (CLIENTS_QUEUE_BYTES_MAX, twice,
+ * for each server); a learner that goes on forwarding past it is dropped. */
+#define ZAB_OUTSTANDING_BYTES_MAX (512u << 20)
 
 struct zab_config {
         int64_t sid;
@@ -56,6 +59,8 @@ struct zab_config {
         int32_t item_max;                /* jute.maxbuffer + extra */
         size_t history_max;              /* committed transactions kept for DIFF; at least 500 */
         size_t history_bytes_max;
+        size_t outstanding_bytes_max;   /* ZAB_OUTSTANDING_BYTES_MAX */
+        size_t learner_queue_bytes_max; /* ZAB_LEARNER_QUEUE_BYTES_MAX */
 };
 
 struct zab;
@@ -80,7 +85,10 @@ struct zab_host {
         /* A sync asked for with zab_sync() on the leader is done. In order of asking. */
         void (*synced)(void *ctx, struct effects *fx);
         bool (*revalidate)(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms);
+        /* A session was heard from: as a learner reports with its next PING; at once, by a REQUEST of it that
+         * is handled next. */
         void (*touch)(void *ctx, int64_t session, int32_t timeout_ms);
+        void (*heard)(void *ctx, int64_t session);
         /* Reading out the database for a learner (database_snapshot_*): begin yields 0 or -EBUSY (zab tries
          * again when zab_snapshot_free() is called, or at the next tick). */
         int (*snapshot_begin)(void *ctx, int64_t *ret_zxid);

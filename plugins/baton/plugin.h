@@ -17,8 +17,9 @@
  * Times are milliseconds; instants are on CLOCK_BOOTTIME. Results are 0 or -errno. Memory that is passed in is borrowed
  * until the callback returns, strings of `host` for the life of the instance.
  *
- * Compatibility: within version 1 this header only grows at the ends of structs; `abi` says what a plugin was built
- * with, `size` how long its descriptor is. Another version has another symbol. */
+ * Compatibility: within version 1 this header only grows at the ends of structs (but not of those that stand in arrays,
+ * baton_setting and baton_member); `abi` says what a plugin was built with, `size` how long its descriptor is. Another
+ * version has another symbol. */
 #ifndef BATON_PLUGIN_H
 #define BATON_PLUGIN_H
 
@@ -158,6 +159,7 @@ struct baton_plugin {
         void (*check_settings)(const struct baton_host *host);
         /* Makes the instance. An error ends the process; it is tried again later. */
         int (*open)(const struct baton_host *host, void **ret);
+        /* The resource is at rest. Not called when the process ends with the resource running, for a successor. */
         void (*close)(void *instance);
         /* Returns when the resource runs. An error means that it may be running in part: deactivate follows. Before
          * anything is started compare host->deadline() with the clock. */

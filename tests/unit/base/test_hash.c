@@ -63,6 +63,15 @@ static void test_hash_depends_on_bytes_length_and_seed(void **state)
         assert_true(hash_bytes(NULL, 0, 1) != hash_bytes("", 1, 1));
 }
 
+/* As another implementation has it: CPython's, with a key of zeros. */
+static void test_hash_is_siphash_1_3(void **state)
+{
+        (void)state;
+        assert_true(hash_bytes("a", 1, 0) == 0x407448d2b89b1813U);
+        assert_true(hash_bytes("/zookeeper", 10, 0) == 0x3d849e8c172dcf6fU);
+        assert_true(hash_bytes("/q/n-0000000001", 15, 0) == 0x5912135b6cdd615dU);
+}
+
 /* Sequential names, the usual children of a busy parent, spread over a table's buckets. */
 static void test_similar_names_spread_evenly(void **state)
 {
@@ -87,6 +96,7 @@ int main(void)
                 cmocka_unit_test(test_same_seed_gives_the_same_stream),
                 cmocka_unit_test(test_mixer_is_a_bijection_on_neighbours),
                 cmocka_unit_test(test_hash_depends_on_bytes_length_and_seed),
+                cmocka_unit_test(test_hash_is_siphash_1_3),
                 cmocka_unit_test(test_similar_names_spread_evenly),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

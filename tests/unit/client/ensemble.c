@@ -8,7 +8,6 @@
 #include "tests/unit/client/ensemble.h"
 
 #include "election/base/alloc.h"
-#include "tests/unit/server/world_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +17,8 @@
 #define SETTLE_MS 5000
 #define REPLY_MS  10000
 
+/* Taken at a time. */
+#define WIRE_BYTES 4096
 /* What a cut connection takes up. */
 #define HELD_BYTES_MAX (1u << 20)
 
@@ -32,17 +33,10 @@ uint64_t scene_patron_now(const struct scene *s, const struct patron *p)
 static void wire_dial(struct scene *s, struct patron *p, const struct effect *e)
 {
         int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
-        struct world_client *wire = mem_zalloc(sizeof *wire);
-        wire->world = s->w;
-        list_push(&s->w->clients, &wire->link); /* freed with the world */
         p->conn = e->conn;
-        p->wire = wire;
         p->dialled = false;
-        p->refused = false;
-        if (p->cut)
-                return; /* a dial into the void */
-        wire->stream = world__client_stream(s->w, sid, wire);
-        p->refused = !wire->stream;
+        if (!p->cut) /* else a dial into the void */
+                p->wire = world_wire_open(s->w, sid);
 }
 
 static void wire_send(struct patron *p, const struct blob *b)
@@ -50,25 +44,15 @@ static void wire_send(struct patron *p, const struct blob *b)
         if (p->cut) {
                 jute_put_raw(&p->held, b->data, b->len);
                 assert_int_equal(p->held.error, 0);
-                return;
+        } else if (p->wire) {
+                world_wire_send(p->wire, b->data, b->len);
         }
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
-        /* Behind what a reset has swallowed nothing arrives. */
-        if (stream && stream->end[1].open && !stream->end[1].eof)
-                bytes_add(&stream->end[1].in, b->data, b->len);
 }
 
 static void wire_close(struct patron *p)
 {
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
-        if (stream) {
-                stream->end[0].open = false;
-                if (!stream->end[1].eof) {
-                        stream->end[1].eof = true;
-                        stream->end[1].eof_status = 0;
-                }
-                p->wire->stream = NULL;
-        }
+        if (p->wire)
+                world_wire_close(p->wire);
         p->wire = NULL;
         p->conn = 0;
         jute_writer_reset(&p->held); /* lost with the connection */
@@ -76,14 +60,11 @@ static void wire_close(struct patron *p)
 
 void scene_cut(struct patron *p, bool cut)
 {
-        struct world_stream *stream = p->wire ? p->wire->stream : NULL;
         p->cut = cut;
-        if (cut || !p->wire)
+        if (cut)
                 return;
-        if (!stream && !p->dialled)
-                p->refused = true; /* it was dialled into the void */
-        else if (stream && stream->end[1].open && !stream->end[1].eof)
-                bytes_add(&stream->end[1].in, p->held.data, p->held.len);
+        if (p->wire) /* without one it was dialled into the void: refused now */
+                world_wire_send(p->wire, p->held.data, p->held.len);
         jute_writer_reset(&p->held);
 }
 
@@ -93,7 +74,7 @@ static void patron_effects(struct scene *s, struct patron *p)
                 const struct effect *e = &p->fx.list[i];
                 switch (e->type) {
                 case EFFECT_DIAL:
-                        assert_null(p->wire); /* one connection at a time */
+                        assert_true(p->conn == 0); /* one connection at a time */
                         wire_dial(s, p, e);
                         break;
                 case EFFECT_SEND:
@@ -111,15 +92,16 @@ static void patron_effects(struct scene *s, struct patron *p)
         effects_reset(&p->fx);
 }
 
-static void patron_bytes(struct scene *s, struct patron *p)
+/* Returns whether there were any. */
+static bool patron_bytes(struct scene *s, struct patron *p)
 {
-        struct world_client *wire = p->wire;
-        size_t len = wire->in.len;
-        uint8_t *data = mem_dup(wire->in.data, len);
-        wire->in.len = 0;
+        uint8_t data[WIRE_BYTES];
+        size_t len = world_wire_take(p->wire, data, sizeof data);
+        if (!len)
+                return false;
         client_conn_bytes(p->c, scene_patron_now(s, p), p->conn, data, len, &p->fx);
-        mem_free(data);
         patron_effects(s, p);
+        return true;
 }
 
 static void patron_gone(struct scene *s, struct patron *p, bool dial)
@@ -144,16 +126,17 @@ static void patron_turn(struct scene *s, struct patron *p)
                 patron_effects(s, p);
                 return;
         }
-        if (p->wire && p->refused) {
+        if (p->conn && !p->wire) {
                 patron_gone(s, p, true);
         } else if (p->wire && !p->dialled) {
                 p->dialled = true;
                 client_conn_dialled(p->c, scene_patron_now(s, p), p->conn, 0, &p->fx);
                 patron_effects(s, p);
         }
-        if (p->wire && p->wire->in.len)
-                patron_bytes(s, p);
-        else if (p->wire && p->wire->closed)
+        bool took = false;
+        while (!p->deaf && p->wire && patron_bytes(s, p))
+                took = true;
+        if (!p->deaf && !took && p->wire && world_wire_ended(p->wire))
                 patron_gone(s, p, false);
         if (client_deadline(p->c) <= scene_patron_now(s, p))
                 client_tick(p->c, scene_patron_now(s, p), &p->fx);
@@ -227,7 +210,7 @@ struct patron *scene_add_skewed(struct scene *s, int only, const struct client_s
         struct client_server list[WORLD_SERVERS_MAX];
         struct client_config config = {.servers = list,
                                        .session_timeout_ms = s->timeout_ms,
-                                       .seed = prng_next(&s->w->prng),
+                                       .seed = world_draw(s->w),
                                        .answer_divisor = s->answer_divisor,
                                        .on_state = on_state};
         struct patron *p = place(s);
@@ -264,7 +247,7 @@ bool scene_connected(struct scene *s, struct patron *p, uint64_t max_ms)
 
 int scene_server(const struct patron *p)
 {
-        return p->wire && p->wire->stream ? p->wire->stream->end[1].sid : 0;
+        return p->wire ? world_wire_server(p->wire) : 0;
 }
 
 /* ---- requests ---- */

@@ -12,12 +12,12 @@
 struct patron {
         struct client *c;
         struct effects fx;
-        struct world_client *wire; /* NULL: no connection */
-        conn_id conn;
-        bool refused;     /* the dial under way fails */
-        bool dialled;     /* told */
-        bool stopped;     /* the process stands still: nothing is taken or told */
-        bool cut;         /* nothing gets through between it and the servers; nobody is told. See scene_cut() */
+        conn_id conn;            /* 0: no connection, and none being made */
+        struct world_wire *wire; /* NULL with a conn: the dial under way is refused, or goes into the void */
+        bool dialled;            /* told */
+        bool stopped;            /* the process stands still: nothing is taken or told */
+        bool cut; /* nothing gets through between it and the servers; nobody is told. See scene_cut() */
+        bool deaf; /* what servers send waits, what it sends goes out: their answers come late */
         struct jute_writer held; /* what it sent on this connection since */
         /* Its clock: offset_ms + (1 + rate_ppm / 10^6) of the world's time. To be set before it is started. */
         int64_t offset_ms;

@@ -220,6 +220,12 @@ static void test_a_long_text_is_cut_between_characters(void **state)
         message_encode(&a, &w);
         assert_int_equal(message_decode(w.data, w.len, room, &b), 0);
         assert_true(jute_str_is(b.text, "a"));
+        a = message_of(MESSAGE_CONFIG);
+        a.path = jute_str_of("x/y\0z", 5);
+        jute_writer_reset(&w);
+        message_encode(&a, &w);
+        assert_int_equal(message_decode(w.data, w.len, room, &b), 0);
+        assert_true(jute_str_is(b.path, "x/y"));
         jute_writer_done(&w);
 }
 

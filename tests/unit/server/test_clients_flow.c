@@ -201,6 +201,37 @@ static void test_limit_for_all_lets_everybody_ask_one_thing(void **state)
         desk_free(d);
 }
 
+/* Bytes of proposals outstanding: past the limit only who has nothing unanswered is read from, past twice as
+ * much nobody; and all of it is answered in the end. */
+static void test_bytes_of_unanswered_writes_of_all_are_bounded(void **state)
+{
+        (void)state;
+        enum { CLIENTS = 160 };
+        const size_t size = 1000000;
+        struct desk *d = desk_new();
+        d->config.max_client_cnxns = 0;
+        static conn_id k[CLIENTS];
+        size_t first_refusal = 0;
+        for (size_t i = 0; i < CLIENTS; i++)
+                k[i] = desk_open(d);
+        for (int32_t xid = 1; xid <= 2; xid++)
+                for (size_t i = 0; i < CLIENTS; i++) {
+                        desk_begin(d);
+                        desk_add_set(d, xid, "/", size);
+                        desk_put(d, k[i]);
+                        if (!desk_conn(d, k[i])->reading && !first_refusal)
+                                first_refusal = i + 1;
+                        assert_true(d->clients->queue_bytes < 2 * CLIENTS_QUEUE_BYTES_MAX + size + 1000);
+                }
+        assert_in_range(first_refusal, CLIENTS_QUEUE_BYTES_MAX / size, CLIENTS_QUEUE_BYTES_MAX / size + 1);
+        assert_in_range(d->end - d->first, 2 * CLIENTS_QUEUE_BYTES_MAX / size, 2 * CLIENTS_QUEUE_BYTES_MAX / size + 1);
+        desk_commit(d, SIZE_MAX);
+        for (size_t i = 0; i < CLIENTS; i++)
+                assert_string_equal(desk_take(d, k[i]), "1:0 2:0");
+        assert_int_equal(d->clients->queue_bytes, 0);
+        desk_free(d);
+}
+
 /* Writes left behind by connections that came and went count too: zab takes no more. */
 static void test_orphans_count_against_the_limit_of_the_ensemble(void **state)
 {
@@ -253,6 +284,55 @@ static void test_client_is_not_asked_for_more_until_it_has_its_answers(void **st
         assert_int_equal(rounds, 100 / 5);
         desk_path(d, other, 1, OP_GET_DATA, "/big", 0);
         assert_string_equal(desk_take(d, other), "1:0");
+        desk_free(d);
+}
+
+static size_t all_sent(struct desk *d, const conn_id *k, size_t count)
+{
+        size_t sum = 0;
+        for (size_t i = 0; i < count; i++)
+                sum += desk_conn(d, k[i])->sent;
+        return sum;
+}
+
+/* Many that were not read go on in the same step: what all of them are sent in it is bounded, the rest follows
+ * in the next ones. */
+static void test_answers_of_one_step_to_all_are_bounded(void **state)
+{
+        (void)state;
+        enum { CLIENTS = 40 };
+        struct desk *d = desk_new();
+        d->config.max_client_cnxns = 0;
+        conn_id writer = desk_open(d), k[CLIENTS];
+        fill(d, writer, "/big", 1000000);
+        for (size_t i = 0; i < CLIENTS; i++)
+                k[i] = desk_open(d);
+        desk_create(d, writer, 2, "/a");
+        d->clients->stats.outstanding = CLIENTS_OUTSTANDING_MAX;
+        for (size_t i = 0; i < CLIENTS; i++) {
+                desk_begin(d);
+                for (int32_t xid = 1; xid <= 4; xid++)
+                        desk_add_path(d, xid, OP_GET_DATA, "/big", 0);
+                desk_put(d, k[i]);
+                assert_false(desk_conn(d, k[i])->reading);
+        }
+        d->clients->stats.outstanding = 1;
+        size_t before = all_sent(d, k, CLIENTS), steps = 0, sent = 0;
+        desk_commit(d, 1);
+        for (;; desk_tick(d, 0)) {
+                size_t now = all_sent(d, k, CLIENTS);
+                assert_in_range(now - before, 1, CLIENTS_TURN_BYTES_MAX + MIB);
+                sent += now - before;
+                before = now;
+                steps++;
+                if (clients_deadline(d->clients) > d->now_ms)
+                        break;
+        }
+        assert_int_equal(steps, sent / CLIENTS_TURN_BYTES_MAX + 1);
+        for (size_t i = 0; i < CLIENTS; i++) {
+                assert_true(desk_conn(d, k[i])->reading);
+                assert_string_equal(desk_take(d, k[i]), "1:0 2:0 3:0 4:0");
+        }
         desk_free(d);
 }
 
@@ -336,6 +416,8 @@ int main(void)
                 cmocka_unit_test(test_connection_with_too_many_requests_is_not_read_until_they_are_answered),
                 cmocka_unit_test(test_connection_with_too_large_requests_is_not_read_until_they_are_answered),
                 cmocka_unit_test(test_limit_for_all_lets_everybody_ask_one_thing),
+                cmocka_unit_test(test_bytes_of_unanswered_writes_of_all_are_bounded),
+                cmocka_unit_test(test_answers_of_one_step_to_all_are_bounded),
                 cmocka_unit_test(test_orphans_count_against_the_limit_of_the_ensemble),
                 cmocka_unit_test(test_client_is_not_asked_for_more_until_it_has_its_answers),
                 cmocka_unit_test(test_waiting_reads_weigh_what_their_answers_will),

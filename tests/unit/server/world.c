@@ -229,8 +229,9 @@ void world_crash(struct world *w, int sid)
         struct world_node *n = &w->nodes[sid];
         assert(n->running);
         world__drop_node(n);
+        (void)world__disk_interrupt(n); /* the crash revives it */
         world__node_free(n);
-        memory_storage_crash(n->disk, prng_next(&w->prng));
+        world__disk_crash(n);
 }
 
 void world_stop(struct world *w, int sid)
@@ -265,6 +266,11 @@ const char *world_log(const struct world *w, int sid)
 uint64_t world_now(const struct world *w)
 {
         return w->now;
+}
+
+uint64_t world_draw(struct world *w)
+{
+        return prng_next(&w->prng);
 }
 
 /* One millisecond: whatever can happen at this instant, then the clock moves. */

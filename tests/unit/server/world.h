@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define WORLD_SERVERS_MAX 7
+#define WORLD_CLIENT_PORT 2181
 
 struct world;
 struct world_client;
@@ -37,6 +38,8 @@ int world_halted(const struct world *w, int sid);
 const char *world_log(const struct world *w, int sid);
 
 uint64_t world_now(const struct world *w);
+/* A number from the world's seed, for what a test decides. */
+uint64_t world_draw(struct world *w);
 void world_run(struct world *w, uint64_t ms);
 /* The sid of the serving leader that most of the running servers serve under, 0 if there is none. */
 int world_leader(struct world *w);
@@ -98,5 +101,19 @@ int world_get(struct world_client *c, const char *path, bool watch, char *ret, s
 int world_sync(struct world_client *c);
 /* The next notification, as "type path"; "" if none has come. */
 const char *world_event(struct world_client *c);
+
+/* ---- wires: connections of clients that are not the world's own; bytes, nothing more ---- */
+struct world_wire;
+/* A connection to the client port of `sid`, NULL when it is refused. world_wire_close() ends it. */
+struct world_wire *world_wire_open(struct world *w, int sid);
+void world_wire_close(struct world_wire *wire);
+/* What is sent on a connection that the server has ended or a reset has swallowed is lost. */
+void world_wire_send(struct world_wire *wire, const void *data, size_t len);
+/* What has come and was not taken yet: copied, at most `size` bytes of it. Returns how many. */
+size_t world_wire_take(struct world_wire *wire, void *ret, size_t size);
+/* The server has ended it; what came before can still be taken. */
+bool world_wire_ended(const struct world_wire *wire);
+/* The sid at the other end, 0 once the connection has ended. */
+int world_wire_server(const struct world_wire *wire);
 
 #endif

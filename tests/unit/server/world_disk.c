@@ -15,10 +15,21 @@ static const struct store_config store_config = {
         .retain_snapshots = 3,
 };
 
+/* Every second time what was pending survives up to some moment, its last write in part; else in any of the
+ * ways a journal allows. */
+void world__disk_crash(struct world_node *n)
+{
+        uint64_t seed = prng_next(&n->world->prng);
+        if (prng_next(&n->world->prng) % 2)
+                memory_storage_crash_as(n->disk, MEMORY_CRASH_PREFIX, seed);
+        else
+                memory_storage_crash(n->disk, seed);
+}
+
 void world__disk_revive(struct world_node *n)
 {
         if (n->dies_by_power)
-                memory_storage_crash(n->disk, prng_next(&n->world->prng));
+                world__disk_crash(n);
         else
                 memory_storage_revive(n->disk);
 }
@@ -26,7 +37,9 @@ void world__disk_revive(struct world_node *n)
 void world__disk_open(struct world_node *n, struct recovered *ret)
 {
         char why[STORE_WHY_MAX];
-        n->store = store_new(n->storage, &store_config);
+        struct store_config config = store_config;
+        config.hash_seed = prng_next(&n->world->prng);
+        n->store = store_new(n->storage, &config);
         memset(ret, 0, sizeof *ret);
         while (store_recover(n->store, ret, why) < 0) {
                 if (!memory_storage_dead(n->disk)) {
@@ -37,7 +50,7 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
                 recovered_done(ret);
                 store_free(n->store);
                 world__disk_revive(n);
-                n->store = store_new(n->storage, &store_config);
+                n->store = store_new(n->storage, &config);
                 memset(ret, 0, sizeof *ret);
         }
         n->snapstore = snapstore_new(n->storage, &store_config);
@@ -47,6 +60,22 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
         n->snapshot_due = 0;
         if (ret->note[0])
                 world__note(n, ret->note);
+}
+
+bool world__disk_interrupt(struct world_node *n)
+{
+        char why[STORE_WHY_MAX];
+        struct recovered reloaded = {0};
+        if (!n->log_queue.count || n->log_dead || memory_storage_dead(n->disk))
+                return false;
+        memory_storage_die(n->disk, prng_next(&n->world->prng) % 4, prng_next(&n->world->prng) % 2);
+        int r = 0;
+        for (size_t i = 0; i < n->log_queue.count && r == 0; i++)
+                r = store_perform(n->store, &n->log_queue.list[i], &reloaded, why);
+        if (r == 0)
+                (void)store_sync(n->store, why);
+        recovered_done(&reloaded);
+        return true;
 }
 
 void world__disk_close(struct world_node *n)

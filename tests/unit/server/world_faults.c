@@ -8,7 +8,10 @@ void world_kill(struct world *w, int sid)
         struct world_node *n = &w->nodes[sid];
         assert(n->running);
         world__drop_node(n);
+        bool interrupted = world__disk_interrupt(n);
         world__node_free(n);
+        if (interrupted)
+                memory_storage_revive(n->disk);
 }
 
 void world_stop_begin(struct world *w, int sid)

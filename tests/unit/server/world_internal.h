@@ -8,7 +8,6 @@
 
 #define WORLD_QUORUM_PORT   2888
 #define WORLD_ELECTION_PORT 3888
-#define WORLD_CLIENT_PORT   2181
 #define WORLD_LOG_SIZE      (64u << 10)
 
 struct world_bytes {
@@ -110,7 +109,11 @@ bool world__deliver(struct world *w);
 
 /* world_disk.c */
 void world__disk_open(struct world_node *n, struct recovered *ret);
+/* Whoever dies while a group is under way dies between two operations of it. Returns whether one was; then the
+ * disk is to be revived or crashed. */
+bool world__disk_interrupt(struct world_node *n);
 void world__disk_close(struct world_node *n);
+void world__disk_crash(struct world_node *n); /* power loss */
 void world__disk_revive(struct world_node *n);
 void world__disk_run(struct world_node *n);
 

@@ -46,6 +46,11 @@ static void test_a_touch_moves_the_deadline_but_never_back(void **state)
         assert_true(session_clock_touch(c, 500, 1, 200));
         assert_int_equal(session_clock_deadline(c), 1600);
         assert_false(session_clock_touch(c, 500, 2, 1000));
+        assert_true(session_clock_touch_again(c, 1500, 1)); /* 200, as last told */
+        assert_int_equal(session_clock_deadline(c), 1800);
+        assert_false(session_clock_touch_again(c, 1500, 2));
+        assert_true(session_clock_close(c, 1));
+        assert_false(session_clock_touch_again(c, 1500, 1));
         session_clock_free(c);
 }
 

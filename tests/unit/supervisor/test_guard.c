@@ -30,6 +30,7 @@ static void hold(struct world *w, struct actor *a, const char *what, uint64_t fr
 static struct actor *start(struct world *w)
 {
         world_start(w, 0);
+        (void)world_await_child(w, "agent");
         struct actor *web = world_await_child(w, "web");
         world_await(w, web, "linked agent");
         return web;
@@ -182,7 +183,7 @@ static void test_the_guard_stops_at_the_deadline_what_nobody_takes_up(void **sta
 static void test_the_guard_tries_again(void **state)
 {
         (void)state;
-        struct world *w = killed_while_holding(0, 200);
+        struct world *w = killed_while_holding(300, 1);
         world_start_guard(w);
         world_tell(world_await_helper(w, "web"), "exit 5");
         struct actor *helper = world_await_helper(w, "web");
@@ -227,7 +228,7 @@ static void test_a_new_supervisor_relieves_the_guard(void **state)
 static void test_a_new_worker_waits_for_the_guard_s_stop(void **state)
 {
         (void)state;
-        struct world *w = killed_while_holding(0, 20000);
+        struct world *w = killed_while_holding(300, 20000);
         world_start_guard(w);
         struct actor *helper = world_await_helper(w, "web");
         pid_t guard = w->batond;

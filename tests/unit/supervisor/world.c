@@ -363,7 +363,8 @@ void world_await_gone(struct world *w, struct actor *a)
 
 void world_tell(struct actor *a, const char *line)
 {
-        assert_int_equal(send(a->fd, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+        if (send(a->fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
+                fail_msg("%s cannot be told \"%s\": %s", a->name, line, strerror(errno));
 }
 
 bool world_has(const struct actor *a, const char *line)

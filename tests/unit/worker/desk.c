@@ -131,6 +131,13 @@ static void on_say(void *ctx, enum log_level level, const char *text)
         assert_true(strlen(text) > 0);
 }
 
+static void on_run_out(void *ctx, int64_t token)
+{
+        const struct desk *d = ctx;
+        assert_true(token == worker_core_token(d->core));
+        assert_true(d->now_ms >= worker_core_deadline_ms(d->core));
+}
+
 /* ---- life ---- */
 
 void desk_init(struct desk *d)
@@ -176,6 +183,7 @@ void desk_start(struct desk *d)
                 .cancel = on_cancel,
                 .end = on_end,
                 .say = on_say,
+                .run_out = on_run_out,
                 .ctx = d,
         };
         assert_null(d->core);

@@ -168,7 +168,7 @@ static void test_grants_of_others_and_late_ones_are_refused(void **state)
         (void)state;
         desk_to_stopped(&d);
         desk_grant(&d, 7, d.now_ms);
-        desk_expect(&d, "state stopped 0x0: it has run out\n");
+        desk_expect(&d, "state stopped 0x7: it has run out\n");
         (void)strncpy(d.section.group.text, "mail", sizeof d.section.group.text - 1);
         struct message m = message_of(MESSAGE_GRANT);
         m.group = (struct name){"web"};
@@ -176,7 +176,7 @@ static void test_grants_of_others_and_late_ones_are_refused(void **state)
         m.deadline_ms = 9000;
         m.budget_ms = 1000;
         (void)worker_core_agent(d.core, d.now_ms, &m);
-        desk_expect(&d, "state stopped 0x0: it is of another group\n");
+        desk_expect(&d, "state stopped 0x8: it is of another group\n");
 }
 
 static void test_too_small_a_budget_is_a_failure(void **state)
@@ -627,7 +627,7 @@ static void test_nothing_is_taken_when_the_process_ends(void **state)
         worker_core_stop(d.core, d.now_ms, STOP_RELEASE);
         desk_forget(&d);
         desk_grant(&d, 7, 9000);
-        desk_expect(&d, "state stopped 0x0: the process ends\n");
+        desk_expect(&d, "state stopped 0x7: the process ends\n");
 }
 
 static void test_keep_touches_nothing(void **state)

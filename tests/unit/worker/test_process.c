@@ -511,7 +511,7 @@ static void test_check_judges_all_sections(void **state)
         assert_int_equal(stage_run(&s, arguments, out, sizeof out), WORKER_EXIT_CONFIG);
         assert_string_equal(out, "baton.conf:17: need = \"many\": must be a number from 0 to 60000\n"
                                  "baton.conf:18: plugin probe has no setting \"colour\"\n"
-                                 "baton.conf:19: there is no plugin \"/nowhere/two.so\"; is its package installed?\n"
+                                 "baton.conf:19: there is no plugin /nowhere/two.so; is its package installed?\n"
                                  "baton.conf:21: [plugin three] moods is missing: absolute path of a file\n"
                                  "baton.conf:25: [plugin four] plugin " PROBE " crashed while it judged its settings\n"
                                  "baton.conf:32: resource = \"relative\": must be an absolute path\n");

@@ -483,6 +483,7 @@ static void test_sync_of_a_learner_is_answered_after_a_ping(void **state)
         puppet_send(w, p, QP_PING, 0, "", 0);
         assert_int_equal(puppet_expect(w, p, QP_SYNC), 0);
         assert_int_equal(world_node(w, 1)->forwarded, 0);
+        assert_int_equal(world_node(w, 1)->heard, 1);
         world_free(w);
 }
 
@@ -494,7 +495,53 @@ static void test_requests_reach_the_host_and_are_proposed(void **state)
         struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
         request(w, p, OP_SET_DATA);
         assert_int_equal(world_node(w, 1)->forwarded, 1);
+        assert_int_equal(world_node(w, 1)->heard, 1);
         assert_int_equal(puppet_expect(w, p, QP_PROPOSAL), z(1, 1));
+        world_free(w);
+}
+
+/* A learner that goes on forwarding past the limit is dropped; nothing of what was taken is lost, and once it
+ * has committed there is room again. */
+static void test_bytes_of_outstanding_proposals_are_bounded(void **state)
+{
+        (void)state;
+        static const uint8_t body[50000];
+        struct world *w = world_of_puppets(5, 0);
+        world_lead(w, 1);
+        struct pipe *p[3];
+        for (int i = 0; i < 3; i++) {
+                p[i] = puppet_dial(w, 1);
+                puppet_hello(w, p[i], QP_FOLLOWERINFO, 2 + i, 0);
+        }
+        for (int i = 0; i < 3; i++) {
+                (void)puppet_expect(w, p[i], QP_LEADERINFO);
+                puppet_ack_epoch(w, p[i], 0, 0);
+        }
+        for (int i = 0; i < 3; i++) {
+                (void)puppet_expect(w, p[i], QP_DIFF);
+                puppet_plain(w, p[i], QP_ACK, puppet_expect(w, p[i], QP_NEWLEADER));
+        }
+        struct jute_writer o;
+        jute_writer_init(&o, 1 << 16);
+        jute_put_long(&o, 77);
+        jute_put_int(&o, 1);
+        jute_put_int(&o, OP_SET_DATA);
+        jute_put_raw(&o, body, sizeof body);
+        size_t sent = 0;
+        for (; sent < 100 && !puppet_closed(p[0]); sent++)
+                puppet_send(w, p[0], QP_REQUEST, -1, o.data, o.len);
+        assert_true(puppet_closed(p[0]));
+        assert_int_equal(sent, WORLD_OUTSTANDING_BYTES_MAX / sizeof body + 2); /* the last one is refused */
+        assert_int_equal(zab_outstanding(leader(w)), sent - 1);
+        for (size_t i = 1; i < sent; i++) {
+                puppet_plain(w, p[1], QP_ACK, z(1, (int64_t)i));
+                puppet_plain(w, p[2], QP_ACK, z(1, (int64_t)i));
+        }
+        assert_int_equal(zab_last_committed(leader(w)), z(1, (int64_t)sent - 1));
+        puppet_send(w, p[1], QP_REQUEST, -1, o.data, o.len);
+        assert_false(puppet_closed(p[1]));
+        assert_int_equal(zab_outstanding(leader(w)), 1);
+        jute_writer_done(&o);
         world_free(w);
 }
 
@@ -796,6 +843,7 @@ int main(void)
                 cmocka_unit_test(test_sync_waits_for_the_proposals_before_it),
                 cmocka_unit_test(test_sync_of_a_learner_is_answered_after_a_ping),
                 cmocka_unit_test(test_requests_reach_the_host_and_are_proposed),
+                cmocka_unit_test(test_bytes_of_outstanding_proposals_are_bounded),
                 cmocka_unit_test(test_revalidation_and_touches_reach_the_host),
                 cmocka_unit_test(test_silent_followers_end_the_leader_within_sync_limit),
                 cmocka_unit_test(test_half_a_packet_is_not_waited_for_and_counts),

@@ -319,6 +319,36 @@ static void test_leader_waits_for_a_follower_being_synchronised(void **state)
         world_free(w);
 }
 
+/* What a learner is owed behind its snapshot is bounded: one whose socket takes nothing is dropped, and gets
+ * all of it the next time. */
+static void test_learner_that_does_not_take_its_snapshot_is_dropped_at_a_limit(void **state)
+{
+        (void)state;
+        struct world *w = serving(1, 500, 0, 3);
+        leave_and_cut(w, 1);
+        world_proposals(w, 3, 1200);
+        world_settle(w);
+        w->hold_sent = true;
+        world_follow(w, 1, 3);
+        world_settle(w);
+        assert_int_equal(stats(w, 3).learners, 2);
+        size_t more = 0;
+        for (; stats(w, 3).learners == 2 && more < 100000; more += 10) {
+                world_proposals(w, 3, 10);
+                world_settle(w);
+        }
+        assert_int_equal(stats(w, 3).learners, 1);
+        assert_in_range(more, WORLD_LEARNER_QUEUE_BYTES_MAX / 200, WORLD_LEARNER_QUEUE_BYTES_MAX / 40);
+        assert_int_equal(zab_role(world_node(w, 3)->zab), ZAB_LEADING);
+        w->hold_sent = false;
+        world_settle(w);
+        world_follow(w, 1, 3);
+        world_settle(w);
+        assert_true(world_all_serve(w));
+        world_assert_equal(w);
+        world_free(w);
+}
+
 static void test_quiet_ensemble_stays_together(void **state)
 {
         (void)state;
@@ -400,6 +430,7 @@ int main(void)
                 cmocka_unit_test(test_follower_between_two_leaders),
                 cmocka_unit_test(test_leader_that_is_cut_off_steps_down),
                 cmocka_unit_test(test_leader_waits_for_a_follower_being_synchronised),
+                cmocka_unit_test(test_learner_that_does_not_take_its_snapshot_is_dropped_at_a_limit),
                 cmocka_unit_test(test_quiet_ensemble_stays_together),
                 cmocka_unit_test(test_syncs_of_all_are_answered),
                 cmocka_unit_test(test_stopped_leader_leaves_nothing_behind),

@@ -96,9 +96,13 @@ struct node {
         size_t drops; /* load_drop calls */
         enum zab_phase last_phase;
         enum zab_role last_role;
-        unsigned forwarded;
+        unsigned forwarded, heard;
         uint64_t max_report;
 };
+
+/* Far above what the random tests come to. */
+#define WORLD_OUTSTANDING_BYTES_MAX   (1u << 20)
+#define WORLD_LEARNER_QUEUE_BYTES_MAX (1u << 18)
 
 struct bytes {
         uint8_t *data;
@@ -129,6 +133,7 @@ struct world {
         bool elects;       /* idle servers are told the best leader, as an election would */
         bool whole_chunks; /* bytes are delivered as they were sent */
         bool hold_reports; /* disk completions are done, not reported */
+        bool hold_sent;    /* nobody's socket takes what was sent: no CONN_SENT */
         size_t history_max;
         uint64_t next_value;
         char *story; /* the last reports, printed when a check fails */

@@ -56,7 +56,7 @@ static void host_request(void *ctx, int64_t from_sid, int64_t session, int32_t c
         if (zxid == 0)
                 return;
         struct jute_writer w;
-        jute_writer_init(&w, 1024);
+        jute_writer_init(&w, 1 << 17);
         jute_put_txn_header(
                 &w, &(struct jute_txn_header){.session_id = session, .cxid = cxid, .zxid = zxid, .type = opcode});
         if (body.len > 0)
@@ -102,6 +102,12 @@ static void host_touch(void *ctx, int64_t session, int32_t timeout_ms)
         struct node *n = ctx;
         if (session > 0 && timeout_ms == 100)
                 n->touched++;
+}
+
+static void host_heard(void *ctx, int64_t session)
+{
+        struct node *n = ctx;
+        n->heard += session == 77;
 }
 
 static int host_snapshot_begin(void *ctx, int64_t *ret_zxid)
@@ -271,6 +277,7 @@ const struct zab_host *world_host(void)
                 .synced = host_synced,
                 .revalidate = host_revalidate,
                 .touch = host_touch,
+                .heard = host_heard,
                 .snapshot_begin = host_snapshot_begin,
                 .snapshot_read = host_snapshot_read,
                 .snapshot_end = host_snapshot_end,

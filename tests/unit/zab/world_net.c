@@ -178,7 +178,7 @@ static bool end_can(const struct world *w, const struct pipe *p, const struct en
 {
         if (!e->open || e->node < 0 || w->nodes[e->node].puppet || !w->nodes[e->node].up)
                 return false;
-        if (e->notify)
+        if (e->notify && !w->hold_sent)
                 return true;
         if (e->eof && e->in.at == e->in.len)
                 return true;
@@ -188,7 +188,7 @@ static bool end_can(const struct world *w, const struct pipe *p, const struct en
 static void end_do(struct world *w, struct end *e)
 {
         struct node *n = &w->nodes[e->node];
-        if (e->notify && (world_random(w, 2) == 0 || e->paused || e->in.at == e->in.len)) {
+        if (e->notify && !w->hold_sent && (world_random(w, 2) == 0 || e->paused || e->in.at == e->in.len)) {
                 e->notify = false;
                 zab_conn_sent(n->zab, w->now_ms, e->conn, &n->fx);
         } else if (e->in.at == e->in.len) {

@@ -156,7 +156,8 @@ static void probe_config(void *instance, const struct baton_config *c)
         const struct baton_host *h = p->host;
         const uint64_t one = 1;
         struct timespec now;
-        trace("config %s = %.*s v%d", c->path, (int)c->size, c->data ? (const char *)c->data : "(gone)", c->version);
+        trace("config %s = %.*s v%d", c->path, c->data ? (int)c->size : 6, c->data ? (const char *)c->data : "(gone)",
+              c->version);
         if (strcmp(c->path, "command/ask") == 0) {
                 int r = h->config_set(h->context, "answer", c->data, c->size, -1);
                 trace("asked %d", r);

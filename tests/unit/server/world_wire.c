@@ -1,0 +1,68 @@
+/* Connections of clients that bring their own protocol half. */
+#include "tests/unit/server/world_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <string.h>
+
+/* The world's end of such a connection is a client's; it stays with the world until that ends. */
+struct world_wire {
+        struct world_client end;
+};
+
+struct world_wire *world_wire_open(struct world *w, int sid)
+{
+        struct world_wire *wire = mem_zalloc(sizeof *wire);
+        wire->end.world = w;
+        wire->end.stream = world__client_stream(w, sid, &wire->end);
+        if (!wire->end.stream) {
+                mem_free(wire);
+                return NULL;
+        }
+        list_push(&w->clients, &wire->end.link);
+        return wire;
+}
+
+void world_wire_close(struct world_wire *wire)
+{
+        struct world_stream *s = wire->end.stream;
+        if (s) {
+                s->end[0].open = false;
+                s->end[0].client = NULL;
+                if (!s->end[1].eof) {
+                        s->end[1].eof = true;
+                        s->end[1].eof_status = 0;
+                }
+        }
+        list_remove(&wire->end.link);
+        mem_free(wire->end.in.data);
+        mem_free(wire);
+}
+
+void world_wire_send(struct world_wire *wire, const void *data, size_t len)
+{
+        struct world_stream *s = wire->end.stream;
+        /* Behind what a reset has swallowed nothing arrives. */
+        if (s && s->end[1].open && !s->end[1].eof)
+                bytes_add(&s->end[1].in, data, len);
+}
+
+size_t world_wire_take(struct world_wire *wire, void *ret, size_t size)
+{
+        size_t len = wire->end.in.len < size ? wire->end.in.len : size;
+        if (!len)
+                return 0;
+        memcpy(ret, wire->end.in.data, len);
+        bytes_take(&wire->end.in, len);
+        return len;
+}
+
+bool world_wire_ended(const struct world_wire *wire)
+{
+        return wire->end.closed;
+}
+
+int world_wire_server(const struct world_wire *wire)
+{
+        return wire->end.stream ? wire->end.stream->end[1].sid : 0;
+}
