@@ -114,13 +114,13 @@ static void look(struct guard *g, struct ward *w, uint64_t now_ms)
                 return;
         }
         w->end_ms = r.deadline_ms + r.budget_ms;
-        if (!g->now && now_ms < r.deadline_ms) {
-                w->due_ms = r.deadline_ms;
-                return;
-        }
-        if (runtime_is_locked(g->dir)) {
+        if (runtime_is_in_charge(g->dir)) {
                 log_info("%s is the new supervisor's", w->name.text);
                 w->due_ms = UINT64_MAX;
+                return;
+        }
+        if (!g->now && now_ms < r.deadline_ms) {
+                w->due_ms = r.deadline_ms;
                 return;
         }
         w->record_fd = runtime_record_take(g->dir, w->name.text);

@@ -115,10 +115,10 @@ static void on_message(void *ctx, struct ipc *ipc, const struct message *m)
 {
         struct kid *k = ctx;
         (void)ipc;
+        k->answered = true; /* whatever it says, its loop runs */
         switch (m->type) {
         case MESSAGE_PONG:
                 k->pong = m->number;
-                k->answered = true;
                 break;
         case MESSAGE_READY:
         case MESSAGE_UNREADY:
@@ -316,8 +316,10 @@ static void make_process(struct kid *k, bool helper)
         kid_event(k, CHILD_SPAWNED, STOP_KEEP);
         log_info("%s started, process %ld%s", k->name.text, (long)k->pid,
                  helper ? ", to make sure that its resource is stopped" : "");
-        if (!helper)
+        if (!helper) {
+                kid_tick(k); /* the first ping: its answer says that it has begun */
                 family_link(k->owner, k);
+        }
 }
 
 /* ---- events and effects ---- */

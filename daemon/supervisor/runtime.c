@@ -90,9 +90,16 @@ int runtime_lock(const char *dir)
         return open_locked(path, 0600);
 }
 
-bool runtime_is_locked(const char *dir)
+int runtime_take_charge(const char *dir)
 {
-        int fd = runtime_lock(dir);
+        char path[RUNTIME_PATH_MAX];
+        path_below(dir, "charge", path);
+        return open_locked(path, 0600);
+}
+
+bool runtime_is_in_charge(const char *dir)
+{
+        int fd = runtime_take_charge(dir);
         if (fd >= 0)
                 (void)close(fd);
         return fd == -EWOULDBLOCK;

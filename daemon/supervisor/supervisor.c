@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Milliseconds spent on a lock that others have for a moment only. */
+#define CHARGE_TRIES 20
 
 /* ---- the end ---- */
 
@@ -251,6 +255,20 @@ static void close_loop(struct supervisor *s)
         (void)close(s->timer_fd);
 }
 
+/* A guard that looks at this very moment has it for as long as it takes to look. */
+static void take_charge(struct supervisor *s)
+{
+        for (int i = 0; i < CHARGE_TRIES; i++) {
+                s->charge_fd = runtime_take_charge(s->config->runtime_dir);
+                if (s->charge_fd != -EWOULDBLOCK)
+                        break;
+                (void)poll(NULL, 0, 1);
+        }
+        if (s->charge_fd < 0)
+                log_error("%s/charge: %s; a guard of an earlier batond may stop services at their deadlines",
+                          s->config->runtime_dir, strerror(-s->charge_fd));
+}
+
 static void begin_checked(struct supervisor *s, bool good)
 {
         if (s->phase != END_NONE)
@@ -267,6 +285,7 @@ static void begin_checked(struct supervisor *s, bool good)
         (void)uv_prepare_start(&s->prepare, turn);
         (void)uv_timer_start(&s->ticker, on_tick, PLAN_PING_MS, PLAN_PING_MS);
         family_start(s);
+        take_charge(s);
         log_info("node %s: %zu children", config->node.text, s->kid_count);
 }
 
@@ -289,7 +308,7 @@ int supervisor_run(const char *config_path)
 {
         struct supervisor *s = mem_zalloc(sizeof *s);
         s->config_path = config_path;
-        s->lock_fd = s->timer_fd = -1;
+        s->lock_fd = s->charge_fd = s->timer_fd = -1;
         clock_boot_id(s->boot_id);
         notify_init(&s->notify);
         s->exit_status = SUPERVISOR_EXIT_CONFIG;
@@ -317,6 +336,8 @@ int supervisor_run(const char *config_path)
         int status = s->exit_status;
         node_config_free(s->candidate);
         node_config_free(s->config);
+        if (s->charge_fd >= 0)
+                (void)close(s->charge_fd);
         if (s->lock_fd >= 0)
                 (void)close(s->lock_fd);
         mem_free(s);

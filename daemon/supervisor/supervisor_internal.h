@@ -67,7 +67,7 @@ struct supervisor {
         const char *config_path;
         struct node_config *config;
         char boot_id[37];
-        int lock_fd, timer_fd;
+        int lock_fd, charge_fd, timer_fd;
         struct kid **kids; /* engine, agent, workers */
         size_t kid_count, kid_capacity;
         uv_signal_t sig_term, sig_int, sig_hup, sig_usr2, sig_child;
