@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const char *const state_names[] = {
-        [GROUP_OFFLINE] = "offline",   [GROUP_STANDBY] = "standby",   [GROUP_WAITING] = "waiting",
-        [GROUP_TAKING] = "taking",     [GROUP_STARTING] = "starting", [GROUP_ACTIVE] = "active",
+        [GROUP_OFFLINE] = "offline",   [GROUP_STANDBY] = "standby",     [GROUP_WAITING] = "waiting",
+        [GROUP_TAKING] = "taking",     [GROUP_STARTING] = "starting",   [GROUP_ACTIVE] = "active",
         [GROUP_STOPPING] = "stopping", [GROUP_RELEASING] = "releasing", [GROUP_ENDED] = "ended",
 };
 static_assert(sizeof state_names / sizeof *state_names == GROUP_STATE_COUNT, "every state has its name");
@@ -250,7 +250,8 @@ static void connected(struct group *g, uint64_t now_ms)
         g->retry_ms = 0;
         g->grant.renew_ms = now_ms; /* what is held is renewed at once */
         g->reading.under_way = false;
-        /* Where a watch stands from before, another one is set: only that tells whether a deletion was the first change. */
+        /* Where a watch stands from before, another one is set: only that tells whether a deletion was the first
+         * change. */
         g->reading.watched_token = 0;
         g->reading.active_watched = false;
         group__field_reset(g);

@@ -86,8 +86,8 @@ void group__trouble(struct group *g, const char *what, int32_t error)
                 rest = GROUP_RETRY_MAX_MS;
         g->troubles++;
         g->retry_ms = group__now(g) + rest;
-        group__log(g, LOG_LEVEL_WARNING, GROUP_EVENT_TROUBLE, "%s was refused (%d), again in %llu ms", what,
-                   (int)error, (unsigned long long)rest);
+        group__log(g, LOG_LEVEL_WARNING, GROUP_EVENT_TROUBLE, "%s was refused (%d), again in %llu ms", what, (int)error,
+                   (unsigned long long)rest);
 }
 
 /* ---- parents ---- */
@@ -105,8 +105,8 @@ void group__make_parents(struct group *g)
         for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
                 struct client_call call = group__call(g, on_parent, NULL, 0, "");
                 if (group__asked(g, &call,
-                                 client_create(g->host->client(g->ctx), paths[i], jute_cstr(""), CLIENT_PERSISTENT, NULL,
-                                               &call)) < 0)
+                                 client_create(g->host->client(g->ctx), paths[i], jute_cstr(""), CLIENT_PERSISTENT,
+                                               NULL, &call)) < 0)
                         return;
         }
 }

@@ -120,8 +120,8 @@ static void add(struct group *g, struct jute_str name)
         struct contender *c = find(g, node.text);
         if (!c && f->count == GROUP_CANDIDATES_MAX) {
                 if (!f->crowd_told)
-                        group__log(g, LOG_LEVEL_WARNING, GROUP_EVENT_ODD, "more than %d candidates; the rest is left out",
-                                   GROUP_CANDIDATES_MAX);
+                        group__log(g, LOG_LEVEL_WARNING, GROUP_EVENT_ODD,
+                                   "more than %d candidates; the rest is left out", GROUP_CANDIDATES_MAX);
                 f->crowd_told = true;
                 return;
         }
@@ -295,8 +295,7 @@ int group__rank(struct group *g)
                     strcmp(list[i].name.text, g->node.text) != 0)
                         list[i].healthy = false;
         }
-        return policy_rank(g->settings.policy, holder->node.text, list, g->field.known_count,
-                           g->node.text);
+        return policy_rank(g->settings.policy, holder->node.text, list, g->field.known_count, g->node.text);
 }
 
 const struct group_candidate *group__better(const struct group *g)

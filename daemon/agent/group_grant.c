@@ -196,9 +196,8 @@ static void take(struct group *g)
         struct client *c = g->host->client(g->ctx);
         struct client_op ops[4];
         size_t n = 0;
-        g->wanted = (struct grant){.lease_ms = (uint32_t)client_timeout_ms(c),
-                                   .budget_ms = group__budget_ms(g),
-                                   .rate_ppm = g->rate_ppm};
+        g->wanted = (struct grant){
+                .lease_ms = (uint32_t)client_timeout_ms(c), .budget_ms = group__budget_ms(g), .rate_ppm = g->rate_ppm};
         struct holder_value v = own_holder(g, &g->wanted, HOLDER_ACTIVE);
         char *holder = holder_value_write(&v), *active = active_value_write(g->node.text, 0);
         /* Who was struck from the candidates, or whose whole group was deleted, does not take. */
@@ -211,12 +210,9 @@ static void take(struct group *g)
         else
                 ops[n++] = (struct client_op){.type = OP_CREATE2, .path = g->holder_path, .data = jute_cstr(holder)};
         if (s->has_active)
-                ops[n++] = (struct client_op){
-                        .type = OP_DELETE, .path = g->active_path, .version = s->active_version};
-        ops[n++] = (struct client_op){.type = OP_CREATE2,
-                                      .path = g->active_path,
-                                      .data = jute_cstr(active),
-                                      .flags = CLIENT_EPHEMERAL};
+                ops[n++] = (struct client_op){.type = OP_DELETE, .path = g->active_path, .version = s->active_version};
+        ops[n++] = (struct client_op){
+                .type = OP_CREATE2, .path = g->active_path, .data = jute_cstr(active), .flags = CLIENT_EPHEMERAL};
         struct client_call call = group__call(g, on_taken, NULL, 0, "");
         g->taking = group__asked(g, &call, client_multi(c, ops, n, &call)) == 0;
         free(holder);
@@ -336,8 +332,7 @@ static void release(struct group *g)
                                       .data = jute_cstr(holder),
                                       .version = s->has_holder ? s->holder_version : 0};
         if (s->has_active)
-                ops[n++] = (struct client_op){
-                        .type = OP_DELETE, .path = g->active_path, .version = s->active_version};
+                ops[n++] = (struct client_op){.type = OP_DELETE, .path = g->active_path, .version = s->active_version};
         struct client_call call = group__call(g, on_released, NULL, 0, "");
         g->releasing = group__asked(g, &call, client_multi(c, ops, n, &call)) == 0;
         free(holder);

@@ -78,7 +78,7 @@ struct reading {
 
 struct contender {
         struct name name;
-        bool listed;  /* in the list under way */
+        bool listed; /* in the list under way */
         bool watched, reading, known;
         int32_t version;
         int64_t owner;
@@ -98,7 +98,7 @@ struct field {
 /* ---- the grant ---- */
 
 struct grant {
-        bool held; /* this node's: taken, or found to be owned by this session */
+        bool held;           /* this node's: taken, or found to be owned by this session */
         bool stopping, lost; /* lost: no more to be renewed */
         enum revoke_reason why;
         char reason[GROUP_REASON_BYTES_MAX + 1];
@@ -120,15 +120,15 @@ struct worker {
         struct name name;
         bool here; /* it has said HELLO on its present link */
         enum worker_state state;
-        int64_t token;       /* of the grant that it has, or had last; 0 */
-        bool granted;        /* it has one, and has not said STOPPED for it */
-        bool acknowledged;   /* it has spoken of that token */
-        bool revoked;        /* told to stop, in this conversation */
-        bool refused;        /* it did not take its last grant: that one had ended there */
-        bool restarted;      /* a new process, at rest, of one that had been given something */
-        int64_t given;       /* the last token it was given in any conversation */
-        uint64_t told_ms;    /* the deadline it was told last */
-        uint64_t away_ms;    /* since when it is not here */
+        int64_t token;     /* of the grant that it has, or had last; 0 */
+        bool granted;      /* it has one, and has not said STOPPED for it */
+        bool acknowledged; /* it has spoken of that token */
+        bool revoked;      /* told to stop, in this conversation */
+        bool refused;      /* it did not take its last grant: that one had ended there */
+        bool restarted;    /* a new process, at rest, of one that had been given something */
+        int64_t given;     /* the last token it was given in any conversation */
+        uint64_t told_ms;  /* the deadline it was told last */
+        uint64_t away_ms;  /* since when it is not here */
         uint32_t budget_ms;
         enum health health;
 };
@@ -147,7 +147,7 @@ struct group {
 
         struct list calls;
         bool connected;
-        bool kept, ending, ended; /* stop() was called */
+        bool kept, ending, ended;       /* stop() was called */
         uint64_t ending_ms, at_rest_ms; /* since when; and the workers */
         int64_t session;
 
@@ -155,9 +155,9 @@ struct group {
         bool seen;  /* `sight` was read once */
         bool fresh; /* and in this connection, and nothing is known to have changed since */
         struct sight sight;
-        uint64_t change_ms;     /* since when `sight` has been so */
-        uint64_t rest_end_ms; /* by the wait alone, it may be taken from here on */
-        uint64_t free_since_ms; /* it has been seen to be free since; 0: it is not */
+        uint64_t change_ms;                       /* since when `sight` has been so */
+        uint64_t rest_end_ms;                     /* by the wait alone, it may be taken from here on */
+        uint64_t free_since_ms;                   /* it has been seen to be free since; 0: it is not */
         uint32_t lease_known_ms, budget_known_ms; /* the largest seen */
 
         struct field field;
@@ -175,7 +175,7 @@ struct group {
         uint64_t wake_ms;
         enum group_state state;
         char reason[GROUP_REASON_BYTES_MAX + 1]; /* of the status */
-        int64_t holder_told; /* token of the holder last logged */
+        int64_t holder_told;                     /* token of the holder last logged */
 
         struct worker *workers;
         size_t worker_count;

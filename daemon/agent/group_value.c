@@ -92,7 +92,7 @@ int holder_value_read(struct jute_str json, struct holder_value *ret)
                 if (errors[i] < 0)
                         r = errors[i];
         if (ret->state == HOLDER_ACTIVE && ret->lease_ms == 0)
-                r = -EBADMSG; /* a lease of no length would be over at once */
+                r = -EBADMSG;                         /* a lease of no length would be over at once */
         (void)read_ms(o, "rate_ppm", &ret->rate_ppm); /* absent: the reader's own */
         ret->token = json_integer_value(json_object_get(o, "token"));
         read_reason(o, ret->reason, sizeof ret->reason);
@@ -146,7 +146,8 @@ char *holder_value_write(const struct holder_value *v)
         return dump(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "node", v->node.text, "instance",
                               v->instance, "boot", v->boot_id, "state", state_names[v->state], "lease_ms",
                               (json_int_t)v->lease_ms, "budget_ms", (json_int_t)v->budget_ms, "rate_ppm",
-                              (json_int_t)v->rate_ppm, "token", (json_int_t)v->token, "reason", json_string(v->reason)));
+                              (json_int_t)v->rate_ppm, "token", (json_int_t)v->token, "reason",
+                              json_string(v->reason)));
 }
 
 char *active_value_write(const char *node, uint64_t renewed)

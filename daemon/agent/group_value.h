@@ -1,5 +1,5 @@
-/* The JSON values of a group's znodes. Whatever is read may be foreign or broken: what is not as it should be is said to
- * be broken, and what is unknown beside it is passed over. Pure. docs/failover.md "The znodes of a group". */
+/* The JSON values of a group's znodes. Whatever is read may be foreign or broken: what is not as it should be is said
+ * to be broken, and what is unknown beside it is passed over. Pure. docs/failover.md "The znodes of a group". */
 #ifndef BATON_AGENT_GROUP_VALUE_H
 #define BATON_AGENT_GROUP_VALUE_H
 

@@ -222,7 +222,8 @@ bool group__workers_stopped(const struct group *g)
 bool group__workers_active(const struct group *g)
 {
         for (size_t i = 0; i < g->worker_count; i++)
-                if (!g->workers[i].here || g->workers[i].state != WORKER_ACTIVE || !has_present_grant(g, &g->workers[i]))
+                if (!g->workers[i].here || g->workers[i].state != WORKER_ACTIVE ||
+                    !has_present_grant(g, &g->workers[i]))
                         return false;
         return true;
 }

@@ -66,9 +66,15 @@ struct server {
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
         uint64_t digest_mismatches, snapshots, looks;
+        uint32_t resyncs; /* snapshots asked for because of a tree that differs, since one last agreed */
 };
 
-/* Exit status of a server whose disk failed (daemon/engine/main.c lists them all). */
+/* Snapshots asked for because of a tree that differs from the leader's, without one transaction in between after
+ * which it did not; then the server ends. */
+#define SERVER_RESYNCS_MAX 5
+
+/* Exit statuses of a server whose data is not to be used, or whose disk failed (daemon/engine/engine.h has all). */
+#define SERVER_STATUS_DATA 3
 #define SERVER_STATUS_DISK 4
 
 /* Ends the server: everything is closed, EFFECT_HALT says why. */

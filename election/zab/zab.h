@@ -150,6 +150,19 @@ int64_t zab_accepted_epoch(const struct zab *z);
  * database: the time to look. */
 bool zab_disk_dry(const struct zab *z);
 
+/* This server's durable history was lost, and no leader has synchronised it since: it must not vote, it never
+ * leads, and its promises say that they do not count. Ends when currentEpoch is durable (txnlog/mark.c). */
+bool zab_lost(const struct zab *z);
+/* The host's tree is not what the leader's is at the same zxid. The log is still what was acknowledged, so votes
+ * and promises go on saying what it holds; but a serving learner leaves its role, and from now on each role as a
+ * learner ends instead of serving, until a leader's snapshot has replaced the tree. A leader's tree is the measure:
+ * one that is established does not distrust its own. From inside deliver(). */
+void zab_distrust(struct zab *z);
+bool zab_distrusts(const struct zab *z);
+/* Whether the role just ended for a snapshot that its leader is asked for at once, without an election: with the
+ * leader gone looking for its followers, all would stand still. Until the next zab_follow() or zab_lead(). */
+bool zab_again(const struct zab *z);
+
 /* ---- leader: broadcast ---- */
 /* The zxid the next proposal must carry; 0 when the counter is used up (the leader steps down then) or
  * this server is not a serving leader (or is stopping). */

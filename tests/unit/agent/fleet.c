@@ -269,6 +269,14 @@ void fleet_cut(struct fleet *f, int number, bool cut)
         fleet_cut_agent(f, number, cut);
 }
 
+void fleet_deafen(struct fleet *f, int number, bool deaf)
+{
+        struct fleet_node *n = fleet_node(f, number);
+        fleet_say(f, "node %d: the agent hears %s", number, deaf ? "nothing" : "again");
+        if (n->agent)
+                n->agent->deaf = deaf;
+}
+
 void fleet_machine_off(struct fleet *f, int number)
 {
         struct fleet_node *n = fleet_node(f, number);
@@ -466,6 +474,7 @@ struct fleet_options fleet_options(uint64_t seed)
                                       .failback_ms = 3000,
                                       .start_ms = 100,
                                       .stop_ms = UINT32_MAX,
+                                      .answer_divisor = 4,
                                       .link_ms = 3};
 }
 
@@ -475,7 +484,7 @@ void fleet_init(struct fleet *f, const struct fleet_options *o)
         f->story = mem_zalloc(FLEET_STORY_BYTES);
         f->prng.state = o->seed;
         scene_init(&f->s, o->nodes, o->seed);
-        f->s.answer_divisor = 4;
+        f->s.answer_divisor = o->answer_divisor;
         f->admin = scene_add(&f->s, 0, NULL);
         for (int i = 0; i < o->nodes; i++) {
                 struct fleet_node *n = &f->nodes[i];

@@ -16,7 +16,7 @@
 #define FLEET_GROUPS_MAX  2
 #define FLEET_WORKERS_MAX 3
 /* Messages under way on one link. */
-#define FLEET_QUEUE_MAX 256
+#define FLEET_QUEUE_MAX   256
 #define FLEET_STORY_BYTES (4u << 20)
 
 struct fleet;
@@ -83,9 +83,10 @@ struct fleet_options {
         uint32_t stop_budget_ms; /* 0: the workers' */
         uint32_t failback_ms, backoff_ms;
         uint32_t start_ms;
-        uint32_t stop_ms; /* how long a stop takes; UINT32_MAX: all of the budget */
-        uint32_t link_ms; /* how long a message takes at most */
-        bool random;      /* starts and stops take up to so long */
+        uint32_t stop_ms;       /* how long a stop takes; UINT32_MAX: all of the budget */
+        int32_t answer_divisor; /* of the agents' clients */
+        uint32_t link_ms;       /* how long a message takes at most */
+        bool random;            /* starts and stops take up to so long */
         int32_t rate_ppm[FLEET_NODES_MAX];
         int32_t priority[FLEET_NODES_MAX];
 };
@@ -139,6 +140,8 @@ bool fleet_agent_ended(struct fleet *f, int number);
 void fleet_cut(struct fleet *f, int number, bool cut);
 /* Only that of the agent. */
 void fleet_cut_agent(struct fleet *f, int number, bool cut);
+/* What servers send to the agent waits. */
+void fleet_deafen(struct fleet *f, int number, bool deaf);
 /* Power: nothing of it runs. The boot brings server, workers and agent back. */
 void fleet_machine_off(struct fleet *f, int number);
 void fleet_machine_on(struct fleet *f, int number);

@@ -1,5 +1,5 @@
-/* The model of a worker: what daemon/worker promises, no more. A stop takes as long as it may, a start begins when it is
- * issued, and only a verified stop is told. */
+/* The model of a worker: what daemon/worker promises, no more. A stop takes as long as it may, a start begins when it
+ * is issued, and only a verified stop is told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -30,6 +30,7 @@ enum fault {
         FAULT_POWER,
         FAULT_CUT,
         FAULT_CUT_AGENT,
+        FAULT_DEAF,
         FAULT_SERVER_CRASH,
         FAULT_SERVER_FREEZE,
         FAULT_RESET,
@@ -106,6 +107,9 @@ static void strike(struct fleet *f, enum fault fault)
         case FAULT_CUT_AGENT:
                 fleet_cut_agent(f, n, !node->cut);
                 break;
+        case FAULT_DEAF:
+                fleet_deafen(f, n, !node->agent || !node->agent->deaf);
+                break;
         case FAULT_SERVER_CRASH:
                 if (node->off)
                         return;
@@ -145,6 +149,7 @@ static void mend(struct fleet *f)
                 struct fleet_node *node = fleet_node(f, n);
                 world_freeze(f->s.w, n, false);
                 fleet_cut(f, n, false);
+                fleet_deafen(f, n, false);
                 if (node->paused)
                         fleet_agent_pause(f, n, false);
                 if (node->off)
@@ -193,6 +198,7 @@ static struct fleet_options options(uint64_t seed)
         o.stop_budget_ms = 200 + (uint32_t)(prng_next(&p) % 3000);
         o.backoff_ms = 1000;
         o.random = prng_next(&p) % 2;
+        o.answer_divisor = prng_next(&p) % 2 ? 4 : 0;
         o.start_ms = (uint32_t)(prng_next(&p) % 1500);
         o.link_ms = 1 + (uint32_t)(prng_next(&p) % 30);
         for (int i = 0; i < 3; i++) {

@@ -134,9 +134,9 @@ static void patron_turn(struct scene *s, struct patron *p)
                 patron_effects(s, p);
         }
         bool took = false;
-        while (p->wire && patron_bytes(s, p))
+        while (!p->deaf && p->wire && patron_bytes(s, p))
                 took = true;
-        if (!took && p->wire && world_wire_ended(p->wire))
+        if (!p->deaf && !took && p->wire && world_wire_ended(p->wire))
                 patron_gone(s, p, false);
         if (client_deadline(p->c) <= scene_patron_now(s, p))
                 client_tick(p->c, scene_patron_now(s, p), &p->fx);
