@@ -171,8 +171,12 @@ void check_start(struct supervisor *s, const struct node_config *config, void (*
 static void finish_reload(struct supervisor *s, bool taken)
 {
         s->reloading = false;
-        log_event(LOG_LEVEL_INFO, log_event_id(taken ? LOG_EVENT_RELOADED : LOG_EVENT_RELOAD_REFUSED), NULL, "%s: %s",
-                  s->config_path, taken ? "the new configuration is in force" : "refused; what runs stays as it is");
+        if (taken)
+                log_event(LOG_LEVEL_INFO, log_event_id(LOG_EVENT_RELOADED), NULL,
+                          "%s: the new configuration is in force", s->config_path);
+        else
+                log_event(LOG_LEVEL_ERROR, log_event_id(LOG_EVENT_RELOAD_REFUSED), NULL,
+                          "%s: refused; what runs stays as it is", s->config_path);
         family_status(s);
         notify_reloaded(&s->notify);
         if (s->reload_again) {
