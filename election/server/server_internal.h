@@ -97,6 +97,8 @@ void server__snapshot_counted(struct server *s, struct effects *fx);
 void server__snapshot_redraw(struct server *s);
 void server__snapshot_received(struct server *s, struct database *db, int64_t zxid, struct effects *fx);
 void server__snapshot_abort(struct server *s, struct effects *fx);
+/* The same, saying what waits for it: a disk that hangs must not look like a server that does nothing. */
+void server__snapshot_yield(struct server *s, const char *waits, struct effects *fx);
 void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
 
 /* server_words.c */

@@ -286,7 +286,7 @@ static bool host_snapshot_writing(void *ctx, struct effects *fx)
         struct server *s = ctx;
         if (s->job.kind == JOB_NONE)
                 return false;
-        server__snapshot_abort(s, fx);
+        server__snapshot_yield(s, "cutting the log", fx);
         return true;
 }
 

@@ -13,12 +13,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const mark_word[] = {
         [TXNLOG__MARK_NONE] = "",
-        [TXNLOG__MARK_WHOLE] = "whole\n",
-        [TXNLOG__MARK_LOST] = "lost\n",
+        [TXNLOG__MARK_WHOLE] = "whole",
+        [TXNLOG__MARK_LOST] = "lost",
 };
 static_assert(sizeof mark_word / sizeof *mark_word == TXNLOG__MARK_MAX, "every mark has its word");
 
@@ -31,8 +32,9 @@ int txnlog__mark_read(const struct storage *io, enum txnlog__mark *ret, char why
                 return 0;
         if (n < 0)
                 return txnlog__fail(why, (int)n, STORE_MARK " can't be read: %s", strerror((int)-n));
+        size_t len = (size_t)n - (n > 0 && text[n - 1] == '\n'); /* a person may write it without */
         for (int mark = TXNLOG__MARK_WHOLE; mark < TXNLOG__MARK_MAX; mark++)
-                if ((size_t)n == strlen(mark_word[mark]) && memcmp(text, mark_word[mark], (size_t)n) == 0)
+                if (len == strlen(mark_word[mark]) && memcmp(text, mark_word[mark], len) == 0)
                         *ret = (enum txnlog__mark)mark;
         if (*ret != TXNLOG__MARK_NONE)
                 return 0;
@@ -44,6 +46,8 @@ int txnlog__mark_read(const struct storage *io, enum txnlog__mark *ret, char why
 int txnlog__mark_write(const struct storage *io, enum txnlog__mark mark, char why[STORE_WHY_MAX])
 {
         assert(mark > TXNLOG__MARK_NONE && mark < TXNLOG__MARK_MAX);
-        int r = io->write_above(io->ctx, STORE_MARK, mark_word[mark]);
+        char text[TXNLOG__SMALL_MAX];
+        (void)snprintf(text, sizeof text, "%s\n", mark_word[mark]); /* a short word */
+        int r = io->write_above(io->ctx, STORE_MARK, text);
         return r < 0 ? txnlog__fail(why, r, STORE_MARK " can't be written: %s", strerror(-r)) : 0;
 }

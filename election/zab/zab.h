@@ -44,9 +44,10 @@ enum zab_phase {
 #define ZAB_LEARNER_QUEUE_BYTES_MAX (256u << 20)
 /* How much of a snapshot stream is handed to a connection before waiting for it to be sent. */
 #define ZAB_SNAPSHOT_CHUNK_BYTES (256u << 10)
-/* Proposals not yet committed; a request beyond this must wait at its connection. A learner that forwards
- * one nevertheless is dropped. */
-#define ZAB_OUTSTANDING_MAX 65536
+/* Proposals not yet committed: what eight servers of this program forward at most (CLIENTS_OUTSTANDING_MAX each),
+ * and half of what a learner bears (ZAB_TAIL_MAX). A learner that forwards more is dropped: it can't be left
+ * unread until there is room, for its acknowledgements, which make the room, come behind its requests. */
+#define ZAB_OUTSTANDING_MAX 524288
 /* Their bytes. Servers of this program keep their clients from coming near it (CLIENTS_QUEUE_BYTES_MAX, twice,
  * for each server); a learner that goes on forwarding past it is dropped. */
 #define ZAB_OUTSTANDING_BYTES_MAX (512u << 20)

@@ -76,7 +76,7 @@ struct pending_sync {
         uint64_t round;
 };
 /* Syncs waiting on one leader; a learner that would exceed it is dropped. */
-#define ZAB_SYNCS_MAX 65536
+#define ZAB_SYNCS_MAX ZAB_OUTSTANDING_MAX
 
 struct zab_leader {
         int64_t epoch;               /* 0 before barrier E */

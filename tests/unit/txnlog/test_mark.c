@@ -199,10 +199,19 @@ static void test_alone_it_refuses_and_changes_nothing(void **state)
         assert_false(f->recovered.lost);
 }
 
+/* As a person writes it who knows better. */
+static void test_word_may_come_without_its_newline(void **state)
+{
+        struct fixture *f = *state;
+        memory_storage_put(f->disk, MARK, "lost", 4);
+        fixture_must_open(f);
+        assert_true(f->recovered.lost);
+}
+
 static void test_other_words_are_refused(void **state)
 {
         struct fixture *f = *state;
-        static const char *const words[] = {"", "whole", "wholes\n", "lost\nlost\n", "\n"};
+        static const char *const words[] = {"", "who", "wholes\n", "lost\nlost\n", "\n"};
         make_past(f);
         for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
                 memory_storage_put(f->disk, MARK, words[i], strlen(words[i]));
@@ -291,6 +300,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_without_its_mark_it_is_a_first_start, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_promises_and_history_alone_do_not_end_it, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_alone_it_refuses_and_changes_nothing, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_word_may_come_without_its_newline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_other_words_are_refused, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_mark_that_cannot_be_written_stops_the_start, setup, teardown),
                 cmocka_unit_test(test_no_crash_makes_a_lost_server_whole),
