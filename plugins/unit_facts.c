@@ -149,7 +149,7 @@ static int read_entry(sd_bus_message *m, struct unit_facts *f)
         if (r < 0)
                 return r;
         for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
-                if (strcmp(name, properties[i].name) || !fits(properties[i].kind, contents))
+                if (strcmp(name, properties[i].name) != 0 || !fits(properties[i].kind, contents))
                         continue;
                 r = sd_bus_message_enter_container(m, 'v', contents);
                 if (r >= 0)
