@@ -269,15 +269,20 @@ static void take_charge(struct supervisor *s)
                           s->config->runtime_dir, strerror(-s->charge_fd));
 }
 
-static void begin_checked(struct supervisor *s, bool good)
+/* What a plugin objects to in the state of this machine is no reason to stay away: the server's vote is needed, and
+ * what should not run can only be stopped by a worker. Its plugin refuses to start anything by itself. */
+static void begin_checked(struct supervisor *s, enum check_verdict verdict)
 {
         if (s->phase != END_NONE)
                 return;
-        if (!good) {
+        if (verdict == CHECK_BAD) {
                 s->exit_status = SUPERVISOR_EXIT_CONFIG;
                 uv_stop(&s->loop);
                 return;
         }
+        if (verdict == CHECK_OBJECTED)
+                log_error("%s: this node goes on; what was named above is not started here until it is mended",
+                          s->config_path);
         struct node_config *config = s->candidate;
         s->candidate = NULL;
         log_standing("BATON_NODE", config->node.text);
@@ -345,9 +350,9 @@ int supervisor_run(const char *config_path)
         return status;
 }
 
-static void end_check(struct supervisor *s, bool good)
+static void end_check(struct supervisor *s, enum check_verdict verdict)
 {
-        s->exit_status = good ? SUPERVISOR_EXIT_CLEAN : SUPERVISOR_EXIT_CONFIG;
+        s->exit_status = verdict == CHECK_GOOD ? SUPERVISOR_EXIT_CLEAN : SUPERVISOR_EXIT_CONFIG;
         uv_stop(&s->loop);
 }
 

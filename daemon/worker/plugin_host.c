@@ -225,7 +225,8 @@ static void judge_here(const struct node_config *config, const struct node_plugi
         const struct baton_plugin *plugin = plugin_module_plugin(module);
         ret->problems = plugin_settings_new(plugin, section, fn, ctx, &settings);
         if (ret->problems == 0)
-                ret->problems = plugin_judge_settings(config, section, plugin, settings, fn, ctx, &ret->need_ms);
+                ret->problems = ret->objections =
+                        plugin_judge_settings(config, section, plugin, settings, fn, ctx, &ret->need_ms);
         if (plugin_stop_budget(section, ret->need_ms, &ret->budget_ms, why, sizeof why) < 0) {
                 fn(ctx, &section->origin, why);
                 ret->problems++;
