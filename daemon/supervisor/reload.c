@@ -132,7 +132,8 @@ static int check_identity(const struct node_config *c, struct identity_ids *ret,
         return identity_resolve(&who, ret, why);
 }
 
-void check_start(struct supervisor *s, const struct node_config *config, void (*done)(struct supervisor *, enum check_verdict))
+void check_start(struct supervisor *s, const struct node_config *config,
+                 void (*done)(struct supervisor *, enum check_verdict))
 {
         struct check *c = &s->check;
         struct identity_ids ids;

@@ -132,7 +132,8 @@ void family_write_status(struct supervisor *s);
 /* Reads and judges; problems go to the log. NULL: it is wrong. */
 struct node_config *config_load(const char *path);
 /* Runs baton-worker --check; `done` is called from the loop. */
-void check_start(struct supervisor *s, const struct node_config *config, void (*done)(struct supervisor *, enum check_verdict));
+void check_start(struct supervisor *s, const struct node_config *config,
+                 void (*done)(struct supervisor *, enum check_verdict));
 void check_ended(struct supervisor *s, int wait_status);
 void reload_begin(struct supervisor *s);
 /* Goes on with a reload that waits for removed workers. */

@@ -218,9 +218,9 @@ static int run(const struct node_config *config, const struct node_plugin *secti
         };
         size_t faults = plugin_settings_new(setup.plugin, section, print_problem, stderr, &settings);
         setup.settings = settings;
-        /* A stop is tried even with settings that are not as they should be: they are the ones it was started with. What the
-         * plugin's check_settings() would say is not asked: a unit that must not be enabled but is may be running just
-         * therefore, and only an opened plugin can stop it. */
+        /* A stop is tried even with settings that are not as they should be: they are the ones it was started with.
+         * What the plugin's check_settings() would say is not asked: a unit that must not be enabled but is may be
+         * running just therefore, and only an opened plugin can stop it. */
         int status = o->mode == MODE_ENSURE_STOPPED || faults == 0 ? WORKER_EXIT_CLEAN : WORKER_EXIT_CONFIG;
         if (status == WORKER_EXIT_CLEAN)
                 status = (int)worker_run(&setup);

@@ -46,7 +46,7 @@ enum worker_exit {
         WORKER_EXIT_HUNG = 4,        /* a callback did not return in time */
         WORKER_EXIT_STOP_FAILED = 5, /* the resource may still be running */
         WORKER_EXIT_CHANNEL = 6,     /* what came over a channel can't be, or does not fit into memory */
-        WORKER_EXIT_OBJECTION = 7,   /* --check: the configuration is sound, but a plugin objects to what it finds here */
+        WORKER_EXIT_OBJECTION = 7, /* --check: the configuration is sound, but a plugin objects to what it finds here */
 };
 
 enum worker_call_kind {
