@@ -100,6 +100,16 @@ static int signal_number(const char *name)
         return 0;
 }
 
+/* What the stop takes at most; a stop budget that is given shortens the time before SIGKILL. */
+static uint32_t stop_need_ms(const struct baton_host *host)
+{
+        uint32_t want = (uint32_t)host->setting_number(host->context, "stop_timeout") + KILL_RESERVE_MS;
+        uint32_t given = host->stop_budget_ms;
+        if (given == 0 || given >= want)
+                return want;
+        return given < KILL_RESERVE_MS ? KILL_RESERVE_MS : given;
+}
+
 static void check_settings(const struct baton_host *host)
 {
         const char *why;
@@ -111,9 +121,7 @@ static void check_settings(const struct baton_host *host)
                 host->problem(host->context, "stop_signal", "must be TERM, INT, QUIT, HUP, USR1 or USR2");
         if (!*host->group)
                 host->problem(host->context, NULL, "a process belongs to a group: group = NAME");
-        /* What the stop takes at most. */
-        host->need_stop_budget(host->context,
-                               (uint32_t)host->setting_number(host->context, "stop_timeout") + KILL_RESERVE_MS);
+        host->need_stop_budget(host->context, stop_need_ms(host));
 }
 
 static void process_close(void *instance)
@@ -147,8 +155,7 @@ static int process_open(const struct baton_host *host, void **ret)
                 process_close(p);
                 return -EINVAL;
         }
-        host->need_stop_budget(host->context,
-                               (uint32_t)host->setting_number(host->context, "stop_timeout") + KILL_RESERVE_MS);
+        host->need_stop_budget(host->context, stop_need_ms(host));
         *ret = p;
         return 0;
 }

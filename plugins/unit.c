@@ -18,7 +18,8 @@
  * The stop. The plugin does not wait for what a unit's own settings allow, which by default are minutes. Of the budget
  * that baton gives, the last half (at most 5 s) is kept for SIGKILL to all processes of all units; before that they
  * are asked to stop. A stop is over when systemd says inactive or failed *and* the control group has no process left.
- * What the plugin asks for as stop budget is `stop_timeout`; without it
+ * What the plugin asks for as stop budget is `stop_timeout`; without it what stop_budget gives, and where that is not
+ * given
  *
  *     (ExecStop= and ExecStopPost= lines + 4) x TimeoutStopSec, summed up over the units, but at most 5 s,
  *

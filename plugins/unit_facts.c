@@ -136,7 +136,7 @@ static bool fits(enum kind kind, const char *contents)
         static const char *const signature[] = {
                 [KIND_TEXT] = "s",  [KIND_BOOL] = "b",  [KIND_U64] = "t",    [KIND_U32] = "u",     [KIND_I32] = "i",
                 [KIND_COUNT] = "a", [KIND_LIST] = "as", [KIND_JOB] = "(uo)", [KIND_ERROR] = "(ss)"};
-        return kind == KIND_COUNT ? contents[0] == 'a' : !strcmp(contents, signature[kind]);
+        return kind == KIND_COUNT ? contents[0] == 'a' : strcmp(contents, signature[kind]) == 0;
 }
 
 static int read_entry(sd_bus_message *m, struct unit_facts *f)
@@ -149,7 +149,7 @@ static int read_entry(sd_bus_message *m, struct unit_facts *f)
         if (r < 0)
                 return r;
         for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
-                if (strcmp(name, properties[i].name) || !fits(properties[i].kind, contents))
+                if (strcmp(name, properties[i].name) != 0 || !fits(properties[i].kind, contents))
                         continue;
                 r = sd_bus_message_enter_container(m, 'v', contents);
                 if (r >= 0)

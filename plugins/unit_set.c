@@ -181,7 +181,11 @@ uint32_t unit__set_stop_budget(const struct unit_set *s)
                 uint64_t one = u->known ? unit__rules_own_stop_ms(&u->facts) : UNIT_STOP_DEFAULT_MS;
                 own_ms = one > UINT64_MAX - own_ms ? UINT64_MAX : own_ms + one;
         }
-        return unit__rules_stop_ms(own_ms, s->count);
+        uint32_t want = unit__rules_stop_ms(own_ms, s->count), least = unit__rules_stop_least_ms(s->count);
+        uint32_t given = s->host->stop_budget_ms;
+        if (given == 0 || given >= want)
+                return want;
+        return given < least ? least : given; /* the sooner SIGKILL */
 }
 
 /* Reads the settings into a set. NULL with a sentence when they are wrong. */

@@ -168,8 +168,8 @@ static void set_role(struct agent *a, enum node_role role, const char *text)
         a->self_dirty = true;
         if (!news)
                 return;
-        agent__log(a, LOG_LEVEL_INFO, AGENT_EVENT_ROLE, "this node's server is %s%s%s",
-                   role == ROLE_NONE ? "not there" : node_role_name(role), *text ? ": " : "", text);
+        agent__log(a, LOG_LEVEL_INFO, AGENT_EVENT_ROLE, "this node's server: %s",
+                   *text ? text : (role == ROLE_NONE ? "not there" : node_role_name(role)));
         agent__tell_role(a);
 }
 

@@ -55,7 +55,7 @@ struct agent_line {
 struct agent_host {
         uint64_t (*now_ms)(void *ctx); /* CLOCK_BOOTTIME, read afresh */
         struct client *(*client)(void *ctx);
-        /* client_start(), client_close(). */
+        /* client_start(), client_close(); the latter may call agent_client_state() at once. */
         void (*start)(void *ctx);
         void (*close)(void *ctx, uint64_t wait_ms);
         /* To the supervisor. */

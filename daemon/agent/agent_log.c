@@ -52,5 +52,6 @@ void agent_log_write(const struct agent_line *line)
         add(&f, "BATON_REASON", line->reason);
         add(&f, "BATON_MEMBER", line->member);
         add(&f, "BATON_ROLE", line->event == AGENT_EVENT_ROLE ? node_role_name(line->role) : NULL);
-        log_event(line->level, kind < 0 ? NULL : log_event_id((enum log_event_kind)kind), f.list, "%s", line->text);
+        log_event(line->level, kind < 0 ? NULL : log_event_id((enum log_event_kind)kind), f.list, "%s%s%s%s",
+                  line->group ? "group " : "", line->group ? line->group : "", line->group ? ": " : "", line->text);
 }

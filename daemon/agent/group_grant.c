@@ -13,8 +13,9 @@
 
 /* ---- beginning to stop ---- */
 
-__attribute__((format(printf, 4, 0))) static void stop(struct group *g, uint64_t now_ms, enum revoke_reason why,
-                                                       const char *format, va_list args)
+static void stop(struct group *g, uint64_t now_ms, enum revoke_reason why, const char *format, va_list args)
+        __attribute__((format(printf, 4, 0)));
+static void stop(struct group *g, uint64_t now_ms, enum revoke_reason why, const char *format, va_list args)
 {
         struct grant *grant = &g->grant;
         grant->stopping = true;

@@ -1,6 +1,6 @@
 /* The kinds of events that the journal tells apart: `journalctl MESSAGE_ID=…` finds all of one kind, monitoring can
  * wait for one. Each has its fields besides the standing ones (BATON_NODE; in workers BATON_PLUGIN and BATON_GROUP
- * too). Numbers never change and are never used again. */
+ * too). A token is written in decimal. Numbers never change and are never used again. */
 #ifndef BATON_COMMON_EVENTS_H
 #define BATON_COMMON_EVENTS_H
 
@@ -34,6 +34,10 @@
         X(RESOURCE_FOREIGN, "7e935c388b7b4b059930a4ee009a7903",                                                        \
           "a resource was found running that this node holds no grant for: it is being stopped",                       \
           "BATON_PLUGIN, BATON_GROUP")                                                                                 \
+        X(RESOURCE_LEFT, "e24ae102c9dc4b0483ad8e1612eca47c",                                                           \
+          "a resource could not be stopped in time: another node may start it while it runs here", "BATON_PLUGIN")     \
+        X(RESOURCE_GUARDED, "7b832f8d7fe24e3bb51cb99a16016857",                                                        \
+          "no supervisor has taken a grant up again by its deadline: the guard stops its resource", "BATON_PLUGIN")    \
         X(CONFIG_DELIVERED, "d5454191df2c4b4eac42b6d05bbd49e8", "a committed value was delivered to a plugin",         \
           "BATON_PLUGIN, BATON_PATH, BATON_ZXID")                                                                      \
         X(RELOADED, "afebf1eb53124e308237ad834e0d3f37", "the configuration was read again and is in use", "-")         \

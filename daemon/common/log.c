@@ -26,7 +26,7 @@ static struct {
         const char *ident;
         enum log_level least;
         bool to_journal;
-        char standing[LOG_STANDING_MAX][LOG_STANDING_BYTES_MAX];
+        char standing[LOG_STANDING_MAX][LOG_FIELD_BYTES_MAX];
         size_t standing_count;
         struct log_limit limit;
         unsigned long lost; /* lines that found no room since the last one that did */
@@ -227,6 +227,20 @@ void log_event(enum log_level level, const char *message_id, const char *const *
         va_start(ap, format);
         log_va(level, message_id, fields, format, ap);
         va_end(ap);
+}
+
+void log_field(struct log_fields *f, const char *key, const char *format, ...)
+{
+        char *text = f->text[f->count];
+        va_list ap;
+        assert(f->count < LOG_FIELDS_MAX);
+        size_t len = put(text, LOG_FIELD_BYTES_MAX - 2, 0, key);
+        text[len++] = '=';
+        va_start(ap, format);
+        (void)vsnprintf(text + len, LOG_FIELD_BYTES_MAX - len, format, ap); /* cut, as documented */
+        va_end(ap);
+        f->list[f->count++] = text;
+        f->list[f->count] = NULL;
 }
 
 void log_standing(const char *key, const char *value)

@@ -33,8 +33,8 @@ enum log_level {
 /* Fields of one line, and standing ones besides. */
 #define LOG_FIELDS_MAX   16
 #define LOG_STANDING_MAX 8
-/* Bytes of a standing field, NUL included; longer ones are cut. */
-#define LOG_STANDING_BYTES_MAX 128
+/* Bytes of a field, NUL included; longer ones are cut. */
+#define LOG_FIELD_BYTES_MAX 192
 
 /* Names the program and looks where stderr leads. `ident` is borrowed for ever. Levels below `least` are
  * dropped. Call it first, once; before it, lines come out with no name. */
@@ -46,6 +46,14 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
  *   fields       "KEY=value" each, NULL behind the last; NULL for none. Capitals, digits and _; BATON_… are ours */
 void log_event(enum log_level level, const char *message_id, const char *const *fields, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
+/* Fields being gathered: struct log_fields f = {.count = 0}; log_field(&f, "BATON_PID", "%d", pid);
+ * log_event(…, f.list, …). Longer ones are cut. */
+struct log_fields {
+        char text[LOG_FIELDS_MAX][LOG_FIELD_BYTES_MAX];
+        const char *list[LOG_FIELDS_MAX + 1];
+        size_t count;
+};
+void log_field(struct log_fields *f, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A field that every line from now on has: log_standing("BATON_NODE", "n1"). A NULL value takes it away. */
 void log_standing(const char *key, const char *value);
 

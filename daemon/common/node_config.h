@@ -100,7 +100,7 @@ struct node_plugin {
         uint32_t retries; /* of a failed activate, and restarts after a bad check, in retry_window_ms */
         uint32_t retry_delay_ms;
         uint32_t retry_window_ms;
-        uint32_t stop_budget_ms; /* 0: what the plugin says */
+        uint32_t stop_budget_ms; /* the group's where it says none itself; 0: what the plugin says */
         struct node_setting *settings;
         size_t setting_count;
 };

@@ -276,6 +276,8 @@ static void judge_plugin_group(struct node_loading *l, const struct node_plugin_
                 return;
         }
         ret->group = g->name;
+        if (!ret->stop_budget_ms) /* they stop together when the grant runs out: each has all of it */
+                ret->stop_budget_ms = g->stop_budget_ms;
         if (g->stop_budget_ms && ret->stop_budget_ms > g->stop_budget_ms)
                 problems_add_at(l->problems, plugin_origin(p, "stop_budget"),
                                 "stop_budget = %" PRIu32 " is more than its group %s has (%" PRIu32 " ms, %s:%d)",

@@ -185,12 +185,15 @@ static int load(const char *path, struct engine_config *ret)
 
 static struct store_config store_settings(const struct engine_config *c)
 {
+        struct member_set self = {0};
+        member_set_add(&self, &c->server.ensemble, c->server.sid);
         return (struct store_config){
                 .item_max = server_item_max(&c->server),
                 .preallocate_bytes = c->preallocate_bytes,
                 .history_max = c->server.commit_log_count,
                 .history_bytes_max = SERVER_COMMIT_LOG_BYTES,
                 .retain_snapshots = c->retain_snapshots,
+                .alone = ensemble_is_quorum(&c->server.ensemble, &self),
                 .hash_seed = c->server.seed,
         };
 }
@@ -282,6 +285,7 @@ int main(int argc, char **argv)
                 (void)printf("%s: nothing wrong\n", options.config);
                 return ENGINE_EXIT_CLEAN;
         }
+        log_standing("BATON_NODE", node.config.server.name[0] ? node.config.server.name : NULL);
         raise_descriptors(&node.config.server);
         node.config.server.seed = random_seed();
         status = recover(&node);

@@ -24,9 +24,10 @@
 #define VERSION_DIR "version-2"
 #define LOCK_NAME   "baton.lock"
 #define MYID_NAME   "myid"
-#define MYID_TMP    "myid.tmp"
 /* Longest content of myid and baton.lock that is looked at. */
 #define TEXT_MAX 64
+/* Longest name of a small text in data_dir, ".tmp" included. */
+#define SMALL_NAME_MAX 64
 
 struct storage_file {
         int fd;
@@ -212,6 +213,49 @@ static int posix_sync_dir(void *ctx)
         return r;
 }
 
+/* ---- small texts in data_dir ---- */
+
+/* Written aside, synced, renamed, directory synced. */
+static int write_small(int data_fd, const char *name, const char *text)
+{
+        char tmp[SMALL_NAME_MAX];
+        int len = snprintf(tmp, sizeof tmp, "%s.tmp", name);
+        assert(len > 0 && (size_t)len < sizeof tmp);
+        (void)len;
+        int fd = openat(data_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+        if (fd < 0)
+                return -errno;
+        struct storage_file f = {.fd = fd};
+        int r = posix_write_at(&f, 0, text, strlen(text));
+        if (r >= 0 && fsync(fd) < 0)
+                r = -errno;
+        if (close(fd) < 0 && r >= 0)
+                r = -errno;
+        if (r >= 0 && renameat(data_fd, tmp, data_fd, name) < 0)
+                r = -errno;
+        if (r >= 0 && fsync(data_fd) < 0)
+                r = -errno;
+        return r;
+}
+
+static int64_t posix_read_above(void *ctx, const char *name, char *text, size_t size)
+{
+        const struct storage_posix *p = ctx;
+        int fd = open_regular(p->data_fd, name, O_RDONLY);
+        if (fd < 0)
+                return fd;
+        struct storage_file f = {.fd = fd};
+        int64_t n = posix_read_at(&f, 0, text, size);
+        (void)close(fd); /* only read */
+        return n;
+}
+
+static int posix_write_above(void *ctx, const char *name, const char *text)
+{
+        const struct storage_posix *p = ctx;
+        return write_small(p->data_fd, name, text);
+}
+
 /* ---- the data directory ---- */
 
 static int fail(char why[STORAGE_POSIX_WHY_MAX], int error, const char *format, ...)
@@ -305,25 +349,11 @@ static int lock(struct storage_posix *p, const char *data_dir, char why[STORAGE_
         return 0;
 }
 
-/* Written aside, synced, renamed, directory synced. */
 static int write_myid(int data_fd, int64_t sid)
 {
         char text[TEXT_MAX];
-        int len = snprintf(text, sizeof text, "%" PRId64 "\n", sid);
-        int fd = openat(data_fd, MYID_TMP, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-        if (fd < 0)
-                return -errno;
-        struct storage_file f = {.fd = fd};
-        int r = posix_write_at(&f, 0, text, (size_t)len);
-        if (r >= 0 && fsync(fd) < 0)
-                r = -errno;
-        if (close(fd) < 0 && r >= 0)
-                r = -errno;
-        if (r >= 0 && renameat(data_fd, MYID_TMP, data_fd, MYID_NAME) < 0)
-                r = -errno;
-        if (r >= 0 && fsync(data_fd) < 0)
-                r = -errno;
-        return r;
+        (void)snprintf(text, sizeof text, "%" PRId64 "\n", sid); /* 21 bytes at most */
+        return write_small(data_fd, MYID_NAME, text);
 }
 
 static int parse_sid(const char *text, int64_t *ret)
@@ -408,6 +438,8 @@ int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix *
                 .rename = posix_rename,
                 .remove = posix_remove,
                 .sync_dir = posix_sync_dir,
+                .read_above = posix_read_above,
+                .write_above = posix_write_above,
         };
         int r = open_all(p, data_dir, sid, why);
         if (r < 0) {

@@ -4,6 +4,7 @@
  *   data_dir/            created with its parents when missing
  *   data_dir/baton.lock  flock()ed for as long as the directory is open; holds our process id
  *   data_dir/myid        the server id, which a Java server needs in order to take over
+ *   data_dir/baton.history  that this server had data, should version-2 be lost (STORE_MARK)
  *   data_dir/version-2/  log, snapshots, epochs
  *
  * Every call may block on the disk. The storage may be used by several threads on different files. */

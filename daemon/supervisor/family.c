@@ -203,6 +203,7 @@ void family_become(struct supervisor *s, struct node_config *config)
         struct node_config *old = s->config;
         s->config = config;
         write_units(config);
+        log_standing("BATON_NODE", config->node.text);
         for (size_t i = 0; i < p->count; i++) {
                 struct kid *k = family_find(s, p->list[i].name.text);
                 if (k) {

@@ -2,6 +2,7 @@
 #include "daemon/supervisor/guard.h"
 
 #include "daemon/common/clock.h"
+#include "daemon/common/events.h"
 #include "daemon/common/log.h"
 #include "daemon/supervisor/grants.h"
 #include "daemon/supervisor/runtime.h"
@@ -46,6 +47,15 @@ static void let_go(struct ward *w)
         w->record_fd = -1;
 }
 
+static void say_guarded(const struct ward *w)
+{
+        char plugin[NAME_BYTES_MAX + 16];
+        const char *const fields[] = {plugin, NULL};
+        (void)snprintf(plugin, sizeof plugin, "BATON_PLUGIN=%s", w->name.text);
+        log_event(LOG_LEVEL_WARNING, log_event_id(LOG_EVENT_RESOURCE_GUARDED), fields,
+                  "%s was not taken up again by its deadline: it is stopped, process %ld", w->name.text, (long)w->pid);
+}
+
 static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how;
@@ -77,8 +87,7 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
                 (void)fclose(f);
         if (r == 0) {
                 w->kill_ms = now_ms + left_ms + GUARD_TRY_MIN_MS;
-                log_warning("%s was not taken up again by its deadline: it is stopped, process %ld", w->name.text,
-                            (long)w->pid);
+                say_guarded(w);
                 return;
         }
         let_go(w);
@@ -114,13 +123,13 @@ static void look(struct guard *g, struct ward *w, uint64_t now_ms)
                 return;
         }
         w->end_ms = r.deadline_ms + r.budget_ms;
-        if (!g->now && now_ms < r.deadline_ms) {
-                w->due_ms = r.deadline_ms;
-                return;
-        }
-        if (runtime_is_locked(g->dir)) {
+        if (runtime_is_in_charge(g->dir)) {
                 log_info("%s is the new supervisor's", w->name.text);
                 w->due_ms = UINT64_MAX;
+                return;
+        }
+        if (!g->now && now_ms < r.deadline_ms) {
+                w->due_ms = r.deadline_ms;
                 return;
         }
         w->record_fd = runtime_record_take(g->dir, w->name.text);

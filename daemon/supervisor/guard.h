@@ -10,7 +10,7 @@
  * For each record that may tell of a running resource the guard sleeps until its deadline and reads it again:
  *
  *   stopped, or renewed             nothing, or another deadline
- *   a supervisor lives              it watches the record itself: left to it
+ *   a supervisor is in charge       it watches the record itself: left to it
  *   somebody has the record         asked again soon
  *   otherwise                       baton-worker --ensure-stopped, as the user and with the configuration of the last
  *                                   worker (workers/ of the runtime directory), the record locked meanwhile, so that a

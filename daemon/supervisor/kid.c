@@ -2,6 +2,7 @@
 #include "daemon/supervisor/supervisor_internal.h"
 
 #include "daemon/common/clock.h"
+#include "daemon/common/events.h"
 #include "daemon/common/log.h"
 #include "daemon/supervisor/spawn.h"
 #include "daemon/supervisor/supervisor.h"
@@ -90,6 +91,8 @@ bool kid_is_dirty(struct kid *k)
         return k->grant.known && grant_may_run(&k->grant.record, k->owner->boot_id);
 }
 
+static void say_kill(const struct kid *k, const char *reason, const char *next);
+
 /* ---- messages ---- */
 
 static void set_text(char *to, size_t size, struct jute_str text)
@@ -115,10 +118,10 @@ static void on_message(void *ctx, struct ipc *ipc, const struct message *m)
 {
         struct kid *k = ctx;
         (void)ipc;
+        k->answered = true; /* whatever it says, its loop runs */
         switch (m->type) {
         case MESSAGE_PONG:
                 k->pong = m->number;
-                k->answered = true;
                 break;
         case MESSAGE_READY:
         case MESSAGE_UNREADY:
@@ -151,7 +154,7 @@ static void on_closed(void *ctx, struct ipc *ipc, int status)
         drop_channel(k);
         /* Its end comes by itself, or its pings tell. One who talks nonsense is not waited for. */
         if (status < 0 && status != -ECONNRESET && status != -EPIPE) {
-                log_error("%s: conversation broken (%s): it is killed", k->name.text, strerror(-status));
+                say_kill(k, "what it sends makes no sense", NULL);
                 kid_event(k, CHILD_HUNG, STOP_KEEP);
         }
 }
@@ -283,6 +286,16 @@ static int begin_helper(struct kid *k, const struct identity_ids *ids, char why[
         return r;
 }
 
+static void say_started(const struct kid *k)
+{
+        char child[NAME_BYTES_MAX + 16], number[32];
+        const char *const fields[] = {child, number, NULL};
+        (void)snprintf(child, sizeof child, "BATON_CHILD=%s", k->name.text);
+        (void)snprintf(number, sizeof number, "BATON_PID=%ld", (long)k->pid);
+        log_event(LOG_LEVEL_INFO, log_event_id(LOG_EVENT_CHILD_STARTED), fields, "%s started, process %ld%s",
+                  k->name.text, (long)k->pid, k->helper ? ", to make sure that its resource is stopped" : "");
+}
+
 static void make_process(struct kid *k, bool helper)
 {
         struct identity_ids ids;
@@ -314,13 +327,34 @@ static void make_process(struct kid *k, bool helper)
                 grant_watch_fresh(&k->grant, clock_boottime_ms());
         }
         kid_event(k, CHILD_SPAWNED, STOP_KEEP);
-        log_info("%s started, process %ld%s", k->name.text, (long)k->pid,
-                 helper ? ", to make sure that its resource is stopped" : "");
-        if (!helper)
+        say_started(k);
+        if (!helper) {
+                kid_tick(k); /* the first ping: its answer says that it has begun */
                 family_link(k->owner, k);
+        }
 }
 
 /* ---- events and effects ---- */
+
+static void say_kill(const struct kid *k, const char *reason, const char *next)
+{
+        char child[NAME_BYTES_MAX + 16], number[32], why[80];
+        const char *const fields[] = {child, number, why, NULL};
+        (void)snprintf(child, sizeof child, "BATON_CHILD=%s", k->name.text);
+        (void)snprintf(number, sizeof number, "BATON_PID=%ld", (long)k->pid);
+        (void)snprintf(why, sizeof why, "BATON_REASON=%s", reason);
+        log_event(LOG_LEVEL_ERROR, log_event_id(LOG_EVENT_CHILD_KILLED), fields, "%s, process %ld, is killed: %s%s%s",
+                  k->name.text, (long)k->pid, reason, next ? "; " : "", next ? next : "");
+}
+
+static void say_left(const struct kid *k)
+{
+        char plugin[NAME_BYTES_MAX + 16];
+        const char *const fields[] = {plugin, NULL};
+        (void)snprintf(plugin, sizeof plugin, "BATON_PLUGIN=%s", k->name.text);
+        log_event(LOG_LEVEL_ERROR, log_event_id(LOG_EVENT_RESOURCE_LEFT), fields,
+                  "%s has ended, but its resource may still be running: stop it by hand", k->name.text);
+}
 
 static void send_stop(struct kid *k, enum stop_how how)
 {
@@ -330,32 +364,43 @@ static void send_stop(struct kid *k, enum stop_how how)
                 (void)ipc_send(k->ipc, &m); /* one that does not hear is killed when its time is over */
 }
 
-void kid_event(struct kid *k, enum child_event event, enum stop_how how)
+/* Does what the table asks for. `before` is the state that the event found. */
+static void carry_out(struct kid *k, const struct child_effects *e, enum child_event event, enum child_state before)
 {
-        enum child_state before = k->child.state;
+        if (k->child.state != before)
+                k->owner->dirty_status = true;
+        if (event == CHILD_OVERDUE && e->kill)
+                say_kill(k, "it does not stop its resource in time", "a fresh one does");
+        if (event == CHILD_TIMER && e->kill && before == CHILD_STOPPING)
+                say_kill(k, "it does not end", NULL);
+        if (e->unkilled)
+                log_error("%s, process %ld, is killed and still there: its machine has trouble (a disk?)", k->name.text,
+                          (long)k->pid);
+        if (e->left) {
+                say_left(k);
+                k->owner->exit_status = SUPERVISOR_EXIT_LEFT;
+        }
+        if (e->kill && k->pid > 0)
+                (void)kill(k->pid, SIGKILL);
+        if (e->stop)
+                send_stop(k, e->how);
+        if (e->spawn || e->ensure)
+                make_process(k, e->ensure);
+}
+
+static struct child_effects step(struct kid *k, enum child_event event, enum stop_how how)
+{
         struct child_input in = {.event = event, .how = how, .now_ms = clock_boottime_ms()};
         if (event == CHILD_STOP)
                 in.dirty = kid_is_dirty(k);
-        struct child_effects e = child_step(&k->child, &in);
-        if (k->child.state != before)
-                k->owner->dirty_status = true;
-        if (event == CHILD_OVERDUE && e.kill)
-                log_error("%s does not stop its resource in time: it is killed, a fresh one does", k->name.text);
-        if (event == CHILD_TIMER && e.kill && before == CHILD_STOPPING)
-                log_error("%s does not end: it is killed", k->name.text);
-        if (e.unkilled)
-                log_error("%s, process %ld, is killed and still there: its machine has trouble (a disk?)", k->name.text,
-                          (long)k->pid);
-        if (e.left) {
-                log_error("%s has ended, but its resource may still be running", k->name.text);
-                k->owner->exit_status = SUPERVISOR_EXIT_LEFT;
-        }
-        if (e.kill && k->pid > 0)
-                (void)kill(k->pid, SIGKILL);
-        if (e.stop)
-                send_stop(k, e.how);
-        if (e.spawn || e.ensure)
-                make_process(k, e.ensure);
+        return child_step(&k->child, &in);
+}
+
+void kid_event(struct kid *k, enum child_event event, enum stop_how how)
+{
+        enum child_state before = k->child.state;
+        struct child_effects e = step(k, event, how);
+        carry_out(k, &e, event, before);
 }
 
 static void describe_end(int wait_status, char *ret, size_t size)
@@ -367,22 +412,30 @@ static void describe_end(int wait_status, char *ret, size_t size)
 }
 
 /* The policy of restarts in the words of the log. */
-static void say_end(const struct kid *k, enum child_state before)
+static void say_end(const struct kid *k, pid_t pid, enum child_state before)
 {
-        if (before == CHILD_STOPPING)
+        char child[NAME_BYTES_MAX + 16], number[32], status[80];
+        const char *const fields[] = {child, number, status, NULL};
+        const char *id = log_event_id(LOG_EVENT_CHILD_DIED);
+        (void)snprintf(child, sizeof child, "BATON_CHILD=%s", k->name.text);
+        (void)snprintf(number, sizeof number, "BATON_PID=%ld", (long)pid);
+        (void)snprintf(status, sizeof status, "BATON_STATUS=%s", k->last_exit);
+        if (before == CHILD_STOPPING || before == CHILD_ENSURING)
                 log_info("%s ended with %s", k->name.text, k->last_exit);
         else if (k->child.state == CHILD_RESTING)
-                log_error("%s ended with %s, %" PRIu32 " times in a row: restarted in %" PRIu64 " ms", k->name.text,
+                log_event(LOG_LEVEL_ERROR, id, fields,
+                          "%s ended with %s, %" PRIu32 " times in a row: restarted in %" PRIu64 " ms", k->name.text,
                           k->last_exit, k->child.strikes, k->child.timer_ms - k->child.since_ms);
         else
-                log_warning("%s ended with %s%s", k->name.text, k->last_exit,
-                            k->child.state == CHILD_OFF ? "" : ": restarted at once");
+                log_event(LOG_LEVEL_WARNING, id, fields, "%s ended with %s%s", k->name.text, k->last_exit,
+                          k->child.state == CHILD_OFF ? "" : ": restarted at once");
 }
 
 void kid_ended(struct kid *k, int wait_status)
 {
         enum child_state before = k->child.state;
         bool stopped_by_helper = k->helper && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+        pid_t pid = k->pid;
         describe_end(wait_status, k->last_exit, sizeof k->last_exit);
         k->pid = 0;
         k->owner->dirty_status = true;
@@ -394,10 +447,9 @@ void kid_ended(struct kid *k, int wait_status)
         k->status[0] = '\0';
         k->role = ROLE_NONE;
         enum child_event event = kid_is_dirty(k) ? CHILD_EXITED_DIRTY : CHILD_EXITED;
-        /* Said first where it rests or is off, but what it does next is known only afterwards: the event makes the
-         * next process, whose own line follows this one in time by a moment only. */
-        kid_event(k, event, STOP_KEEP);
-        say_end(k, before);
+        struct child_effects e = step(k, event, STOP_KEEP);
+        say_end(k, pid, before);
+        carry_out(k, &e, event, before);
 }
 
 /* ---- time ---- */
@@ -424,8 +476,10 @@ void kid_tick(struct kid *k)
         else
                 k->missed++;
         if (k->missed >= missed_limit(k)) {
-                log_error("%s, process %ld, has not answered for %" PRIu32 " ms: it is killed", k->name.text,
-                          (long)k->pid, k->missed * PLAN_PING_MS);
+                char reason[64];
+                (void)snprintf(reason, sizeof reason, "it has not answered for %" PRIu32 " ms",
+                               k->missed * PLAN_PING_MS);
+                say_kill(k, reason, NULL);
                 kid_event(k, CHILD_HUNG, STOP_KEEP);
         } else if (k->missed == 0 && k->ipc) {
                 m.number = ++k->ping;

@@ -6,8 +6,10 @@
  * Another SIGHUP meanwhile is remembered: the file is read again afterwards. */
 #include "daemon/supervisor/supervisor_internal.h"
 
+#include "daemon/common/events.h"
 #include "daemon/common/log.h"
 #include "daemon/supervisor/spawn.h"
+#include "daemon/worker/worker_core.h"
 #include "election/base/alloc.h"
 
 #include <assert.h>
@@ -57,19 +59,23 @@ static void say_output(struct check *c)
 static void finish_check(struct supervisor *s)
 {
         struct check *c = &s->check;
-        bool good = !c->timed_out && WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
+        enum check_verdict verdict = CHECK_BAD;
         if (c->pid != 0 || c->pipe_open || !c->running)
                 return;
         c->running = false;
         (void)uv_timer_stop(&c->timer);
-        if (!good)
+        if (!c->timed_out && WIFEXITED(c->status))
+                verdict = WEXITSTATUS(c->status) == 0                       ? CHECK_GOOD
+                          : WEXITSTATUS(c->status) == WORKER_EXIT_OBJECTION ? CHECK_OBJECTED
+                                                                            : CHECK_BAD;
+        if (verdict != CHECK_GOOD)
                 say_output(c);
         if (c->timed_out)
                 log_error("%s: a plugin did not judge its settings within %d ms", s->config_path, CHECK_MS);
         else if (!WIFEXITED(c->status))
                 log_error("%s: the check of the plugins' settings was ended by signal %d", s->config_path,
                           WTERMSIG(c->status));
-        c->done(s, good);
+        c->done(s, verdict);
 }
 
 static void on_pipe_closed(uv_handle_t *h)
@@ -126,7 +132,8 @@ static int check_identity(const struct node_config *c, struct identity_ids *ret,
         return identity_resolve(&who, ret, why);
 }
 
-void check_start(struct supervisor *s, const struct node_config *config, void (*done)(struct supervisor *, bool))
+void check_start(struct supervisor *s, const struct node_config *config,
+                 void (*done)(struct supervisor *, enum check_verdict))
 {
         struct check *c = &s->check;
         struct identity_ids ids;
@@ -137,7 +144,7 @@ void check_start(struct supervisor *s, const struct node_config *config, void (*
         c->timed_out = false;
         c->output_len = 0;
         if (config->plugin_count == 0) {
-                done(s, true);
+                done(s, CHECK_GOOD);
                 return;
         }
         (void)snprintf(program, sizeof program, "%s/%s", config->libexec_dir, kid_program(KID_WORKER));
@@ -153,7 +160,7 @@ void check_start(struct supervisor *s, const struct node_config *config, void (*
                 if (ends[0] >= 0)
                         (void)close(ends[0]);
                 log_error("the settings of plugins cannot be checked: %s", why[0] ? why : strerror(-r));
-                done(s, false);
+                done(s, CHECK_BAD);
                 return;
         }
         c->running = true;
@@ -170,8 +177,12 @@ void check_start(struct supervisor *s, const struct node_config *config, void (*
 static void finish_reload(struct supervisor *s, bool taken)
 {
         s->reloading = false;
-        log_info("%s: %s", s->config_path,
-                 taken ? "the new configuration is in force" : "refused; what runs stays as it is");
+        if (taken)
+                log_event(LOG_LEVEL_INFO, log_event_id(LOG_EVENT_RELOADED), NULL,
+                          "%s: the new configuration is in force", s->config_path);
+        else
+                log_event(LOG_LEVEL_ERROR, log_event_id(LOG_EVENT_RELOAD_REFUSED), NULL,
+                          "%s: refused; what runs stays as it is", s->config_path);
         family_status(s);
         notify_reloaded(&s->notify);
         if (s->reload_again) {
@@ -215,11 +226,11 @@ void reload_continue(struct supervisor *s)
         finish_reload(s, true);
 }
 
-static void checked(struct supervisor *s, bool good)
+static void checked(struct supervisor *s, enum check_verdict verdict)
 {
         if (s->phase != END_NONE)
                 return;
-        if (!good || !can_become(s->config, s->candidate)) {
+        if (verdict != CHECK_GOOD || !can_become(s->config, s->candidate)) {
                 node_config_free(s->candidate);
                 s->candidate = NULL;
                 finish_reload(s, false);

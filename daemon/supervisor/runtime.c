@@ -1,6 +1,7 @@
 /* See runtime.h. */
 #include "daemon/supervisor/runtime.h"
 
+#include "daemon/common/events.h"
 #include "daemon/common/inifile.h"
 #include "daemon/common/log.h"
 
@@ -90,9 +91,16 @@ int runtime_lock(const char *dir)
         return open_locked(path, 0600);
 }
 
-bool runtime_is_locked(const char *dir)
+int runtime_take_charge(const char *dir)
 {
-        int fd = runtime_lock(dir);
+        char path[RUNTIME_PATH_MAX];
+        path_below(dir, "charge", path);
+        return open_locked(path, 0600);
+}
+
+bool runtime_is_in_charge(const char *dir)
+{
+        int fd = runtime_take_charge(dir);
         if (fd >= 0)
                 (void)close(fd);
         return fd == -EWOULDBLOCK;
@@ -252,12 +260,15 @@ void runtime_forget(const char *dir, const char *plugin)
 
 void last_resort_do(enum last_resort what, const char *plugin)
 {
+        char field[NAME_BYTES_MAX + 16];
+        const char *const fields[] = {field, NULL};
         if (what == LAST_RESORT_NONE)
                 return;
-        log_error("%s could not be stopped within its stop budget: another node may start it now%s", plugin,
+        (void)snprintf(field, sizeof field, "BATON_PLUGIN=%s", plugin);
+        log_event(LOG_LEVEL_ERROR, log_event_id(LOG_EVENT_RESOURCE_LEFT), fields,
+                  "%s could not be stopped within its stop budget: another node may start it now%s", plugin,
                   what == LAST_RESORT_REBOOT ? "; this machine reboots at once"
-                                             : ". Stop it by hand, or see last_resort "
-                                               "in [supervisor]");
+                                             : ". Stop it by hand, or see last_resort in [supervisor]");
         /* Without a sync: a disk that hangs is a likely reason, and what counts is that nothing runs any more. */
         if (what == LAST_RESORT_REBOOT && reboot(RB_AUTOBOOT) < 0)
                 log_error("and it cannot be rebooted: %s", strerror(errno));

@@ -1,6 +1,7 @@
 /* The runtime directory: what survives the supervisor and not the boot.
  *
  *   lock               held by the one supervisor of this directory
+ *   charge             held by it while it watches the deadlines: then no guard needs to
  *   status.json        who runs and since when (status_file.h)
  *   units.allowed      USER UNIT lines: what an unprivileged worker may manage (the polkit rule reads it)
  *   agent/             the agent's own: its session
@@ -35,8 +36,10 @@ struct runtime_worker {
 int runtime_prepare(const char *dir);
 /* Takes the lock: a descriptor to keep, -EWOULDBLOCK when another supervisor has it, -errno. */
 int runtime_lock(const char *dir);
-/* Whether a supervisor lives there. */
-bool runtime_is_locked(const char *dir);
+/* Takes over the watch of the grants' deadlines, once the children are there: the same answers. */
+int runtime_take_charge(const char *dir);
+/* Whether a supervisor watches them. One that still judges its configuration does not. */
+bool runtime_is_in_charge(const char *dir);
 /* Makes `dir`/`below` for this user and nobody else to write in. 0 or -errno. */
 int runtime_make_private(const char *dir, const char *below, uid_t uid, gid_t gid);
 /* Opens and locks the record of this plugin: a descriptor for one process, -EWOULDBLOCK: in use, -errno. */

@@ -92,6 +92,9 @@ static _Noreturn void be_child(const struct spawn *s, int pipe_fd, pid_t parent)
                 if (r < 0)
                         fail(pipe_fd, step, -r);
         }
+        /* A session of its own: what a terminal sends to its foreground is for the supervisor, which ends the others in
+         * their order. */
+        (void)setsid();
         /* After the change of user, which clears it. The parent may have died just before. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 fail(pipe_fd, "tying it to its parent", errno);

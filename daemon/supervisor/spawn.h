@@ -3,9 +3,9 @@
  *   0, 1, 2   /dev/null, and twice stderr of the supervisor (or `output`, both)
  *   3 …       the given ones, in order; SPAWN_FD_* say which is which for children of the supervisor
  *
- * Signals are as after boot, user and capabilities as configured, new privileges impossible, and the kernel kills it
- * when the supervisor dies: no process of an earlier supervisor is left to answer, hold a lock, or hang. What it did
- * is on tmpfs (grant records, session) or on the disk, as for any crash. */
+ * It has a session of its own. Signals are as after boot, user and capabilities as configured, new privileges
+ * impossible, and the kernel kills it when the supervisor dies: no process of an earlier supervisor is left to answer,
+ * hold a lock, or hang. What it did is on tmpfs (grant records, session) or on the disk, as for any crash. */
 #ifndef BATON_SUPERVISOR_SPAWN_H
 #define BATON_SUPERVISOR_SPAWN_H
 

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Milliseconds spent on a lock that others have for a moment only. */
+#define CHARGE_TRIES 20
 
 /* ---- the end ---- */
 
@@ -251,22 +255,43 @@ static void close_loop(struct supervisor *s)
         (void)close(s->timer_fd);
 }
 
-static void begin_checked(struct supervisor *s, bool good)
+/* A guard that looks at this very moment has it for as long as it takes to look. */
+static void take_charge(struct supervisor *s)
+{
+        for (int i = 0; i < CHARGE_TRIES; i++) {
+                s->charge_fd = runtime_take_charge(s->config->runtime_dir);
+                if (s->charge_fd != -EWOULDBLOCK)
+                        break;
+                (void)poll(NULL, 0, 1);
+        }
+        if (s->charge_fd < 0)
+                log_error("%s/charge: %s; a guard of an earlier batond may stop services at their deadlines",
+                          s->config->runtime_dir, strerror(-s->charge_fd));
+}
+
+/* What a plugin objects to in the state of this machine is no reason to stay away: the server's vote is needed, and
+ * what should not run can only be stopped by a worker. Its plugin refuses to start anything by itself. */
+static void begin_checked(struct supervisor *s, enum check_verdict verdict)
 {
         if (s->phase != END_NONE)
                 return;
-        if (!good) {
+        if (verdict == CHECK_BAD) {
                 s->exit_status = SUPERVISOR_EXIT_CONFIG;
                 uv_stop(&s->loop);
                 return;
         }
+        if (verdict == CHECK_OBJECTED)
+                log_error("%s: this node goes on; what was named above is not started here until it is mended",
+                          s->config_path);
         struct node_config *config = s->candidate;
         s->candidate = NULL;
+        log_standing("BATON_NODE", config->node.text);
         family_become(s, config);
         family_adopt_left(s);
         (void)uv_prepare_start(&s->prepare, turn);
         (void)uv_timer_start(&s->ticker, on_tick, PLAN_PING_MS, PLAN_PING_MS);
         family_start(s);
+        take_charge(s);
         log_info("node %s: %zu children", config->node.text, s->kid_count);
 }
 
@@ -289,7 +314,7 @@ int supervisor_run(const char *config_path)
 {
         struct supervisor *s = mem_zalloc(sizeof *s);
         s->config_path = config_path;
-        s->lock_fd = s->timer_fd = -1;
+        s->lock_fd = s->charge_fd = s->timer_fd = -1;
         clock_boot_id(s->boot_id);
         notify_init(&s->notify);
         s->exit_status = SUPERVISOR_EXIT_CONFIG;
@@ -317,15 +342,17 @@ int supervisor_run(const char *config_path)
         int status = s->exit_status;
         node_config_free(s->candidate);
         node_config_free(s->config);
+        if (s->charge_fd >= 0)
+                (void)close(s->charge_fd);
         if (s->lock_fd >= 0)
                 (void)close(s->lock_fd);
         mem_free(s);
         return status;
 }
 
-static void end_check(struct supervisor *s, bool good)
+static void end_check(struct supervisor *s, enum check_verdict verdict)
 {
-        s->exit_status = good ? SUPERVISOR_EXIT_CLEAN : SUPERVISOR_EXIT_CONFIG;
+        s->exit_status = verdict == CHECK_GOOD ? SUPERVISOR_EXIT_CLEAN : SUPERVISOR_EXIT_CONFIG;
         uv_stop(&s->loop);
 }
 

@@ -50,6 +50,12 @@ struct kid {
 
 enum end_phase { END_NONE, END_AGENT, END_WORKERS, END_ENGINE, END_ALL, END_DONE };
 
+enum check_verdict {
+        CHECK_GOOD,
+        CHECK_OBJECTED, /* sound, but a plugin objects to the state of this machine */
+        CHECK_BAD,
+};
+
 struct check {
         pid_t pid;
         bool running, timed_out;
@@ -59,7 +65,7 @@ struct check {
         int status; /* as waitpid() says; -1: still running */
         char output[CHECK_OUTPUT_MAX];
         size_t output_len;
-        void (*done)(struct supervisor *s, bool good);
+        void (*done)(struct supervisor *s, enum check_verdict verdict);
 };
 
 struct supervisor {
@@ -67,7 +73,7 @@ struct supervisor {
         const char *config_path;
         struct node_config *config;
         char boot_id[37];
-        int lock_fd, timer_fd;
+        int lock_fd, charge_fd, timer_fd;
         struct kid **kids; /* engine, agent, workers */
         size_t kid_count, kid_capacity;
         uv_signal_t sig_term, sig_int, sig_hup, sig_usr2, sig_child;
@@ -126,7 +132,8 @@ void family_write_status(struct supervisor *s);
 /* Reads and judges; problems go to the log. NULL: it is wrong. */
 struct node_config *config_load(const char *path);
 /* Runs baton-worker --check; `done` is called from the loop. */
-void check_start(struct supervisor *s, const struct node_config *config, void (*done)(struct supervisor *, bool));
+void check_start(struct supervisor *s, const struct node_config *config,
+                 void (*done)(struct supervisor *, enum check_verdict));
 void check_ended(struct supervisor *s, int wait_status);
 void reload_begin(struct supervisor *s);
 /* Goes on with a reload that waits for removed workers. */

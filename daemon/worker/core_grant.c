@@ -93,20 +93,32 @@ static uint64_t later(uint64_t a, uint64_t b)
         return a > b ? a : b;
 }
 
+/* The last part of a budget is the supervisor's: by then it kills a worker that has not stopped, and a fresh one tries
+ * (daemon/supervisor/grants.h counts alike; a test holds the two together). So the plugin is told of less. */
+static uint32_t reserve_ms(uint32_t budget_ms)
+{
+        uint32_t quarter_ms = budget_ms / 4;
+        uint32_t ms = quarter_ms < WORKER_RESERVE_MIN_MS   ? WORKER_RESERVE_MIN_MS
+                      : quarter_ms > WORKER_RESERVE_MAX_MS ? WORKER_RESERVE_MAX_MS
+                                                           : quarter_ms;
+        return ms < budget_ms / 2 ? ms : budget_ms / 2;
+}
+
 /* The budget runs from `since_ms`. */
 static void want_stop(struct worker_core *c, uint64_t now_ms, enum baton_reason reason, uint64_t since_ms,
                       enum stop_then then)
 {
+        uint32_t budget_ms = c->grant.budget_ms;
         /* When even the beginning comes too late (the process was held up), ending it would only make it worse. */
-        uint64_t until_ms = later(since_ms + c->grant.budget_ms, now_ms + WORKER_STOP_MIN_MS);
+        uint64_t least_ms = budget_ms / 2 < WORKER_STOP_MIN_MS ? budget_ms / 2 : WORKER_STOP_MIN_MS;
         assert(c->grant.held);
         c->stop = (struct core_stop){
                 .wanted = true,
                 .reason = reason,
                 .then = then,
-                .half_ms = since_ms + c->grant.budget_ms / 2,
-                .told_ms = until_ms,
-                .until_ms = until_ms,
+                .half_ms = since_ms + budget_ms / 2,
+                .told_ms = later(since_ms + budget_ms - reserve_ms(budget_ms), now_ms + least_ms),
+                .until_ms = later(since_ms + budget_ms, now_ms + least_ms),
         };
         c->activate_wanted = false;
         (void)write_record(c, WORKER_STOPPING, earlier(c->grant.deadline_ms, now_ms)); /* said; the old one is no lie */
@@ -122,6 +134,9 @@ static void want_first_stop(struct worker_core *c, uint64_t now_ms)
         uint64_t budget_ms = later(c->budget_ms, WORKER_STOP_MIN_MS);
         uint64_t until_ms = now_ms + budget_ms;
         uint64_t fence_ms = unfinished ? c->record.deadline_ms + c->record.budget_ms : until_ms;
+        uint64_t reserve_at_ms = fence_ms - (unfinished ? reserve_ms(c->record.budget_ms) : 0);
+        if (now_ms < reserve_at_ms)
+                fence_ms = reserve_at_ms; /* there may be another fresh process after this one */
         c->stop = (struct core_stop){
                 .wanted = true,
                 .reason = BATON_REASON_START,

@@ -231,6 +231,7 @@ void callback__table(struct callback_thread *t)
                 .node = t->setup.node,
                 .instance = t->setup.section->name.text,
                 .group = t->setup.section->group.text,
+                .stop_budget_ms = t->setup.section->stop_budget_ms,
                 .state_dir = t->setup.state_dir,
                 .cancel_fd = t->cancel_fd,
                 .log = on_log,

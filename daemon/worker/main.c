@@ -18,11 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* How long a plugin may take to judge its settings, in seconds. */
-#define CHECK_SECONDS 10
 /* The longest time --budget may give, in ms. */
 #define BUDGET_MS_MAX 3600000
 
@@ -182,56 +179,23 @@ static void print_problem(void *ctx, const struct origin *where, const char *tex
 
 /* ---- --check ---- */
 
-/* In a process of its own: a plugin that crashes or hangs while it judges spoils its own judgement only. Returns
- * whether nothing is wrong. */
-static bool check_section(const struct node_config *config, const struct node_plugin *section)
-{
-        int status = 0;
-        (void)fflush(stdout);
-        pid_t pid = fork();
-        if (pid == 0) {
-                struct plugin_judgement judgement;
-                (void)alarm(CHECK_SECONDS);
-                plugin_judge(config, section, print_problem, stdout, &judgement);
-                (void)fflush(stdout);
-                _exit(judgement.problems > 0 ? WORKER_EXIT_CONFIG : WORKER_EXIT_CLEAN);
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) != pid) {
-                print_problem(stdout, &section->origin, strerror(errno));
-                return false;
-        }
-        if (WIFSIGNALED(status)) {
-                char text[PLUGIN_WHY_MAX];
-                bool slow = WTERMSIG(status) == SIGALRM;
-                (void)snprintf(text, sizeof text, "[plugin %s] plugin %s %s while it judged its settings",
-                               section->name.text, section->module, slow ? "took too long" : "crashed");
-                print_problem(stdout, &section->origin, text);
-                return false;
-        }
-        return WEXITSTATUS(status) == WORKER_EXIT_CLEAN;
-}
-
 static int check(const struct node_config *config)
 {
-        bool fine = true;
-        for (size_t i = 0; i < config->plugin_count; i++)
-                fine = check_section(config, &config->plugins[i]) && fine;
-        if (fine)
+        size_t problems = 0, objections = 0;
+        for (size_t i = 0; i < config->plugin_count; i++) {
+                struct plugin_judgement judgement;
+                plugin_judge(config, &config->plugins[i], print_problem, stdout, &judgement);
+                problems += judgement.problems;
+                objections += judgement.objections;
+        }
+        if (problems == 0)
                 (void)printf("%s: nothing wrong with its plugins\n", config->path);
-        return fine ? WORKER_EXIT_CLEAN : WORKER_EXIT_CONFIG;
+        if (problems == 0)
+                return WORKER_EXIT_CLEAN;
+        return problems == objections ? WORKER_EXIT_OBJECTION : WORKER_EXIT_CONFIG;
 }
 
 /* ---- running ---- */
-
-/* Settings are judged here too: the plugin's own state may have changed since somebody else did. */
-static int judge(const struct worker_setup *setup, size_t faults)
-{
-        uint32_t need_ms = 0;
-        if (faults == 0)
-                faults = plugin_judge_settings(setup->config, setup->section, setup->plugin, setup->settings,
-                                               print_problem, stderr, &need_ms);
-        return faults == 0 ? WORKER_EXIT_CLEAN : WORKER_EXIT_CONFIG;
-}
 
 static int run(const struct node_config *config, const struct node_plugin *section, const struct options *o)
 {
@@ -254,8 +218,10 @@ static int run(const struct node_config *config, const struct node_plugin *secti
         };
         size_t faults = plugin_settings_new(setup.plugin, section, print_problem, stderr, &settings);
         setup.settings = settings;
-        /* A stop is tried even with settings that are not as they should be: they are the ones it was started with. */
-        int status = o->mode == MODE_ENSURE_STOPPED ? WORKER_EXIT_CLEAN : judge(&setup, faults);
+        /* A stop is tried even with settings that are not as they should be: they are the ones it was started with.
+         * What the plugin's check_settings() would say is not asked: a unit that must not be enabled but is may be
+         * running just therefore, and only an opened plugin can stop it. */
+        int status = o->mode == MODE_ENSURE_STOPPED || faults == 0 ? WORKER_EXIT_CLEAN : WORKER_EXIT_CONFIG;
         if (status == WORKER_EXIT_CLEAN)
                 status = (int)worker_run(&setup);
         plugin_settings_free(settings);

@@ -3,10 +3,17 @@
 
 #include "daemon/common/log.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct judge {
         const struct plugin_settings *settings;
@@ -180,6 +187,7 @@ size_t plugin_judge_settings(const struct node_config *config, const struct node
                 .group = section->group.text,
                 .state_dir = NULL,
                 .cancel_fd = -1,
+                .stop_budget_ms = section->stop_budget_ms,
                 .log = on_log,
                 .setting = on_setting,
                 .setting_number = on_setting_number,
@@ -202,8 +210,8 @@ size_t plugin_judge_settings(const struct node_config *config, const struct node
         return j.problems;
 }
 
-void plugin_judge(const struct node_config *config, const struct node_plugin *section, plugin_problem_fn *fn, void *ctx,
-                  struct plugin_judgement *ret)
+static void judge_here(const struct node_config *config, const struct node_plugin *section, plugin_problem_fn *fn,
+                       void *ctx, struct plugin_judgement *ret)
 {
         struct plugin_module *module = NULL;
         struct plugin_settings *settings = NULL;
@@ -217,11 +225,107 @@ void plugin_judge(const struct node_config *config, const struct node_plugin *se
         const struct baton_plugin *plugin = plugin_module_plugin(module);
         ret->problems = plugin_settings_new(plugin, section, fn, ctx, &settings);
         if (ret->problems == 0)
-                ret->problems = plugin_judge_settings(config, section, plugin, settings, fn, ctx, &ret->need_ms);
+                ret->problems = ret->objections =
+                        plugin_judge_settings(config, section, plugin, settings, fn, ctx, &ret->need_ms);
         if (plugin_stop_budget(section, ret->need_ms, &ret->budget_ms, why, sizeof why) < 0) {
                 fn(ctx, &section->origin, why);
                 ret->problems++;
         }
         plugin_settings_free(settings);
         plugin_module_free(module);
+}
+
+/* ---- in a process of its own ---- */
+
+/* What the child tells: a fault, or (where NULL) its judgement. Written at once, so that it is read at once (pipe(7)).
+ */
+struct word {
+        const struct origin *where; /* in the configuration, which is at the same place in both */
+        struct plugin_judgement judgement;
+        char text[PROBLEM_TEXT_MAX];
+};
+static_assert(sizeof(struct word) <= PIPE_BUF, "one write is one word");
+
+static void tell_parent(void *ctx, const struct origin *where, const char *text)
+{
+        const int *pipe_fd = ctx;
+        struct word word = {.where = where};
+        (void)snprintf(word.text, sizeof word.text, "%s", text);
+        if (write(*pipe_fd, &word, sizeof word) != (ssize_t)sizeof word)
+                _exit(EXIT_FAILURE); /* nobody listens */
+}
+
+static void be_child(const struct node_config *config, const struct node_plugin *section, int pipe_fd)
+{
+        struct word word = {.where = NULL};
+        (void)alarm(PLUGIN_JUDGE_SECONDS); /* its default action ends the process */
+        judge_here(config, section, tell_parent, &pipe_fd, &word.judgement);
+        ssize_t n = write(pipe_fd, &word, sizeof word);
+        _exit(n == (ssize_t)sizeof word ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* Whatever a plugin may have written into the pipe: only places of this section are believed. */
+static bool is_place(const struct node_plugin *section, const struct origin *where)
+{
+        bool found = where == &section->origin;
+        for (size_t i = 0; i < section->setting_count; i++)
+                found = found || where == &section->settings[i].origin;
+        return found;
+}
+
+/* Passes on faults until the judgement comes. Returns whether it came. */
+static bool listen_to(int pipe_fd, const struct node_plugin *section, plugin_problem_fn *fn, void *ctx,
+                      struct plugin_judgement *ret)
+{
+        struct word word;
+        for (;;) {
+                ssize_t n = read(pipe_fd, &word, sizeof word);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n != (ssize_t)sizeof word || (word.where && !is_place(section, word.where)))
+                        return false;
+                if (!word.where)
+                        break;
+                word.text[sizeof word.text - 1] = '\0';
+                fn(ctx, word.where, word.text);
+                ret->problems++;
+        }
+        *ret = word.judgement;
+        return true;
+}
+
+static void say_no_judgement(const struct node_plugin *section, const char *what, plugin_problem_fn *fn, void *ctx,
+                             struct plugin_judgement *ret)
+{
+        char text[PROBLEM_TEXT_MAX];
+        (void)snprintf(text, sizeof text, "[plugin %s] plugin %s %s", section->name.text, section->module, what);
+        fn(ctx, &section->origin, text);
+        ret->problems++;
+}
+
+void plugin_judge(const struct node_config *config, const struct node_plugin *section, plugin_problem_fn *fn, void *ctx,
+                  struct plugin_judgement *ret)
+{
+        int ends[2];
+        int status = 0;
+        *ret = (struct plugin_judgement){.problems = 0};
+        if (pipe2(ends, O_CLOEXEC) < 0) {
+                say_no_judgement(section, strerror(errno), fn, ctx, ret);
+                return;
+        }
+        (void)fflush(NULL); /* else the child would write it once more */
+        pid_t pid = fork();
+        if (pid == 0)
+                be_child(config, section, ends[1]);
+        (void)close(ends[1]); /* the child's */
+        bool judged = pid > 0 && listen_to(ends[0], section, fn, ctx, ret);
+        (void)close(ends[0]);
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                continue;
+        if (pid < 0)
+                say_no_judgement(section, "cannot be judged: there is no process for it", fn, ctx, ret);
+        else if (!judged && WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+                say_no_judgement(section, "took too long while it judged its settings", fn, ctx, ret);
+        else if (!judged)
+                say_no_judgement(section, "crashed while it judged its settings", fn, ctx, ret);
 }

@@ -9,10 +9,14 @@
 
 /* What a stop may take where neither the plugin nor the configuration says. */
 #define PLUGIN_STOP_BUDGET_MS 5000
+/* How long a plugin may take to judge its settings. */
+#define PLUGIN_JUDGE_SECONDS 10
 
 struct plugin_judgement {
         size_t problems;
-        uint32_t need_ms;   /* what the plugin says it needs to stop; 0: nothing */
+        size_t objections; /* of them, what the plugin's own check_settings() says: it may depend on the machine's state
+                            */
+        uint32_t need_ms;  /* what the plugin says it needs to stop; 0: nothing */
         uint32_t budget_ms; /* what it gets */
 };
 
@@ -25,7 +29,8 @@ size_t plugin_judge_settings(const struct node_config *config, const struct node
                              const struct baton_plugin *plugin, const struct plugin_settings *settings,
                              plugin_problem_fn *on_problem, void *ctx, uint32_t *ret_need_ms);
 
-/* All of it for one section. The module is loaded into the calling process, and runs there. */
+/* All of it for one section, in a process of its own: a plugin that crashes, or takes more than
+ * PLUGIN_JUDGE_SECONDS, spoils its own judgement only, which is then one more fault. The caller has one thread. */
 void plugin_judge(const struct node_config *config, const struct node_plugin *section, plugin_problem_fn *on_problem,
                   void *ctx, struct plugin_judgement *ret);
 

@@ -126,7 +126,7 @@ static void on_run_out(void *ctx, int64_t token)
         const struct worker *w = ctx;
         char field[48];
         const char *const fields[] = {field, NULL};
-        (void)snprintf(field, sizeof field, "BATON_TOKEN=%" PRIx64, (uint64_t)token);
+        (void)snprintf(field, sizeof field, "BATON_TOKEN=%" PRId64, token);
         log_event(LOG_LEVEL_WARNING, log_event_id(LOG_EVENT_DEADLINE_REACHED), fields,
                   "%s: the grant 0x%" PRIx64 " was not renewed in time: stopping", w->setup->section->name.text,
                   (uint64_t)token);

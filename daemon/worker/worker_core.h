@@ -25,8 +25,11 @@
 
 /* How long a callback that was asked to return may still take. */
 #define WORKER_CANCEL_GRACE_MS 1000
-/* The least a plugin is told for a stop that is overdue already. */
+/* The least a plugin is told for a stop that is overdue already; half of the budget, where that is less. */
 #define WORKER_STOP_MIN_MS 200
+/* What is kept of a stop budget for a fresh process: a quarter of it within these bounds, at most half. */
+#define WORKER_RESERVE_MIN_MS 100
+#define WORKER_RESERVE_MAX_MS 2000
 /* How long the plugin's thread may take to begin with a stop that was issued late. */
 #define WORKER_BEGIN_MS 100
 /* Failed tries remembered; more `retries` than this are as good as this many. */
@@ -43,6 +46,7 @@ enum worker_exit {
         WORKER_EXIT_HUNG = 4,        /* a callback did not return in time */
         WORKER_EXIT_STOP_FAILED = 5, /* the resource may still be running */
         WORKER_EXIT_CHANNEL = 6,     /* what came over a channel can't be, or does not fit into memory */
+        WORKER_EXIT_OBJECTION = 7, /* --check: the configuration is sound, but a plugin objects to what it finds here */
 };
 
 enum worker_call_kind {

@@ -100,15 +100,35 @@ static void server_start(struct server *s)
 
 /* ---- between looking and a role ---- */
 
-/* Nothing is voted before all that was logged is durable: the vote must name what a crash would leave. */
+/* Back to the leader it has just left, for a snapshot. Each attempt counts, also one that does not get that far. */
+static void server_resync(struct server *s)
+{
+        if (s->resyncs++ >= SERVER_RESYNCS_MAX)
+                server__fail(s, SERVER_STATUS_DATA,
+                             "this server's tree differs from the leader's again and again, though it asked for "
+                             "snapshots: compare its data with the others'; if those are right, move version-2 away "
+                             "and start again; if not, look for the server that differs");
+}
+
+/* Nothing is voted before all that was logged is durable: the vote must name what a crash would leave. One that
+ * lost its disk has no vote (-1: safety: E5). One that distrusts its tree votes for whoever else is there. */
 static void server_look(struct server *s, struct effects *fx)
 {
         if (s->stopping || !zab_disk_dry(s->zab))
                 return;
         s->state = SERVER_LOOKING;
+        if (zab_again(s->zab)) { /* the election's outcome stands */
+                server_resync(s);
+                return;
+        }
+        bool humble = zab_distrusts(s->zab);
+        int64_t zxid = zab_lost(s->zab) ? -1 : humble ? 0 : zab_last_logged(s->zab);
         s->looks++;
         effect_role(fx, "looking");
-        vote_look(s->vote, s->event->now.mono_ms, zab_last_logged(s->zab), zab_current_epoch(s->zab), fx);
+        if (zab_lost(s->zab))
+                effect_report(fx, REPORT_WARNING,
+                              "this server's disk was lost: without a vote until a leader has synchronised it");
+        vote_look(s->vote, s->event->now.mono_ms, zxid, humble ? 0 : zab_current_epoch(s->zab), fx);
 }
 
 static void server_take_role(struct server *s, struct effects *fx)
@@ -149,7 +169,7 @@ static void server_settle(struct server *s, struct effects *fx)
                 }
                 if (s->state == SERVER_RESTING)
                         server_look(s, fx);
-                if (s->state == SERVER_LOOKING)
+                if (s->state == SERVER_LOOKING && !s->failed)
                         server_take_role(s, fx);
                 if (s->state == before)
                         return;

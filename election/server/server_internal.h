@@ -66,9 +66,15 @@ struct server {
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
         uint64_t digest_mismatches, snapshots, looks;
+        uint32_t resyncs; /* snapshots asked for because of a tree that differs, since one last agreed */
 };
 
-/* Exit status of a server whose disk failed (daemon/engine/main.c lists them all). */
+/* Snapshots asked for because of a tree that differs from the leader's, without one transaction in between after
+ * which it did not; then the server ends. */
+#define SERVER_RESYNCS_MAX 5
+
+/* Exit statuses of a server whose data is not to be used, or whose disk failed (daemon/engine/engine.h has all). */
+#define SERVER_STATUS_DATA 3
 #define SERVER_STATUS_DISK 4
 
 /* Ends the server: everything is closed, EFFECT_HALT says why. */
@@ -91,6 +97,8 @@ void server__snapshot_counted(struct server *s, struct effects *fx);
 void server__snapshot_redraw(struct server *s);
 void server__snapshot_received(struct server *s, struct database *db, int64_t zxid, struct effects *fx);
 void server__snapshot_abort(struct server *s, struct effects *fx);
+/* The same, saying what waits for it: a disk that hangs must not look like a server that does nothing. */
+void server__snapshot_yield(struct server *s, const char *waits, struct effects *fx);
 void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
 
 /* server_words.c */

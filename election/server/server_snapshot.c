@@ -63,8 +63,7 @@ void server__snapshot_counted(struct server *s, struct effects *fx)
 
 void server__snapshot_received(struct server *s, struct database *db, int64_t zxid, struct effects *fx)
 {
-        if (s->job.kind != JOB_NONE)
-                server__snapshot_abort(s, fx);
+        server__snapshot_yield(s, "keeping the leader's snapshot", fx);
         bool begun = job_begin(s, JOB_RECEIVED, db, fx);
         assert(begun && s->job.zxid == zxid);
         (void)begun;
@@ -81,6 +80,15 @@ void server__snapshot_abort(struct server *s, struct effects *fx)
         j->kind = JOB_ABORTING;
         j->db = NULL;
         j->ticket = effect_snapshot_abort(fx);
+}
+
+void server__snapshot_yield(struct server *s, const char *waits, struct effects *fx)
+{
+        if (s->job.kind == JOB_NONE)
+                return;
+        effect_report(fx, REPORT_INFO, "%s waits until the snapshot file 0x%" PRIx64 " is given up", waits,
+                      (uint64_t)s->job.zxid);
+        server__snapshot_abort(s, fx);
 }
 
 static void job_failed(struct server *s, const struct event *e, struct effects *fx)

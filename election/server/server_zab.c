@@ -8,14 +8,35 @@
 
 /* ---- transactions ---- */
 
+/* The digest says what tree the leader of the transaction's epoch had. A learner with another one shows it to
+ * nobody any more and asks for the leader's; a server that leads can only say so. */
+static void server_compare(struct server *s, struct effects *fx)
+{
+        const struct outcome *o = &s->outcome;
+        if (o->digest_agrees && !zab_distrusts(s->zab))
+                s->resyncs = 0;
+        if (!o->digest_mismatch)
+                return;
+        s->digest_mismatches++;
+        bool leads = zab_role(s->zab) == ZAB_LEADING;
+        if (leads ? s->digest_mismatches > 1 : zab_distrusts(s->zab))
+                return;
+        effect_report(fx, REPORT_ERROR,
+                      "the tree's digest differs from the leader's after transaction 0x%" PRIx64 ": %s",
+                      (uint64_t)o->header.zxid,
+                      leads ? "compare this server's data with the others'"
+                            : "it is served no more, and replaced by a leader's snapshot");
+        if (leads)
+                return;
+        s->serving = false;
+        clients_mute(s->clients);
+        zab_distrust(s->zab);
+}
+
 static void server_applied(struct server *s, struct effects *fx)
 {
         const struct outcome *o = &s->outcome;
-        if (o->digest_mismatch && s->digest_mismatches++ == 0)
-                effect_report(fx, REPORT_ERROR,
-                              "the tree's digest differs from the leader's after transaction 0x%" PRIx64
-                              ": compare this server's data with the others'",
-                              (uint64_t)o->header.zxid);
+        server_compare(s, fx);
         if (s->prep && s->serving)
                 prep_applied(s->prep, o->header.zxid);
         if (o->header.type == OP_CLOSE_SESSION) {
@@ -265,7 +286,7 @@ static bool host_snapshot_writing(void *ctx, struct effects *fx)
         struct server *s = ctx;
         if (s->job.kind == JOB_NONE)
                 return false;
-        server__snapshot_abort(s, fx);
+        server__snapshot_yield(s, "cutting the log", fx);
         return true;
 }
 

@@ -310,8 +310,9 @@ int database_apply(struct database *db, const uint8_t *payload, size_t len, stru
         outcome__end(out);
         if (out) {
                 out->err = err;
-                out->digest_mismatch = txn.has_digest && txn.digest.version == JUTE_DIGEST_VERSION &&
-                                       (uint64_t)txn.digest.tree_digest != tree_digest(db->tree);
+                bool comparable = txn.has_digest && txn.digest.version == JUTE_DIGEST_VERSION;
+                out->digest_agrees = comparable && (uint64_t)txn.digest.tree_digest == tree_digest(db->tree);
+                out->digest_mismatch = comparable && !out->digest_agrees;
         }
         database_set_zxid(db, txn.header.zxid); /* after the whole of it (ZOOKEEPER-3127) */
         return 0;

@@ -65,8 +65,9 @@ struct outcome {
         size_t op_count, op_capacity;
         struct tree_event *events;
         size_t event_count, event_capacity;
-        bool digest_mismatch; /* the payload's digest differs from the tree's */
-        uint8_t *text;        /* storage for paths that the payload does not hold */
+        /* The payload's digest differs from the tree's / is the tree's; neither where there is none to compare. */
+        bool digest_mismatch, digest_agrees;
+        uint8_t *text; /* storage for paths that the payload does not hold */
         size_t text_len, text_capacity;
 };
 void outcome_init(struct outcome *o);

@@ -27,7 +27,7 @@ void outcome__begin(struct outcome *o, const struct jute_txn_header *header)
         o->op_count = 0;
         o->event_count = 0;
         o->text_len = 0;
-        o->digest_mismatch = false;
+        o->digest_mismatch = o->digest_agrees = false;
 }
 
 void outcome__op(struct outcome *o, int32_t type, int32_t err, struct jute_str path, const struct znode *n)

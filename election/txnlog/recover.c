@@ -1,8 +1,9 @@
 /* Recovery: what a directory holds, or why it is not to be trusted.
  *
  * Steps: finish a truncation that was begun; load the newest valid snapshot; replay the log; judge the
- * epochs. Only when all of that has succeeded is anything changed: leftovers removed, the torn tail and the
- * last segment's padding cut, epoch files written. A crash during recovery just makes it begin anew.
+ * epochs, and whether anything was lost (mark.c). Only when all of that has succeeded is anything changed: leftovers
+ * removed, the torn tail and the last segment's padding cut, epoch files written. A crash during recovery just makes it
+ * begin anew.
  *
  * Falling back from a damaged snapshot to an older one is sound only if the log reaches at least as far
  * as the damaged one did: what that one held was acknowledged (safety: D3). */
@@ -25,7 +26,8 @@ struct recovery {
         struct txnlog__replay replay;
         struct txnlog__epochs epochs;
         const struct txnlog__file *damaged; /* newest snapshot that was passed over as damaged */
-        bool fresh;
+        enum txnlog__mark mark;
+        bool fresh, lost;
 };
 
 /* ---- the snapshot ---- */
@@ -90,6 +92,43 @@ static int begin_fresh(struct recovery *v, char why[STORE_WHY_MAX])
         return 0;
 }
 
+/* ---- what was lost ---- */
+
+/* Whether anything here says that this server took part in an ensemble. */
+static bool has_past(const struct recovery *v)
+{
+        return v->replay.last > 0 || v->epochs.accepted > 0 || v->epochs.current > 0;
+}
+
+/* No crash of ours leaves a mark beside files without a past: it is written after them. */
+static int judge_loss(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && (v->fresh || !has_past(v)));
+        if (!v->lost || !v->config->alone)
+                return 0;
+        return txnlog__fail(why, -EUCLEAN,
+                            STORE_MARK " says that this server had data, but version-2 has lost it, and there is no "
+                                       "other voter to get it from: restore version-2 from a copy, or leave it empty "
+                                       "to begin with nothing; then remove " STORE_MARK " and start again");
+}
+
+static int mend_mark(struct recovery *v, enum txnlog__mark mark, char why[STORE_WHY_MAX])
+{
+        int r = v->mark == mark ? 0 : txnlog__mark_write(v->io, mark, why);
+        if (r >= 0)
+                v->mark = mark;
+        return r;
+}
+
+static void note_loss(struct recovered *ret)
+{
+        txnlog__note(ret->note, STORE_MARK " says that this server had data, and version-2 has lost it: it neither "
+                                           "votes nor counts until a leader has synchronised it, which needs a quorum "
+                                           "of servers that lost nothing. Should a quorum have lost its data, restore "
+                                           "version-2 from copies, or give up what is lost, by removing " STORE_MARK
+                                           " before a start");
+}
+
 /* ---- all judgements, nothing written ---- */
 
 static int judge(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
@@ -107,6 +146,8 @@ static int judge(struct recovery *v, struct recovered *ret, char why[STORE_WHY_M
                 r = txnlog__epochs_read(v->io, &v->epochs, why);
         if (r >= 0)
                 r = txnlog__epochs_settle(&v->epochs, v->replay.last, v->fresh, why);
+        if (r >= 0)
+                r = judge_loss(v, why);
         return r;
 }
 
@@ -206,14 +247,25 @@ static int write_first_snapshot(struct recovery *v, char why[STORE_WHY_MAX])
 
 static int mend(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
-        int r = cut_tail(v, ret, why);
+        int r = v->lost ? mend_mark(v, TXNLOG__MARK_LOST, why) : 0; /* before these files can look like a past */
+        if (r >= 0)
+                r = cut_tail(v, ret, why);
         if (r >= 0)
                 r = remove_leftovers(v, ret, why);
         if (r >= 0)
                 r = txnlog__epochs_mend(v->io, &v->epochs, why);
         if (r >= 0 && v->fresh)
                 r = write_first_snapshot(v, why);
+        if (r >= 0 && !v->lost && has_past(v))
+                r = mend_mark(v, TXNLOG__MARK_WHOLE, why);
         return r;
+}
+
+/* Damage is a past too. Whoever moves it away, as we advise, must not get a server that votes with nothing. */
+static void note_past(struct recovery *v)
+{
+        char unused[STORE_WHY_MAX];
+        (void)txnlog__mark_write(v->io, TXNLOG__MARK_WHOLE, unused); /* where that fails, so did the start */
 }
 
 static int scan_and_redo(struct recovery *v, char why[STORE_WHY_MAX])
@@ -231,12 +283,20 @@ int txnlog__recover(const struct storage *io, const struct store_config *config,
 {
         struct recovery v = {.io = io, .config = config};
         memset(ret, 0, sizeof *ret);
-        int r = scan_and_redo(&v, why);
-        if (r >= 0)
-                r = judge(&v, ret, why);
+        int r = txnlog__mark_read(io, &v.mark, why);
+        if (r >= 0) {
+                r = scan_and_redo(&v, why);
+                if (r >= 0)
+                        r = judge(&v, ret, why);
+                if (r == -EUCLEAN && v.mark == TXNLOG__MARK_NONE)
+                        note_past(&v);
+        }
         if (r >= 0)
                 r = mend(&v, ret, why);
         if (r >= 0) {
+                ret->lost = v.lost;
+                if (v.lost)
+                        note_loss(ret);
                 txnlog__replay_take(&v.replay, ret);
                 ret->accepted_epoch = v.epochs.accepted;
                 ret->current_epoch = v.epochs.current;

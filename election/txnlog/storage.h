@@ -38,6 +38,10 @@ struct storage {
         int (*rename)(void *ctx, const char *from, const char *to);
         int (*remove)(void *ctx, const char *name);
         int (*sync_dir)(void *ctx);
+        /* A small text in the directory above, which stays when this one is lost. Reading returns its length, at
+         * most `size`; -ENOENT. Writing: aside, synced, renamed, that directory synced: durable on return. */
+        int64_t (*read_above)(void *ctx, const char *name, char *text, size_t size);
+        int (*write_above)(void *ctx, const char *name, const char *text);
 };
 
 #endif

@@ -18,6 +18,7 @@ struct store {
         bool recovered, failed;
         int64_t last;              /* zxid that the next append must follow */
         int64_t accepted, current; /* as on disk */
+        enum txnlog__mark mark;    /* the same */
         int64_t prepared;          /* in currentEpoch.tmp by our own hand, or TXNLOG__EPOCH_NONE */
 };
 
@@ -40,6 +41,15 @@ void store_free(struct store *s)
         mem_free(s);
 }
 
+/* What recovery has left there. */
+static enum txnlog__mark mark_found(const struct recovered *r)
+{
+        if (r->lost)
+                return TXNLOG__MARK_LOST;
+        bool past = r->last_zxid > 0 || r->accepted_epoch > 0 || r->current_epoch > 0;
+        return past ? TXNLOG__MARK_WHOLE : TXNLOG__MARK_NONE;
+}
+
 int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         assert(!s->recovered && !s->failed);
@@ -53,6 +63,7 @@ int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX
         s->last = ret->last_zxid;
         s->accepted = ret->accepted_epoch;
         s->current = ret->current_epoch;
+        s->mark = mark_found(ret);
         return 0;
 }
 
@@ -114,6 +125,19 @@ static int check_epoch(const struct store *s, enum epoch_kind kind, int64_t valu
         return 0;
 }
 
+/* After the epoch file, so that no crash leaves the mark beside files without a past; before anybody hears of that
+ * epoch. What makes a lost server whole is the end of a synchronisation, and that only. */
+static int mark_epoch(struct store *s, enum epoch_kind kind, char why[STORE_WHY_MAX])
+{
+        bool due = kind == EPOCH_CURRENT ? s->mark != TXNLOG__MARK_WHOLE : s->mark == TXNLOG__MARK_NONE;
+        if (!due || kind == EPOCH_CURRENT_PREPARE)
+                return 0;
+        int r = txnlog__mark_write(s->io, TXNLOG__MARK_WHOLE, why);
+        if (r >= 0)
+                s->mark = TXNLOG__MARK_WHOLE;
+        return r;
+}
+
 static int epoch_write(struct store *s, enum epoch_kind kind, int64_t value, char why[STORE_WHY_MAX])
 {
         int r = check_epoch(s, kind, value, why);
@@ -121,6 +145,8 @@ static int epoch_write(struct store *s, enum epoch_kind kind, int64_t value, cha
                 r = txnlog__segment_sync(&s->segment, why); /* the history first (safety: Z24) */
         if (r >= 0)
                 r = txnlog__epoch_write(s->io, kind, value, s->prepared == value, why);
+        if (r >= 0)
+                r = mark_epoch(s, kind, why);
         if (r < 0)
                 return r;
         if (kind == EPOCH_ACCEPTED)

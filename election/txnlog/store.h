@@ -14,6 +14,9 @@
 
 /* Longest explanation, a full sentence with file and offset. */
 #define STORE_WHY_MAX 512
+/* Beside the directory: "whole" once this server has a past of its own, "lost" from when its files were found to be
+ * gone until a leader has synchronised it anew (mark.c). */
+#define STORE_MARK "baton.history"
 /* A log segment grows in these steps, so that an append's sync seldom touches metadata. */
 #define STORE_PREALLOCATE_DEFAULT (64u << 20)
 
@@ -23,6 +26,7 @@ struct store_config {
         size_t history_max;         /* transactions kept in `recovered.history`, newest ones */
         size_t history_bytes_max;   /* and their bytes */
         size_t retain_snapshots;    /* at least 3 */
+        bool alone;                 /* no other voter could synchronise this server */
         uint64_t hash_seed;         /* of the database's tables (database_new_hashed()) */
 };
 
@@ -44,6 +48,7 @@ struct recovered {
         size_t replayed;       /* transactions read from the log */
         bool torn;             /* a torn tail was cut; `note` says where */
         size_t digest_mismatches;
+        bool lost; /* what this server had acknowledged and promised is gone: it must not count (mark.c) */
         char note[STORE_WHY_MAX]; /* warnings worth saying, or "" */
 };
 /* Frees what is still owned (takes a half-filled one). */
@@ -62,7 +67,11 @@ void store_free(struct store *s);
  * (all zxids of epoch 0, no epoch files) gets epoch files of 0. An epoch of the last zxid above currentEpoch
  * is accepted where acceptedEpoch explains it (safety: Z25); currentEpoch.tmp of that epoch is then in force.
  *
- * Refuses with -EUCLEAN, nothing changed, and with file, offset and what to do in `why`: corruption anywhere
+ * Where the mark says that this server had a past and the files hold none, or where it said so before and no
+ * leader has synchronised the server since, `lost` is set (-EUCLEAN when it is alone). Files with a past get the
+ * mark, damaged ones too: it is then safe to move them away.
+ *
+ * Refuses with -EUCLEAN, no file changed, and with file, offset and what to do in `why`: corruption anywhere
  * else; a gap in zxids inside the replayed range; a snapshot missing where logs exist; no valid snapshot, or
  * an older one from which the log does not reach what a damaged newer one held; acceptedEpoch < currentEpoch;
  * an epoch file missing where an epoch above 0 was seen; currentEpoch above 0 without any history; an epoch
@@ -73,7 +82,8 @@ void store_free(struct store *s);
 int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX]);
 
 /* Carries out one log-queue effect. Appends are gathered and written in groups: durable after store_sync().
- * LOG_ROLL, EPOCH_WRITE and TRUNCATE are durable on return, with all that came before them.
+ * LOG_ROLL, EPOCH_WRITE and TRUNCATE are durable on return, with all that came before them. The first epoch
+ * brings the mark along; currentEpoch, which closes a synchronisation, makes a lost server whole again.
  * A new segment is created under its final name with the header durable, and the directory is synced before
  * store_sync() returns. Appending a zxid that does not follow the last one is -EINVAL: not above it, or leaving
  * a hole in an epoch (allowed where a snapshot stands at the hole's upper rim).

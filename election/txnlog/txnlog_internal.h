@@ -215,6 +215,17 @@ int txnlog__epochs_mend(const struct storage *io, const struct txnlog__epochs *e
 int txnlog__epoch_write(const struct storage *io, enum epoch_kind kind, int64_t value, bool prepared,
                         char why[STORE_WHY_MAX]);
 
+/* ---- mark.c ---- */
+enum txnlog__mark {
+        TXNLOG__MARK_NONE,  /* no past, or nobody has said so yet */
+        TXNLOG__MARK_WHOLE, /* a past, and it is here */
+        TXNLOG__MARK_LOST,  /* a past that is lost */
+        TXNLOG__MARK_MAX,
+};
+int txnlog__mark_read(const struct storage *io, enum txnlog__mark *ret, char why[STORE_WHY_MAX]);
+/* Durable on return. */
+int txnlog__mark_write(const struct storage *io, enum txnlog__mark mark, char why[STORE_WHY_MAX]);
+
 /* ---- replay.c ---- */
 struct txnlog__replay {
         const struct storage *io;

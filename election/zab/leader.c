@@ -262,6 +262,7 @@ void zab__leader_established(struct zab *z, uint64_t now_ms, struct effects *fx)
                 return;
         assert(member_set_has(&l->synced, z->config.ensemble, z->config.sid));
         zab__set_phase(z, ZAB_LEADING, ZAB_BROADCAST, "a quorum has this history", fx);
+        z->distrust = false;
         l->last_proposed = zab__zxid(l->epoch, 0);
         l->tick_ms = now_ms + z->config.tick_ms;
         struct zab_peer *p;
@@ -346,6 +347,10 @@ void zab__leader_enter(struct zab *z, uint64_t now_ms, struct effects *fx)
         zab__set_phase(z, ZAB_LEADING, ZAB_DISCOVERY, "elected", fx);
         if (!ensemble_is_voter(z->config.ensemble, z->config.sid)) {
                 zab__leave_soon(z, "an observer can't lead");
+                return;
+        }
+        if (z->lost) {
+                zab__leave_soon(z, "a server that lost its disk can't lead");
                 return;
         }
         barrier_begin(z, now_ms);

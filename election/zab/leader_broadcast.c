@@ -266,7 +266,10 @@ static void on_request(struct zab *z, uint64_t now_ms, struct zab_peer *p, const
         }
         if (zab__history_tail(&z->history) >= ZAB_OUTSTANDING_MAX ||
             z->history.tail_bytes >= z->config.outstanding_bytes_max || z->leader.syncs.count >= ZAB_SYNCS_MAX) {
-                zab__peer_bad(z, p, "too many requests at a time", fx);
+                /* Nothing is wrong with the request: load, not bad input. */
+                effect_report(fx, REPORT_WARNING, "learner %" PRId64 " forwards more than can be outstanding, dropped",
+                              p->sid);
+                zab__peer_drop(z, p, false, false, fx);
                 return;
         }
         z->host.heard(z->host.ctx, session);

@@ -73,6 +73,10 @@ void zab__sync_start(struct zab *z, uint64_t now_ms, struct zab_peer *p, struct 
                 z->stats.sync_snap++;
                 p->state = PEER_SNAP_WAIT;
                 zab__sync_snapshots(z, now_ms, fx);
+                if (p->state == PEER_SNAP_WAIT)
+                        effect_report(fx, REPORT_INFO,
+                                      "learner %" PRId64 " waits: the tree is being read out for another snapshot",
+                                      p->sid);
                 return;
         case SYNC_TRUNC:
                 z->stats.sync_trunc++;

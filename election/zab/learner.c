@@ -143,7 +143,8 @@ void zab__learner_bad(struct zab *z, const char *what)
 static void send_ack_epoch(struct zab *z, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
-        /* After a TRUNC that could not be carried out, only a snapshot helps: zxid 0 asks for one. Such an
+        /* After a TRUNC that could not be carried out, or with a tree that is not to be trusted, only a snapshot
+         * helps: zxid 0 asks for one. Such an
          * answer understates this server's log, so it must not count towards the promise quorum: a leader
          * that lacks what was committed here could take it for consent. It is said once; should this
          * attempt fail too, the next one tells the truth again, lest a quorum be short of this voter. */
@@ -151,7 +152,8 @@ static void send_ack_epoch(struct zab *z, struct effects *fx)
         z->hide_log = false;
         struct jute_writer w;
         jute_writer_init(&w, 4);
-        jute_put_int(&w, l->hidden ? -1 : (int32_t)l->promise);
+        /* Nor must one count that does not know what it promised and held before (safety: E5, Z20). */
+        jute_put_int(&w, l->hidden || z->lost ? -1 : (int32_t)l->promise);
         int64_t zxid = l->hidden ? 0 : z->history.last;
         zab__learner_send(z, jute_quorum_packet_blob(QP_ACKEPOCH, zxid, w.data, w.len), fx);
         jute_writer_done(&w);

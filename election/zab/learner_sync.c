@@ -173,7 +173,8 @@ static void on_newleader(struct zab *z, uint64_t now_ms, int64_t zxid, struct ef
                 return;
         }
         zab__learner_acks_skip(z);
-        if (z->current_epoch < l->epoch)
+        /* Written once more, it ends the loss that a crash right before the mark has left in force. */
+        if (z->current_epoch < l->epoch || z->lost)
                 zab__epoch_write(z, now_ms, EPOCH_CURRENT, l->epoch, fx);
         l->wait_ticket = 0;
         if (z->disk.count > 0)
@@ -196,7 +197,11 @@ static void on_uptodate(struct zab *z, struct effects *fx)
         l->step = STEP_BROADCAST;
         zab__set_phase(z, z->role, ZAB_BROADCAST, "synchronised", fx);
         zab__learner_acks(z, fx);
-        z->host.serving(z->host.ctx, l->epoch, fx);
+        /* By now the leader has this server's acknowledgement, and is established should it have needed it. */
+        if (z->distrust)
+                zab__again_soon(z);
+        else
+                z->host.serving(z->host.ctx, l->epoch, fx);
 }
 
 void zab__learner_sync_packet(struct zab *z, uint64_t now_ms, const struct jute_quorum_packet *q, struct effects *fx)

@@ -63,6 +63,7 @@ struct zab *zab_new(const struct zab_config *config, const struct zab_host *host
         z->current_epoch = r->current_epoch;
         z->prepared_epoch = r->current_epoch;
         z->durable_zxid = r->last_zxid;
+        z->lost = r->lost;
         zab__history_init(&z->history, config->history_max, config->history_bytes_max);
         zab__history_load(&z->history, r);
         zab__ring_init(&z->disk, sizeof(struct disk_item));
@@ -169,6 +170,7 @@ void zab_lead(struct zab *z, uint64_t now_ms, struct effects *fx)
         assert(z->role == ZAB_IDLE && z->depth == 0);
         assert(zab_disk_dry(z));
         door_enter(z);
+        z->again = false;
         zab__leader_enter(z, now_ms, fx);
         door_exit(z, fx);
 }
@@ -179,6 +181,8 @@ void zab_follow(struct zab *z, uint64_t now_ms, int64_t leader_sid, struct effec
         assert(zab_disk_dry(z));
         assert(leader_sid != z->config.sid);
         door_enter(z);
+        z->hide_log |= z->again;
+        z->again = false;
         struct zab_peer *p;
         EACH_PEER(z, p)
         {
@@ -248,6 +252,36 @@ int64_t zab_accepted_epoch(const struct zab *z)
         return z->accepted_epoch;
 }
 
+bool zab_lost(const struct zab *z)
+{
+        return z->lost;
+}
+
+void zab__again_soon(struct zab *z)
+{
+        if (z->leaving)
+                return;
+        z->again = true;
+        zab__leave_soon(z, "the tree differs from that of leader %" PRId64 ": asking for a snapshot", zab_leader(z));
+}
+
+void zab_distrust(struct zab *z)
+{
+        z->distrust = true;
+        if (zab__learning(z) && z->phase == ZAB_BROADCAST)
+                zab__again_soon(z);
+}
+
+bool zab_distrusts(const struct zab *z)
+{
+        return z->distrust;
+}
+
+bool zab_again(const struct zab *z)
+{
+        return z->again;
+}
+
 /* ---- the log queue ---- */
 
 bool zab_disk_dry(const struct zab *z)
@@ -277,7 +311,8 @@ void zab__epoch_write(struct zab *z, uint64_t now_ms, enum epoch_kind kind, int6
         };
         assert(epoch > 0 && epoch <= ZAB_EPOCH_MAX);
         assert(kind != EPOCH_ACCEPTED || epoch > z->accepted_epoch);
-        assert(kind == EPOCH_ACCEPTED || (epoch > z->current_epoch && epoch <= z->accepted_epoch));
+        assert(kind == EPOCH_ACCEPTED || epoch <= z->accepted_epoch);
+        assert(kind == EPOCH_ACCEPTED || epoch > z->current_epoch || (z->lost && epoch == z->current_epoch));
         if (kind != EPOCH_ACCEPTED)
                 z->prepared_epoch = epoch;
         disk_push(z, now_ms, effect_epoch_write(fx, kind, epoch), kinds[kind], epoch);
@@ -323,6 +358,7 @@ static void adoption_done(struct zab *z)
         zab__history_reset(&z->history, z->adoption_zxid);
         z->durable_zxid = z->adoption_zxid;
         z->hide_log = false;
+        z->distrust = false;
 }
 
 static void disk_settled(struct zab *z, const struct disk_item *d, struct recovered *reloaded, struct effects *fx)
@@ -337,6 +373,9 @@ static void disk_settled(struct zab *z, const struct disk_item *d, struct recove
                 break;
         case DISK_CURRENT:
                 z->current_epoch = d->value;
+                if (z->lost)
+                        effect_report(fx, REPORT_INFO, "synchronised anew after its disk was lost: this server counts");
+                z->lost = false;
                 break;
         case DISK_CUT:
                 cut_done(z, d->value, reloaded, fx);

@@ -44,9 +44,10 @@ enum zab_phase {
 #define ZAB_LEARNER_QUEUE_BYTES_MAX (256u << 20)
 /* How much of a snapshot stream is handed to a connection before waiting for it to be sent. */
 #define ZAB_SNAPSHOT_CHUNK_BYTES (256u << 10)
-/* Proposals not yet committed; a request beyond this must wait at its connection. A learner that forwards
- * one nevertheless is dropped. */
-#define ZAB_OUTSTANDING_MAX 65536
+/* Proposals not yet committed: what eight servers of this program forward at most (CLIENTS_OUTSTANDING_MAX each),
+ * and half of what a learner bears (ZAB_TAIL_MAX). A learner that forwards more is dropped: it can't be left
+ * unread until there is room, for its acknowledgements, which make the room, come behind its requests. */
+#define ZAB_OUTSTANDING_MAX 524288
 /* Their bytes. Servers of this program keep their clients from coming near it (CLIENTS_QUEUE_BYTES_MAX, twice,
  * for each server); a learner that goes on forwarding past it is dropped. */
 #define ZAB_OUTSTANDING_BYTES_MAX (512u << 20)
@@ -149,6 +150,19 @@ int64_t zab_accepted_epoch(const struct zab *z);
 /* True when nothing of the log queue is outstanding and no received snapshot is on its way to become the
  * database: the time to look. */
 bool zab_disk_dry(const struct zab *z);
+
+/* This server's durable history was lost, and no leader has synchronised it since: it must not vote, it never
+ * leads, and its promises say that they do not count. Ends when currentEpoch is durable (txnlog/mark.c). */
+bool zab_lost(const struct zab *z);
+/* The host's tree is not what the leader's is at the same zxid. The log is still what was acknowledged, so votes
+ * and promises go on saying what it holds; but a serving learner leaves its role, and from now on each role as a
+ * learner ends instead of serving, until a leader's snapshot has replaced the tree. A leader's tree is the measure:
+ * one that is established does not distrust its own. From inside deliver(). */
+void zab_distrust(struct zab *z);
+bool zab_distrusts(const struct zab *z);
+/* Whether the role just ended for a snapshot that its leader is asked for at once, without an election: with the
+ * leader gone looking for its followers, all would stand still. Until the next zab_follow() or zab_lead(). */
+bool zab_again(const struct zab *z);
 
 /* ---- leader: broadcast ---- */
 /* The zxid the next proposal must carry; 0 when the counter is used up (the leader steps down then) or

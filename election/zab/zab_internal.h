@@ -76,7 +76,7 @@ struct pending_sync {
         uint64_t round;
 };
 /* Syncs waiting on one leader; a learner that would exceed it is dropped. */
-#define ZAB_SYNCS_MAX 65536
+#define ZAB_SYNCS_MAX ZAB_OUTSTANDING_MAX
 
 struct zab_leader {
         int64_t epoch;               /* 0 before barrier E */
@@ -161,7 +161,10 @@ struct zab {
         enum adoption adoption;
         int64_t adoption_zxid;
         bool cutting;               /* a TRUNCATE with reload is under way */
-        bool hide_log;              /* the last TRUNC was impossible: ask for a snapshot next time */
+        bool hide_log;              /* only a snapshot helps: ask for one next time */
+        bool lost;                  /* see zab_lost() */
+        bool distrust;              /* see zab_distrust() */
+        bool again;                 /* see zab_again() */
         struct list peers;          /* struct zab_peer, dropped ones included */
         size_t peer_count;          /* living ones */
         bool peers_gone;            /* some wait to be freed */
@@ -179,6 +182,8 @@ struct zab {
 /* ---- zab.c ---- */
 /* The role ends when the present call is done; the first reason stands. Nothing more is processed. */
 void zab__leave_soon(struct zab *z, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The role ends, and its leader is asked for a snapshot at once. */
+void zab__again_soon(struct zab *z);
 /* The only place where role and phase change. */
 void zab__set_phase(struct zab *z, enum zab_role role, enum zab_phase phase, const char *why, struct effects *fx);
 bool zab__learning(const struct zab *z);

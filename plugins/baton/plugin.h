@@ -12,7 +12,8 @@
  *     then `activate` is called instead, and must take up what runs (or start it).
  *   - `activate` and `deactivate` are idempotent.
  *   - Long waits inside a callback also wait for `host->cancel_fd`: it is readable while the callback ought to
- *     return soon, since a grant was revoked or has run out, or the process is to end. The time for the stop runs already.
+ *     return soon, since a grant was revoked or has run out, or the process is to end. The time for the stop runs
+ * already.
  *
  * Times are milliseconds; instants are on CLOCK_BOOTTIME. Results are 0 or -errno. Memory that is passed in is borrowed
  * until the callback returns, strings of `host` for the life of the instance.
@@ -38,7 +39,7 @@ extern "C" {
 /* The right to run the resource: at most one node has one for a group at any instant. */
 struct baton_grant {
         const char *group;
-        int64_t token;        /* fencing token: grows with every grant of the group. Pass it on to whatever can compare */
+        int64_t token; /* fencing token: grows with every grant of the group. Pass it on to whatever can compare */
         uint64_t deadline_ms; /* as of now; renewals move it on without telling. host->deadline() reads it */
         uint32_t lease_ms, budget_ms;
         bool taken_up; /* an earlier process of this instance held the same grant: the resource may well be running */
@@ -48,8 +49,8 @@ enum baton_reason {
         BATON_REASON_START,      /* a fresh process makes sure that nothing runs */
         BATON_REASON_SWITCHOVER, /* another node is to have it */
         BATON_REASON_FAILED,     /* activate failed here, or check did, and it is tried again or given up */
-        BATON_REASON_LOST,       /* the grant has run out or was taken: be quick, another node starts after the budget */
-        BATON_REASON_ENDING,     /* this node stops */
+        BATON_REASON_LOST,   /* the grant has run out or was taken: be quick, another node starts after the budget */
+        BATON_REASON_ENDING, /* this node stops */
 };
 
 enum baton_role {
@@ -89,18 +90,20 @@ enum baton_log_level { BATON_LOG_DEBUG, BATON_LOG_INFO, BATON_LOG_WARNING, BATON
  * the callbacks only, but for log(), deadline() and held(). */
 struct baton_host {
         uint32_t size;
-        void *context; /* the host's own: first argument of every function */
+        void *context;                       /* the host's own: first argument of every function */
         const char *node, *instance, *group; /* group: "" for none */
         /* A directory of this instance's own that a restart of baton leaves alone and a reboot empties; NULL in
          * check_settings. */
         const char *state_dir;
-        int cancel_fd; /* readable: return soon. Never read from it. -1 in check_settings */
+        int cancel_fd;           /* readable: return soon. Never read from it. -1 in check_settings */
+        uint32_t stop_budget_ms; /* what the configuration gives for a stop; 0: it says nothing */
 
         /* One line of the log, with this instance's name. */
         void (*log)(void *context, enum baton_log_level level, const char *format, ...)
                 __attribute__((format(printf, 3, 4)));
         /* The value given in the configuration or the setting's default; NULL when there is neither. `name` must be one
-         * of the plugin's settings. Numbers and yes/no are already checked, and written in plain decimal, "yes" or "no". */
+         * of the plugin's settings. Numbers and yes/no are already checked, and written in plain decimal, "yes" or
+         * "no". */
         const char *(*setting)(void *context, const char *name);
         int64_t (*setting_number)(void *context, const char *name);
         bool (*setting_bool)(void *context, const char *name);
@@ -109,7 +112,8 @@ struct baton_host {
         uint64_t (*deadline)(void *context);
         int64_t (*token)(void *context); /* 0: none */
         /* Says how long the resource may take to stop, as computed from what is managed; in `open`, or later, for the
-         * next grant. The configuration may give more; less is refused with an error. */
+         * next grant. The configuration may give more; less is refused with an error: who can stop faster by being
+         * rougher looks at stop_budget_ms first, and asks for no more than it must. */
         void (*need_stop_budget)(void *context, uint32_t budget_ms);
         /* Tells the health at once, without waiting for the next `check`. */
         void (*report)(void *context, enum baton_health health, const char *why);
@@ -121,8 +125,8 @@ struct baton_host {
         void (*wake_at)(void *context, uint64_t when_ms);
         /* Committed configuration as last told; the copy is freed with free(). -ENOENT. */
         int (*config_get)(void *context, const char *path, void **ret, size_t *ret_size, int32_t *ret_version);
-        /* Writes it, for all nodes; waits for the commit. version -1: any, or create. -EAGAIN when no server answered in
-         * time (it may have been written), -ESTALE (another version), -EMSGSIZE, -ECANCELED. */
+        /* Writes it, for all nodes; waits for the commit. version -1: any, or create. -EAGAIN when no server answered
+         * in time (it may have been written), -ESTALE (another version), -EMSGSIZE, -ECANCELED. */
         int (*config_set)(void *context, const char *path, const void *data, size_t size, int32_t version);
         /* For check_settings: what is wrong with this setting, as the rest of a sentence after its file, line and
          * name. NULL: of the section as a whole. */
@@ -165,7 +169,8 @@ struct baton_plugin {
          * anything is started compare host->deadline() with the clock. */
         int (*activate)(void *instance, const struct baton_grant *grant);
         /* Returns 0 only when the resource has surely stopped, within budget_ms from now. Anything else, or later:
-         * the process is ended and a fresh one tries again. */
+         * the process is ended and a fresh one tries again, for which a part of the stop budget is kept: budget_ms is
+         * less than need_stop_budget() said. When it is little, be rough. */
         int (*deactivate)(void *instance, enum baton_reason reason, uint32_t budget_ms);
         /* Every check_interval while active. `why` has room for why_size bytes. An error counts as BAD. */
         int (*check)(void *instance, enum baton_health *ret, char *why, size_t why_size);

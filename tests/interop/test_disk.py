@@ -298,6 +298,76 @@ def test_damaged_newest_snapshot_falls_back_to_the_one_before(lab, damage):
     assert newest.name in server.log_text(mark), server.log_text(mark)
 
 
+# --- lost files -----------------------------------------------------------------------------------
+
+def empty(server):
+    """As after a new file system mounted there: version-2 is there, nothing is in it."""
+    folder = server.data_dir / "version-2"
+    for path in folder.iterdir():
+        path.unlink()
+    return server.data_dir / "baton.history"
+
+
+def test_server_that_lost_its_files_makes_no_quorum_with_a_stale_one(lab):
+    """Or what it had acknowledged would be lost, and the trees go different ways."""
+    ensemble = lab.ensemble({1: servers.BATON, 2: servers.BATON, 3: servers.BATON}).start()
+    with wire.Client(ensemble[1].address) as client:
+        client.create("/before")
+    ensemble[3].stop()
+    ensemble[1].wait_serving()
+    ensemble[2].wait_serving()
+    with wire.Client(ensemble[1].address) as client:
+        for n in range(50):
+            client.create("/acked-%02d" % n)
+    ensemble[1].stop()
+    ensemble[2].stop()
+    mark = empty(ensemble[2])
+    assert mark.read_text() == "whole\n"
+    since = ensemble[2].log_mark()
+    ensemble[2].start()
+    ensemble[3].start()
+    with pytest.raises(AssertionError):
+        wait_until(lambda: ensemble[2].mode() or ensemble[3].mode(), 5, "nobody serves")
+    said = ensemble[2].log_text(since)
+    assert "baton.history" in said and "quorum" in said, said
+    ensemble[2].kill()                  # which makes it forget nothing
+    ensemble[2].start()
+    with pytest.raises(AssertionError):
+        wait_until(lambda: ensemble[2].mode() or ensemble[3].mode(), 3, "nobody serves")
+    assert mark.read_text() == "lost\n"
+
+    ensemble[1].start()
+    for server in ensemble:
+        server.wait_serving()
+    assert ensemble[2].mode() == "follower"
+    with wire.Client(ensemble[2].address) as client:
+        client.create("/after")
+    tree = assert_equal_trees(ensemble)
+    assert {"/acked-%02d" % n for n in range(50)} <= set(tree)
+    assert mark.read_text() == "whole\n"
+
+    leader = ensemble.wait_leader()     # and it counts again
+    other = next(server for server in (ensemble[1], ensemble[3]) if server is not leader)
+    other.stop()
+    leader.wait_serving()
+    ensemble[2].wait_serving()
+    with wire.Client(ensemble[2].address) as client:
+        client.create("/counts")
+
+
+def test_lone_server_that_lost_its_files_refuses_to_start(crashed):
+    """Until a person restores them, or says that nothing is to be restored."""
+    mark = empty(crashed)
+    text = run_to_exit(crashed, 3)
+    assert str(crashed.data_dir) in text and "remove baton.history" in text, text
+    assert not any((crashed.data_dir / "version-2").iterdir())
+    mark.unlink()
+    crashed.start()
+    crashed.wait_serving()
+    with wire.Client(crashed.address) as client:
+        assert client.exists("/d") is None
+
+
 # --- directories and configurations -----------------------------------------------------------
 
 def test_second_server_on_a_directory_is_refused(lab):

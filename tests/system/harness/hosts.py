@@ -69,7 +69,7 @@ class Host:
         self.network = network
         self.number = number
         self.name = "n%d" % number
-        self.machine = "%s-%s" % (network.name[-6:], self.name)
+        self.machine = "b%s-%s" % (network.name.rpartition("-")[2], self.name)    # its cable is vb-MACHINE: 15 bytes
         self.address = "10.91.0.%d" % number
         self.home = Path(home) / self.name
         self.trees = [str(t) for t in trees]

@@ -254,6 +254,12 @@ static void test_an_ensemble_that_is_not_there_yet_is_waited_for(void **state)
         house_start(&a);
         (void)snprintf(wanted, sizeof wanted, "connecting: 127.0.0.1:%d", engines.list[0].client_port);
         house_await(&loop, strstr(a.status, wanted));
+        house_link_engine(&a);
+        struct message role = message_of(MESSAGE_ROLE);
+        role.role = ROLE_LOOKING;
+        role.text = jute_cstr("one of three votes");
+        assert_int_equal(ipc_send(a.engine, &role), 0);
+        house_await(&loop, strstr(a.status, "no quorum: one of three votes"));
         house_run(&loop, 3500); /* longer than its patience */
         assert_false(a.ready);
         (void)snprintf(path, sizeof path, "%s/agent.log", a.dir);

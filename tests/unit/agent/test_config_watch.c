@@ -79,7 +79,7 @@ static void on_synced(void *ctx, int64_t zxid)
         assert_int_equal(config_watch_replay(t->w, on_replayed, t), zxid);
         assert_true(zxid >= t->last_zxid);
         t->last_zxid = zxid;
-        (void)strncat(t->text, "synced ", sizeof t->text - strlen(t->text) - 1);
+        (void)snprintf(t->text + strlen(t->text), sizeof t->text - strlen(t->text), "synced ");
 }
 
 static void on_log(void *ctx, enum log_level level, const char *text)
@@ -333,7 +333,7 @@ static void test_what_is_too_deep_is_left_out_and_said_so(void **state)
         make_root(t);
         for (int i = 0; i <= CONFIG_DEPTH_MAX; i++) {
                 assert_int_equal(put(t, path, ""), ZK_OK);
-                (void)strcat(path, "/a");
+                (void)snprintf(path + strlen(path), sizeof path - strlen(path), "/a");
         }
         watch(t);
         run(t, 500);

@@ -62,8 +62,11 @@ static const char *received(int fd)
 
 static void test_fields_reach_the_journal(void **state)
 {
-        static const char *const fields[] = {"BATON_GROUP=web", "BATON_TOKEN=7", NULL};
+        struct log_fields gathered = {.count = 0};
         (void)state;
+        log_field(&gathered, "BATON_GROUP", "%s", "web");
+        log_field(&gathered, "BATON_TOKEN", "%d", 7);
+        const char *const *fields = gathered.list;
         if (journal < 0)
                 skip();
         log_open("baton-agent", LOG_LEVEL_INFO);
@@ -121,6 +124,22 @@ static void test_without_journald_the_line_goes_to_stderr(void **state)
         assert_string_equal(received(lines), "x: error: on a terminal\n");
 }
 
+static void test_fields_are_cut_to_their_room(void **state)
+{
+        static struct log_fields f;
+        char text[2 * LOG_FIELD_BYTES_MAX];
+        (void)state;
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = '\0';
+        for (size_t i = 0; i < LOG_FIELDS_MAX; i++) {
+                log_field(&f, "KEY", "%s", text);
+                assert_int_equal(f.count, i + 1);
+                assert_null(f.list[i + 1]);
+                assert_int_equal(strlen(f.list[i]), LOG_FIELD_BYTES_MAX - 1);
+                assert_int_equal(strncmp(f.list[i], "KEY=xxx", 7), 0);
+        }
+}
+
 static void test_every_event_has_a_number_of_its_own(void **state)
 {
         (void)state;
@@ -139,6 +158,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_event_has_a_number_of_its_own),
+                cmocka_unit_test(test_fields_are_cut_to_their_room),
                 cmocka_unit_test(test_fields_reach_the_journal),
                 cmocka_unit_test(test_repeated_events_are_held_back_too),
                 cmocka_unit_test(test_without_journald_the_line_goes_to_stderr),

@@ -150,6 +150,11 @@ void mock_host_unset(struct mock_host *m, const char *name)
         }
 }
 
+void mock_host_stop_budget(struct mock_host *m, uint32_t budget_ms)
+{
+        m->section.stop_budget_ms = budget_ms;
+}
+
 void mock_host_state_dir(struct mock_host *m, const char *path)
 {
         assert_false(m->open);

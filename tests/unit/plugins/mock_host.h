@@ -38,6 +38,7 @@ const struct baton_plugin *mock_host_plugin(const struct mock_host *m);
 void mock_host_names(struct mock_host *m, const char *node, const char *instance, const char *group);
 void mock_host_set(struct mock_host *m, const char *name, const char *value);
 void mock_host_unset(struct mock_host *m, const char *name);
+void mock_host_stop_budget(struct mock_host *m, uint32_t budget_ms); /* as configured */
 void mock_host_state_dir(struct mock_host *m, const char *path);
 void mock_host_allow_descriptors(struct mock_host *m);
 /* Where plugins of this host keep state. */

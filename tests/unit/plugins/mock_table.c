@@ -228,6 +228,7 @@ void mock__table(struct mock_host *m)
                 .group = m->section.group.text,
                 .state_dir = m->state_dir,
                 .cancel_fd = m->cancel_fd,
+                .stop_budget_ms = m->section.stop_budget_ms,
                 .log = on_log,
                 .setting = on_setting,
                 .setting_number = on_setting_number,

@@ -218,6 +218,21 @@ static void test_a_stranger_with_the_same_number_is_left_alone(void **state)
         mock_host_free(m);
 }
 
+static void test_a_given_budget_shortens_the_time_before_sigkill(void **state)
+{
+        static const struct {
+                uint32_t given_ms, need_ms;
+        } cases[] = {{0, 2200}, {5000, 2200}, {500, 500}, {100, 200}};
+        (void)state;
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct mock_host *m = host_with("sleep 1000");
+                mock_host_stop_budget(m, cases[i].given_ms);
+                assert_int_equal(mock_host_open(m), 0);
+                assert_int_equal(mock_host_budget(m), cases[i].need_ms);
+                mock_host_free(m);
+        }
+}
+
 static void test_faults_in_settings_are_told(void **state)
 {
         (void)state;
@@ -241,6 +256,7 @@ int main(void)
                 cmocka_unit_test(test_nothing_is_started_behind_the_deadline),
                 cmocka_unit_test(test_what_a_killed_worker_left_is_ended_first),
                 cmocka_unit_test(test_a_stranger_with_the_same_number_is_left_alone),
+                cmocka_unit_test(test_a_given_budget_shortens_the_time_before_sigkill),
                 cmocka_unit_test(test_faults_in_settings_are_told),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,12 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count);
 /* The power fails (or the process dies) after `skip` more operations of the disk, recovery's included: before
  * the next one, or right after it. */
 void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
+/* The files of a server that does not run are gone; what stands beside them is not (its mark). */
+void world_wipe(struct world *w, int sid);
+/* Without its mark the server can't know that it lost anything. */
+void world_remove_mark(struct world *w, int sid);
+/* A node appears in the tree of this running server only. */
+void world_spoil_tree(struct world *w, int sid);
 /* What was to come of that comes no more. */
 void world_live(struct world *w, int sid);
 /* What servers send takes up to `delay_ms`, and no more than so many bytes of a stream arrive in a millisecond;

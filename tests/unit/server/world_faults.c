@@ -1,6 +1,8 @@
 /* What else happens to the small world: processes killed, links cut and reset, disks slow or failing. */
 #include "tests/unit/server/world_internal.h"
 
+#include "election/server/server_internal.h"
+
 #include <assert.h>
 
 void world_kill(struct world *w, int sid)
@@ -53,6 +55,36 @@ void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power)
 {
         w->nodes[sid].dies_by_power = power;
         memory_storage_die(w->nodes[sid].disk, skip, after);
+}
+
+void world_wipe(struct world *w, int sid)
+{
+        struct world_node *n = &w->nodes[sid];
+        assert(!n->running);
+        memory_storage_crash_as(n->disk, MEMORY_CRASH_ALL, 0);
+        memory_storage_wipe(n->disk);
+}
+
+void world_remove_mark(struct world *w, int sid)
+{
+        assert(!w->nodes[sid].running);
+        memory_storage_drop(w->nodes[sid].disk, "../" STORE_MARK);
+}
+
+void world_spoil_tree(struct world *w, int sid)
+{
+        struct database *db = w->nodes[sid].server->db;
+        struct jute_writer txn;
+        jute_writer_init(&txn, 1024);
+        jute_put_txn_header(&txn, &(struct jute_txn_header){.zxid = database_zxid(db), .type = OP_CREATE});
+        jute_put_create_txn(&txn, &(struct jute_create_txn){.path = jute_cstr("/spoiled"),
+                                                            .data = jute_cstr("x"),
+                                                            .acl = {.count = -1},
+                                                            .parent_cversion = -1});
+        int r = database_apply(db, txn.data, txn.len, NULL);
+        assert(r == 0);
+        (void)r;
+        jute_writer_done(&txn);
 }
 
 void world_live(struct world *w, int sid)

@@ -101,7 +101,7 @@ static void test_a_child_that_hangs_is_killed_and_replaced(void **state)
         world_await_gone(w, agent);
         agent = world_await_child(w, "agent");
         world_await(w, agent, "linked web");
-        world_await_log(w, "has not answered for");
+        world_await_log(w, "is killed: it has not answered for");
         /* One that answers nothing but lives on is no better. */
         world_tell(agent, "mute");
         world_await_gone(w, agent);
@@ -123,7 +123,7 @@ static void test_a_child_that_talks_nonsense_is_replaced(void **state)
         world_await_gone(w, web);
         web = world_await_child(w, "web");
         world_await(w, web, "linked agent");
-        world_await_log(w, "conversation broken");
+        world_await_log(w, "what it sends makes no sense");
         world_signal(w, SIGTERM);
         assert_int_equal(world_await_end(w), 0);
         world_free(w);
@@ -202,7 +202,7 @@ static void test_a_child_that_ignores_the_end_is_killed(void **state)
         world_await_gone(w, agent);
         world_await_gone(w, web);
         assert_int_equal(world_await_end(w), 0);
-        world_await_log(w, "does not end: it is killed");
+        world_await_log(w, "is killed: it does not end");
         world_free(w);
 }
 

@@ -53,7 +53,7 @@ static void test_a_worker_that_does_not_stop_at_its_deadline_is_replaced(void **
         world_await_gone(w, web);
         assert_true(clock_boottime_ms() >= begin_ms + 300 + 100);
         struct actor *fresh = world_await_child(w, "web");
-        world_await_log(w, "web does not stop its resource in time: it is killed, a fresh one does");
+        world_await_log(w, "is killed: it does not stop its resource in time; a fresh one does");
         hold(w, fresh, "stopped", 0, 20000);
         finish(w);
 }

@@ -6,9 +6,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define NAME_MAX_BYTES 64
+/* Names of files in the directory above begin so. */
+#define ABOVE "../"
 
 struct bytes {
         uint8_t *data;
@@ -263,7 +266,8 @@ static int memory_list(void *ctx, void (*fn)(void *fn_ctx, const char *name), vo
         if (d->dead)
                 return -EIO;
         for (size_t i = 0; i < d->visible.count; i++)
-                fn(fn_ctx, d->visible.list[i].name);
+                if (strncmp(d->visible.list[i].name, ABOVE, sizeof ABOVE - 1) != 0)
+                        fn(fn_ctx, d->visible.list[i].name);
         return 0;
 }
 
@@ -429,6 +433,41 @@ static int memory_sync_dir(void *ctx)
         return r < 0 ? r : leave(d, die);
 }
 
+/* ---- the directory above: the same steps as for any small file ---- */
+
+static int64_t memory_read_above(void *ctx, const char *name, char *text, size_t size)
+{
+        char path[NAME_MAX_BYTES];
+        struct storage_file *f = NULL;
+        (void)snprintf(path, sizeof path, ABOVE "%s", name);
+        int r = memory_open(ctx, path, &f);
+        if (r < 0)
+                return r;
+        int64_t n = memory_read_at(f, 0, text, size);
+        memory_close(f);
+        return n;
+}
+
+static int memory_write_above(void *ctx, const char *name, const char *text)
+{
+        char path[NAME_MAX_BYTES], tmp[NAME_MAX_BYTES];
+        struct storage_file *f = NULL;
+        (void)snprintf(path, sizeof path, ABOVE "%s", name);
+        (void)snprintf(tmp, sizeof tmp, ABOVE "%s.tmp", name);
+        int r = memory_create(ctx, tmp, &f);
+        if (r < 0)
+                return r;
+        r = memory_write_at(f, 0, text, strlen(text));
+        if (r >= 0)
+                r = memory_sync(f);
+        memory_close(f);
+        if (r >= 0)
+                r = memory_rename(ctx, tmp, path);
+        if (r >= 0)
+                r = memory_sync_dir(ctx);
+        return r;
+}
+
 /* ---- life ---- */
 
 struct memory_storage *memory_storage_new(void)
@@ -450,6 +489,8 @@ struct memory_storage *memory_storage_new(void)
                 .rename = memory_rename,
                 .remove = memory_remove,
                 .sync_dir = memory_sync_dir,
+                .read_above = memory_read_above,
+                .write_above = memory_write_above,
         };
         d->limit = UINT64_MAX;
         list_init(&d->inodes);
@@ -681,6 +722,18 @@ void memory_storage_drop(struct memory_storage *d, const char *name)
         unlink_name(&d->visible, name);
         unlink_name(&d->durable, name);
         collect(d);
+}
+
+void memory_storage_wipe(struct memory_storage *d)
+{
+        char name[NAME_MAX_BYTES];
+        for (size_t i = 0; i < d->visible.count;) {
+                memcpy(name, d->visible.list[i].name, sizeof name);
+                if (strncmp(name, ABOVE, sizeof ABOVE - 1) == 0)
+                        i++;
+                else
+                        memory_storage_drop(d, name);
+        }
 }
 
 size_t memory_storage_count(const struct memory_storage *d, const char *prefix)

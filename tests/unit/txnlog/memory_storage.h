@@ -78,6 +78,8 @@ const uint8_t *memory_storage_bytes(const struct memory_storage *d, const char *
 void memory_storage_put(struct memory_storage *d, const char *name, const void *data, size_t len);
 void memory_storage_flip(struct memory_storage *d, const char *name, size_t offset, uint8_t mask);
 void memory_storage_drop(struct memory_storage *d, const char *name);
+/* All files go, those in the directory above stay (their names begin with "../"). Nothing may be pending. */
+void memory_storage_wipe(struct memory_storage *d);
 /* Number of files whose names begin so. */
 size_t memory_storage_count(const struct memory_storage *d, const char *prefix);
 

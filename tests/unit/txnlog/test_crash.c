@@ -218,6 +218,7 @@ static void check(const struct play *p, const struct fixture *g, const char *wha
                 fail_msg("%s %" PRIu64 ": epochs %" PRId64 " and %" PRId64, what, k, r->accepted_epoch,
                          r->current_epoch);
         assert_int_equal(r->digest_mismatches, 0);
+        assert_false(r->lost); /* no crash of ours looks like a loss */
         assert_int_equal(memory_storage_count(g->disk, "tmp."), 0);
         assert_int_equal(memory_storage_count(g->disk, "truncate."), 0);
 }

@@ -214,17 +214,21 @@ static void test_files_do_as_storage_says(void **state)
 /* The descriptor through which this process syncs version-2. */
 static int find_version_dir(const struct place *p)
 {
-        char path[256], wanted[256], link[64];
+        char path[256], link[64];
         path_of(p, "version-2", path);
-        assert_non_null(realpath(path, wanted));
+        char *wanted = realpath(path, NULL);
+        assert_non_null(wanted);
         for (int fd = 3; fd < 256; fd++) {
                 (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
                 ssize_t n = readlink(link, path, sizeof path - 1);
                 path[n < 0 ? 0 : n] = '\0';
-                if (strcmp(path, wanted) == 0)
+                if (strcmp(path, wanted) == 0) {
+                        free(wanted);
                         return fd;
+                }
         }
-        fail_msg("%s is not open", wanted);
+        free(wanted);
+        fail_msg("version-2 is not open");
         return -1;
 }
 
