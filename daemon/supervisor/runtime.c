@@ -216,6 +216,21 @@ int runtime_worker_save(const char *dir, const struct planned *p, const struct r
         return runtime_write_file(dir, below, text, (size_t)len, 0600);
 }
 
+bool runtime_worker_is_saved(const char *dir, const struct planned *p)
+{
+        char path[RUNTIME_PATH_MAX];
+        size_t len = strlen(p->config), at = 0;
+        runtime_worker_config_path(dir, p->name.text, path);
+        FILE *f = fopen(path, "re");
+        if (!f)
+                return false;
+        int c;
+        while ((c = fgetc(f)) != EOF && at < len && c == (unsigned char)p->config[at])
+                at++;
+        (void)fclose(f);
+        return c == EOF && at == len;
+}
+
 static void read_worker(void *ctx, const struct inifile_entry *e)
 {
         struct runtime_worker *w = ctx;

@@ -51,6 +51,8 @@ size_t runtime_records(const char *dir, struct name *ret);
 /* Notes that what the record behind `fd` tells of has stopped. */
 int runtime_record_stopped(int fd);
 
+/* Whether the last worker of this plugin was run with the same configuration: it was judged then. */
+bool runtime_worker_is_saved(const char *dir, const struct planned *p);
 int runtime_worker_save(const char *dir, const struct planned *p, const struct runtime_worker *w);
 /* 0, or -errno: there was never such a worker, or the file is not ours. */
 int runtime_worker_load(const char *dir, const char *plugin, struct runtime_worker *ret);

@@ -289,6 +289,18 @@ static void begin_checked(struct supervisor *s, bool good)
         log_info("node %s: %zu children", config->node.text, s->kid_count);
 }
 
+/* A restart has no time for a check of what was checked before, while leases run. Each worker judges its own settings
+ * when it begins, so a plugin that has changed its mind is found then. */
+static bool was_judged(const struct node_config *config)
+{
+        struct plan *p = plan_new(config);
+        bool all = true;
+        for (size_t i = 0; i < p->count && all; i++)
+                all = p->list[i].kind != KID_WORKER || runtime_worker_is_saved(config->runtime_dir, &p->list[i]);
+        plan_free(p);
+        return all;
+}
+
 static int take_runtime(struct supervisor *s)
 {
         const char *dir = s->candidate->runtime_dir;
@@ -321,7 +333,10 @@ int supervisor_run(const char *config_path)
                         log_error("no event loop: %s", strerror(-r));
                         s->exit_status = SUPERVISOR_EXIT_AT_ONCE;
                 } else {
-                        check_start(s, s->candidate, begin_checked);
+                        if (was_judged(s->candidate))
+                                begin_checked(s, true);
+                        else
+                                check_start(s, s->candidate, begin_checked);
                         if (s->exit_status == SUPERVISOR_EXIT_CLEAN)
                                 (void)uv_run(&s->loop, UV_RUN_DEFAULT);
                         if (s->check.pid > 0) { /* asked to end while it ran */
