@@ -230,7 +230,7 @@ int guard_run(const char *runtime_dir)
         static struct guard g; /* too large for a stack that should stay small */
         sigset_t set;
         g = (struct guard){.dir = runtime_dir};
-        clock_boot_id(g.boot_id);
+        runtime_boot_id(runtime_dir, g.boot_id);
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         sigaddset(&set, SIGTERM);

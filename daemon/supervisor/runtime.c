@@ -1,6 +1,7 @@
 /* See runtime.h. */
 #include "daemon/supervisor/runtime.h"
 
+#include "daemon/common/clock.h"
 #include "daemon/common/events.h"
 #include "daemon/common/inifile.h"
 #include "daemon/common/log.h"
@@ -89,6 +90,19 @@ int runtime_lock(const char *dir)
         char path[RUNTIME_PATH_MAX];
         path_below(dir, "lock", path);
         return open_locked(path, 0600);
+}
+
+void runtime_boot_id(const char *dir, char *ret)
+{
+        char path[RUNTIME_PATH_MAX], text[37] = "";
+        path_below(dir, "boot", path);
+        FILE *f = fopen(path, "re");
+        if (f && fread(text, 1, 36, f) == 36)
+                memcpy(ret, text, sizeof text);
+        else
+                clock_boot_id(ret);
+        if (f)
+                (void)fclose(f);
 }
 
 int runtime_take_charge(const char *dir)

@@ -2,6 +2,7 @@
  *
  *   lock               held by the one supervisor of this directory
  *   charge             held by it while it watches the deadlines: then no guard needs to
+ *   boot               the boot's id as the supervisor sees it: in a container, another mount of /proc shows another
  *   status.json        who runs and since when (status_file.h)
  *   units.allowed      USER UNIT lines: what an unprivileged worker may manage (the polkit rule reads it)
  *   agent/             the agent's own: its session
@@ -34,6 +35,8 @@ struct runtime_worker {
 
 /* Makes the directory and its parts. 0; -errno with what was wrong in the log. */
 int runtime_prepare(const char *dir);
+/* The id by which the supervisor of this directory has judged records: `ret` has 37 bytes. */
+void runtime_boot_id(const char *dir, char *ret);
 /* Takes the lock: a descriptor to keep, -EWOULDBLOCK when another supervisor has it, -errno. */
 int runtime_lock(const char *dir);
 /* Takes over the watch of the grants' deadlines, once the children are there: the same answers. */

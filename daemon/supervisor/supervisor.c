@@ -313,6 +313,11 @@ static int take_runtime(struct supervisor *s)
                           dir);
         else if (s->lock_fd < 0)
                 log_error("%s/lock: %s", dir, strerror(-s->lock_fd));
+        int r = s->lock_fd < 0 ? 0 : runtime_write_file(dir, "boot", s->boot_id, strlen(s->boot_id), 0644);
+        if (r < 0) {
+                log_error("%s/boot: %s", dir, strerror(-r));
+                return SUPERVISOR_EXIT_RUNTIME;
+        }
         return s->lock_fd < 0 ? SUPERVISOR_EXIT_RUNTIME : SUPERVISOR_EXIT_CLEAN;
 }
 

@@ -14,6 +14,7 @@
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
 /* Where PID 1 listens for root, with no bus between. */
 #define MANAGER_ADDRESS "unix:path=/run/systemd/private"
+#define BUS_ADDRESS     "unix:path=/run/dbus/system_bus_socket"
 
 static uint64_t now_us(void)
 {
