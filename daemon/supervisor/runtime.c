@@ -206,7 +206,7 @@ int runtime_write_file(const char *dir, const char *below, const char *text, siz
 
 /* ---- workers ---- */
 
-void runtime_worker_config_path(const char *dir, const char *plugin, char ret[RUNTIME_PATH_MAX])
+static void worker_config_path(const char *dir, const char *plugin, char ret[RUNTIME_PATH_MAX])
 {
         (void)snprintf(ret, RUNTIME_PATH_MAX, "%s/workers/%s", dir, plugin);
 }
@@ -230,11 +230,30 @@ int runtime_worker_save(const char *dir, const struct planned *p, const struct r
         return runtime_write_file(dir, below, text, (size_t)len, 0600);
 }
 
+char *runtime_worker_config(const char *dir, const char *plugin)
+{
+        char path[RUNTIME_PATH_MAX], *text = NULL;
+        size_t len = 0;
+        worker_config_path(dir, plugin, path);
+        FILE *in = fopen(path, "re");
+        if (!in)
+                return NULL;
+        FILE *out = open_memstream(&text, &len);
+        if (!out)
+                abort();
+        for (int c; (c = fgetc(in)) != EOF;)
+                (void)fputc(c, out);
+        (void)fclose(in);
+        if (fclose(out) != 0)
+                abort();
+        return text;
+}
+
 bool runtime_worker_is_saved(const char *dir, const struct planned *p)
 {
         char path[RUNTIME_PATH_MAX];
         size_t len = strlen(p->config), at = 0;
-        runtime_worker_config_path(dir, p->name.text, path);
+        worker_config_path(dir, p->name.text, path);
         FILE *f = fopen(path, "re");
         if (!f)
                 return false;
