@@ -242,10 +242,14 @@ static void close_handle(uv_handle_t *h, void *ctx)
 
 static void close_loop(struct supervisor *s)
 {
+        /* The loop turns on until all is closed: nothing may look for children any more. */
         (void)uv_prepare_stop(&s->prepare);
+        (void)uv_timer_stop(&s->ticker);
         for (size_t i = 0; i < s->kid_count; i++)
                 kid_free(s->kids[i]);
         mem_free(s->kids);
+        s->kids = NULL;
+        s->kid_count = s->kid_capacity = 0;
         (void)uv_run(&s->loop, UV_RUN_NOWAIT); /* closed conversations free themselves */
         uv_walk(&s->loop, close_handle, NULL);
         (void)uv_run(&s->loop, UV_RUN_DEFAULT);
