@@ -531,7 +531,7 @@ static void test_bytes_of_outstanding_proposals_are_bounded(void **state)
         for (; sent < 100 && !puppet_closed(p[0]); sent++)
                 puppet_send(w, p[0], QP_REQUEST, -1, o.data, o.len);
         assert_true(puppet_closed(p[0]));
-        assert_int_equal(bad_input(w), 0); /* load is none */
+        assert_int_equal(bad_input(w), 0);
         assert_int_equal(sent, WORLD_OUTSTANDING_BYTES_MAX / sizeof body + 2); /* the last one is refused */
         assert_int_equal(zab_outstanding(leader(w)), sent - 1);
         for (size_t i = 1; i < sent; i++) {
