@@ -37,7 +37,10 @@
 
 /* Starts a guard if one is needed. Without systemd, or where it does not answer, guards in this process. */
 int guard_arm(const char *runtime_dir);
-/* Guards until there is nothing to guard. SIGTERM: stops what is held at once, then ends. */
-int guard_run(const char *runtime_dir);
+/* Guards until there is nothing to guard. SIGTERM: stops what is held at once, then ends.
+ *   boot_id   the one in the records of this boot; NULL: as this process reads it. In a container a unit with a mount
+ *             namespace of its own, as batond.service is, may read another one than the rest of the machine, so
+ *             guard_arm(), which runs where batond did, passes on its own. */
+int guard_run(const char *runtime_dir, const char *boot_id);
 
 #endif

@@ -31,13 +31,16 @@ static size_t count_held(const char *dir)
 
 static int append_command(sd_bus_message *m, const char *program, const char *dir)
 {
+        char boot_id[37];
+        clock_boot_id(boot_id);
         int r = sd_bus_message_open_container(m, 'r', "sv");
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", "ExecStart");
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'v', "a(sasb)");
         if (r >= 0)
-                r = sd_bus_message_append(m, "a(sasb)", 1, program, 4, program, "--guard", "--runtime-dir", dir, false);
+                r = sd_bus_message_append(m, "a(sasb)", 1, program, 6, program, "--guard", "--runtime-dir", dir,
+                                          "--boot-id", boot_id, false);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -103,5 +106,5 @@ int guard_arm(const char *runtime_dir)
                 return 0;
         log_error("no guard's unit for the %zu that may be running (%s): guarding here, which delays batond's restart",
                   held, strerror(-r));
-        return guard_run(runtime_dir);
+        return guard_run(runtime_dir, NULL);
 }

@@ -15,7 +15,7 @@
 enum deed { DEED_RUN, DEED_CHECK, DEED_GUARD, DEED_GUARD_ARM };
 
 struct options {
-        const char *config, *runtime_dir;
+        const char *config, *runtime_dir, *boot_id;
         enum deed deed;
 };
 
@@ -29,6 +29,7 @@ static void print_help(void)
                 "  --check            judge the configuration, plugins' settings included; touch nothing else\n"
                 "  --guard            stop what a dead batond held, at its deadline, unless it is taken up again\n"
                 "  --guard-arm        start such a guard as a unit of its own, if anything is held (ExecStopPost)\n"
+                "  --boot-id ID       what the grant records of this boot say, for --guard (as read here)\n"
                 "  --runtime-dir DIR  where grant records are ($RUNTIME_DIRECTORY, or /run/baton)\n"
                 "  --version          print the version\n"
                 "  --help             print this\n\n"
@@ -49,6 +50,7 @@ static int read_options(int argc, char **argv, struct options *ret)
                 {"check", no_argument, NULL, 'n'},
                 {"guard", no_argument, NULL, 'g'},
                 {"guard-arm", no_argument, NULL, 'a'},
+                {"boot-id", required_argument, NULL, 'b'},
                 {"runtime-dir", required_argument, NULL, 'r'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
@@ -67,6 +69,9 @@ static int read_options(int argc, char **argv, struct options *ret)
                         break;
                 case 'a':
                         ret->deed = DEED_GUARD_ARM;
+                        break;
+                case 'b':
+                        ret->boot_id = optarg;
                         break;
                 case 'r':
                         ret->runtime_dir = optarg;
@@ -109,7 +114,7 @@ int main(int argc, char **argv)
         switch (options.deed) {
         case DEED_GUARD:
                 log_open("baton-guard", LOG_LEVEL_INFO);
-                return guard_run(runtime_dir(&options));
+                return guard_run(runtime_dir(&options), options.boot_id);
         case DEED_GUARD_ARM:
                 log_open("baton-guard", LOG_LEVEL_INFO);
                 return guard_arm(runtime_dir(&options));
