@@ -109,7 +109,10 @@ static void told_grant(struct kid *k, const struct message *m)
                                  .budget_ms = m->budget_ms};
         bool moved = m->state != k->grant.record.state || m->token != k->grant.record.token;
         memcpy(r.boot_id, k->owner->boot_id, sizeof r.boot_id);
+        if (m->token != k->grant.record.token || !k->grant.known)
+                read_grant(k); /* it says what the message has no room for */
         r.group = k->grant.record.group;
+        r.lease_ms = k->grant.record.lease_ms;
         grant_watch_told(&k->grant, &r);
         k->owner->dirty_status = k->owner->dirty_status || moved;
 }
@@ -515,6 +518,16 @@ uint64_t kid_next_ms(const struct kid *k)
 bool kid_is_well(const struct kid *k)
 {
         return k->child.state != CHILD_KILLED && k->missed < missed_limit(k);
+}
+
+uint64_t kid_watchdog_ms(const struct kid *k)
+{
+        const struct node_config *c = k->owner->config;
+        const struct grant_record *r = &k->grant.record;
+        if (!k->grant.known || !grant_may_run(r, k->owner->boot_id))
+                return UINT64_MAX;
+        return grant_watchdog_ms(r->lease_ms > 0 ? r->lease_ms : c->session_timeout_ms, r->budget_ms,
+                                 c->clock_rate_ppm);
 }
 
 bool kid_listens(const struct kid *k)
