@@ -17,10 +17,13 @@ bool group__is_own(const struct group *g, const struct sight *s)
                strcmp(s->holder.boot_id, g->boot_id) == 0;
 }
 
+/* The name as well: machines that were cloned may have one machine id, and so one instance, and run at the same time.
+ */
 bool group__is_of_earlier_boot(const struct group *g, const struct sight *s)
 {
         return s->has_holder && !s->broken && s->holder.state == HOLDER_ACTIVE &&
-               strcmp(s->holder.instance, g->instance) == 0 && strcmp(s->holder.boot_id, g->boot_id) != 0;
+               strcmp(s->holder.instance, g->instance) == 0 && strcmp(s->holder.node.text, g->node.text) == 0 &&
+               strcmp(s->holder.boot_id, g->boot_id) != 0;
 }
 
 bool group__is_ours(const struct group *g, const struct sight *s)

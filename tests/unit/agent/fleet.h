@@ -87,6 +87,7 @@ struct fleet_options {
         int32_t answer_divisor; /* of the agents' clients */
         uint32_t link_ms;       /* how long a message takes at most */
         bool random;            /* starts and stops take up to so long */
+        bool cloned;            /* all machines have one machine id */
         int32_t rate_ppm[FLEET_NODES_MAX];
         int32_t priority[FLEET_NODES_MAX];
 };

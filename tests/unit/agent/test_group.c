@@ -117,6 +117,23 @@ static void test_a_restarted_machine_is_not_waited_for(void **state)
         fleet_done(&f);
 }
 
+/* Machines made from one image may have one machine id: another's grant is none of an earlier boot of this one. */
+static void test_clones_do_not_take_from_each_other(void **state)
+{
+        (void)state;
+        struct fleet f;
+        struct fleet_options o = fleet_options(6);
+        o.cloned = true;
+        int n = begin(&f, &o);
+        int takes = f.takes[0];
+        fleet_run(&f, 5000);
+        assert_int_equal(fleet_active(&f, 0), n);
+        assert_int_equal(f.takes[0], takes);
+        fleet_machine_off(&f, n);
+        fleet_await_active(&f, 0, n, TAKE_MAX_MS);
+        fleet_done(&f);
+}
+
 /* 66: the holder is cut off alone; clocks at both ends of what is allowed, and a stop that takes all of its time. */
 static void test_66_a_holder_in_a_minority_has_stopped_before_another_starts(void **state)
 {
@@ -828,6 +845,7 @@ int main(void)
                 cmocka_unit_test(test_a_lost_holder_is_replaced_in_time),
                 cmocka_unit_test(test_a_lost_leader_and_holder_is_replaced_in_time),
                 cmocka_unit_test(test_a_restarted_machine_is_not_waited_for),
+                cmocka_unit_test(test_clones_do_not_take_from_each_other),
                 cmocka_unit_test(test_66_a_holder_in_a_minority_has_stopped_before_another_starts),
                 cmocka_unit_test(test_67_a_deposed_leader_renews_nothing),
                 cmocka_unit_test(test_69_a_late_answer_moves_no_deadline),
