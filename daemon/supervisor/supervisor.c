@@ -349,7 +349,7 @@ int supervisor_run(const char *config_path)
                         s->exit_status = SUPERVISOR_EXIT_AT_ONCE;
                 } else {
                         if (was_judged(s->candidate))
-                                begin_checked(s, true);
+                                begin_checked(s, CHECK_GOOD);
                         else
                                 check_start(s, s->candidate, begin_checked);
                         if (s->exit_status == SUPERVISOR_EXIT_CLEAN)
