@@ -1,11 +1,13 @@
 /* See child.h.
  *
- * A group is empty when kill(-group, 0) says ESRCH. Nothing announces that, so it is asked every few milliseconds while
- * a stop waits; the program's own end comes by a pidfd. A group's number is not given to anybody else while a
- * process is in it, so a record can be trusted if either the group's leader has the start time it says, or the leader
- * is gone and the group is not. */
+ * A group is empty when kill(-group, 0) says ESRCH, or when all that is left in it are zombies. Nothing announces that,
+ * so it is asked every few milliseconds while a stop waits; the program's own end comes by a pidfd. A group's number is
+ * not given to anybody else while a process is in it, so a record can be trusted if either the group's leader has the
+ * start time it says, or the leader is gone and the group is not. */
 #include "plugins/child.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,7 +24,7 @@
 #include <unistd.h>
 
 /* How often a stop asks whether the group is empty. */
-#define EMPTY_ASK_MS 5
+#define EMPTY_ASK_MS 10
 /* Bytes of a record, and of a line in /proc that is looked at. */
 #define TEXT_BYTES 512
 
@@ -340,12 +342,57 @@ int child_wait(struct child *c, uint32_t timeout_ms, int *ret_status)
         }
 }
 
+/* Whether process `pid` (a name in /proc) is of the group and more than a zombie. */
+static bool lives_in_group(const char *pid, pid_t group)
+{
+        char path[300], text[TEXT_BYTES];
+        (void)snprintf(path, sizeof path, "/proc/%s/stat", pid);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        close_fd(&fd);
+        if (len <= 0)
+                return false;
+        text[len] = '\0';
+        /* "pid (name) state ppid pgrp …"; the name may contain anything. */
+        char *at = strrchr(text, ')'), *state = at ? at + 2 : NULL;
+        char *parent = state ? strchr(state, ' ') : NULL, *its_group = parent ? strchr(parent + 1, ' ') : NULL;
+        return its_group && *state != 'Z' && *state != 'X' && strtol(its_group, NULL, 10) == (long)group;
+}
+
+static bool none_seen(pid_t group)
+{
+        DIR *proc = opendir("/proc");
+        bool found = !proc; /* without /proc nothing is known: it counts as alive */
+        for (struct dirent *e; proc && !found && (e = readdir(proc));)
+                found = isdigit((unsigned char)e->d_name[0]) && lives_in_group(e->d_name, group);
+        if (proc)
+                (void)closedir(proc);
+        return !found;
+}
+
+/* The kernel counts zombies as members. They run nothing; and where the first process of a machine (a container's)
+ * does not reap, they stay for ever. A look at /proc may miss one that has just been forked; none survives the signal
+ * between two looks. */
+static bool only_zombies(pid_t group)
+{
+        if (!none_seen(group))
+                return false;
+        (void)kill(-group, SIGKILL);
+        return none_seen(group);
+}
+
 /* Those of the group that are our children, the program among them, are reaped on the way. */
 static bool group_is_empty(pid_t group)
 {
-        while (waitpid(-group, NULL, WNOHANG) > 0)
-                ;
-        return kill(-group, 0) < 0 && errno == ESRCH;
+        bool empty = false;
+        do { /* a last round for those that were found to be zombies */
+                while (waitpid(-group, NULL, WNOHANG) > 0)
+                        ;
+                if (empty || (kill(-group, 0) < 0 && errno == ESRCH))
+                        return true;
+                empty = only_zombies(group);
+        } while (empty);
+        return false;
 }
 
 static int end_group(struct child *c, pid_t group, int signal, uint32_t gentle_ms, uint32_t total_ms)

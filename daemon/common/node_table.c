@@ -111,5 +111,5 @@ void node_config_help(FILE *out)
         settings_help(node_table_group.rows, node_table_group.count, out);
         settings_help(node_table_plugin.rows, node_table_plugin.count, out);
         (void)fprintf(out, "  %-24s %s\n", "…",
-                      "every other key is a setting of the plugin: batonctl plugins shows them");
+                      "every other key is a setting of the plugin: batonctl plugins MODULE shows them");
 }

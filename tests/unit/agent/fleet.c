@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RATE_PPM  100000
@@ -85,8 +86,8 @@ static bool host_member(void *ctx, const char *name, struct group_member *ret)
 {
         struct fleet_group *fg = ctx;
         struct fleet *f = fg->node->f;
-        int number = 0;
-        if (sscanf(name, "node%d", &number) != 1 || number < 1 || number > f->o.nodes)
+        int number = strncmp(name, "node", 4) == 0 ? (int)strtol(name + 4, NULL, 10) : 0;
+        if (number < 1 || number > f->o.nodes)
                 return false;
         const struct fleet_node *n = fleet_node(f, number);
         *ret = (struct group_member){.role = world_leader(f->s.w) == number ? ROLE_LEADING : ROLE_FOLLOWING,
@@ -255,8 +256,10 @@ void fleet_cut_agent(struct fleet *f, int number, bool cut)
         struct fleet_node *n = fleet_node(f, number);
         fleet_say(f, "node %d: the agent's cable is %s", number, cut ? "cut" : "mended");
         n->cut = cut;
-        if (n->agent)
+        if (n->agent) {
+                n->agent->mute = false;
                 scene_cut(n->agent, cut);
+        }
 }
 
 void fleet_cut(struct fleet *f, int number, bool cut)
@@ -275,6 +278,13 @@ void fleet_deafen(struct fleet *f, int number, bool deaf)
         fleet_say(f, "node %d: the agent hears %s", number, deaf ? "nothing" : "again");
         if (n->agent)
                 n->agent->deaf = deaf;
+}
+
+void fleet_mute(struct fleet *f, int number)
+{
+        struct fleet_node *n = fleet_node(f, number);
+        if (n->agent)
+                n->agent->mute = true;
 }
 
 void fleet_machine_off(struct fleet *f, int number)

@@ -16,7 +16,7 @@
 #define FLEET_GROUPS_MAX  2
 #define FLEET_WORKERS_MAX 3
 /* Messages under way on one link. */
-#define FLEET_QUEUE_MAX   256
+#define FLEET_QUEUE_MAX   64
 #define FLEET_STORY_BYTES (4u << 20)
 
 struct fleet;
@@ -142,6 +142,8 @@ void fleet_cut(struct fleet *f, int number, bool cut);
 void fleet_cut_agent(struct fleet *f, int number, bool cut);
 /* What servers send to the agent waits. */
 void fleet_deafen(struct fleet *f, int number, bool deaf);
+/* What it sends from now on is lost; what servers have sent arrives. To be followed by fleet_cut_agent(). */
+void fleet_mute(struct fleet *f, int number);
 /* Power: nothing of it runs. The boot brings server, workers and agent back. */
 void fleet_machine_off(struct fleet *f, int number);
 void fleet_machine_on(struct fleet *f, int number);

