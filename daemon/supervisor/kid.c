@@ -217,7 +217,13 @@ static int make_places(struct kid *k, const struct identity_ids *ids)
         struct runtime_worker w = {.identity = k->identity, .last_resort = c->last_resort};
         (void)snprintf(w.program, sizeof w.program, "%.*s/%s", NODE_PATH_MAX - 16, c->libexec_dir,
                        kid_program(KID_WORKER));
-        return runtime_worker_save(c->runtime_dir, &p, &w);
+        r = runtime_worker_save(c->runtime_dir, &p, &w);
+        if (r == 0 || !kid_is_dirty(k))
+                return r;
+        /* Full, mostly. What may be running needs its worker more than the guard needs the newest text. */
+        log_warning("%s/workers/%s: %s; without it a guard would stop it as it was configured before", c->runtime_dir,
+                    k->name.text, strerror(-r));
+        return 0;
 }
 
 static int begin_process(struct kid *k, const struct identity_ids *ids, char why[SPAWN_WHY_MAX])
