@@ -297,8 +297,6 @@ int world_await_end(struct world *w)
                 print_log(w);
                 fail_msg("batond was ended by signal %d", WTERMSIG(status));
         }
-        if (WEXITSTATUS(status) == 1) /* no test expects it: it is what a sanitizer ends with */
-                print_log(w);
         if (WEXITSTATUS(status) == 1) /* no test expects it; sanitizers end so */
                 print_log(w);
         return WEXITSTATUS(status);
