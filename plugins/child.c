@@ -291,7 +291,7 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 become(spec, env, p.input, p.output[1], p.go[0], p.report[1]);
         r = pid < 0 ? -(errno ? errno : ENOMEM) : 0;
         free(env);
-        if (r == 0) {
+        if (pid > 0) {
                 c->group = pid;
                 (void)setpgid(pid, pid); /* both do it: whoever comes first */
                 c->end_fd = (int)syscall(SYS_pidfd_open, pid, 0);

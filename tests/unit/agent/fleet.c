@@ -519,6 +519,10 @@ void fleet_done(struct fleet *f)
 {
         for (int i = 0; i < f->o.nodes; i++)
                 fleet_agent_kill(f, i + 1);
+        for (int i = 0; i < f->o.nodes; i++)
+                for (size_t g = 0; g < FLEET_GROUPS_MAX; g++)
+                        for (size_t k = 0; k < FLEET_WORKERS_MAX; k++)
+                                fleet__worker_done(&f->nodes[i].groups[g].workers[k]);
         scene_done(&f->s);
         mem_free(f->story);
 }

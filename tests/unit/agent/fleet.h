@@ -29,7 +29,7 @@ struct fleet_letter {
         char text[128];
 };
 struct fleet_queue {
-        struct fleet_letter letters[FLEET_QUEUE_MAX];
+        struct fleet_letter *letters; /* of FLEET_QUEUE_MAX, from the first one on: a fleet shall fit on a stack */
         size_t count;
 };
 
