@@ -159,6 +159,8 @@ static void step(struct one_server *s, struct event *e)
 
 static void drop_first(struct effects *fx, size_t count)
 {
+        if (!count)
+                return;
         for (size_t i = 0; i < count; i++) {
                 if (fx->list[i].type == EFFECT_LOG_APPEND)
                         blob_unref(fx->list[i].log.blob);
