@@ -62,6 +62,10 @@ static void one_member(struct fuzz_input *in)
                 assert(m.sid == sid);
                 r = ensemble_add(&e, &m);
                 assert(r == 0);
+                m.sid = sid % 255 + 1;
+                m.observer = false; /* without a voter there is no ensemble */
+                r = ensemble_add(&e, &m);
+                assert(r == 0);
                 check_ensemble(&e);
                 check_again(&e);
         } else {

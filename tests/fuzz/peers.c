@@ -119,12 +119,14 @@ void peers_write(struct one_server *s, struct one_conn **c, int32_t opcode)
         static const uint8_t acl[] = {0,   0,   0, 31, 0, 0, 0,   5,   'w', 'o', 'r', 'l',
                                       'd', 0,   0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
         struct jute_writer w;
+        bool connects = !*c || !(*c)->open;
+        if (connects)
+                *c = one_server_accept(s, PORT_CLIENT);
+        if (!*c)
+                return;
         jute_writer_init(&w, 1024);
         jute_put_int(&w, 0);
-        if (!*c || !(*c)->open) {
-                *c = one_server_accept(s, PORT_CLIENT);
-                if (!*c)
-                        return;
+        if (connects) {
                 jute_put_connect_request(
                         &w, &(struct jute_connect_request){
                                     .timeout = 4000, .passwd = jute_str_of(passwd, sizeof passwd), .has_read_only = true});
