@@ -12,6 +12,9 @@
 #include "tests/fuzz/peers.h"
 
 #define SLOTS 4
+/* Less than a follower may be silent; and a time in which all that times out has done so. */
+#define SLICE_MS    100
+#define PASS_MS_MAX 20000
 
 enum { SAY, PACKET, HELLO, JOIN, WRITE, SYNC, HANG_UP, PASS, STEP_MAX };
 
@@ -54,6 +57,18 @@ static void join(struct play *p, struct one_conn *c)
         peers_answer(p->s, c);
 }
 
+/* The one that follows goes on answering. */
+static void pass(struct play *p, uint64_t ms)
+{
+        for (uint64_t left = ms; left > 0;) {
+                uint64_t slice = left < SLICE_MS ? left : SLICE_MS;
+                one_server_pass(p->s, slice);
+                if (p->honest)
+                        peers_answer(p->s, p->honest);
+                left -= slice;
+        }
+}
+
 static void step(struct play *p, struct fuzz_input *in)
 {
         uint8_t op = fuzz_byte(in);
@@ -84,7 +99,7 @@ static void step(struct play *p, struct fuzz_input *in)
                 one_server_hang_up(p->s, p->slots[i], 0);
                 break;
         default:
-                one_server_pass(p->s, fuzz_u16(in));
+                pass(p, fuzz_u16(in) % PASS_MS_MAX);
                 break;
         }
         mem_free(b.data);
@@ -95,7 +110,6 @@ static void step(struct play *p, struct fuzz_input *in)
 /* What has happened before the fuzzer speaks. */
 static void begin(struct play *p, uint8_t how)
 {
-        static const uint8_t epoch_of_nobody[4] = {0xff, 0xff, 0xff, 0xff};
         size_t stage = how >> 6;
         if (how & 1) {
                 p->honest = peers_follow(p->s, 1);
@@ -110,7 +124,7 @@ static void begin(struct play *p, uint8_t how)
         if (stage >= 1)
                 peers_hello(p->s, c, QP_FOLLOWERINFO, 2, 0);
         if (stage == 2)
-                peers_packet(p->s, c, QP_ACKEPOCH, 0, epoch_of_nobody, sizeof epoch_of_nobody);
+                peers_ack_epoch(p->s, c);
         if (stage == 3)
                 peers_answer(p->s, c);
 }

@@ -74,8 +74,7 @@ static void reconnect(struct play *p)
 {
         if (p->leader->open)
                 return;
-        one_server_pass(p->s, 1000);
-        struct one_conn *c = one_server_dialled(p->s, 3, PORT_QUORUM);
+        struct one_conn *c = peers_elect_3(p->s);
         if (c)
                 p->leader = c;
 }

@@ -26,20 +26,26 @@ struct one_server *peers_leader(void)
         return s;
 }
 
-struct one_server *peers_learner(struct one_conn **ret_leader)
+struct one_conn *peers_elect_3(struct one_server *s)
 {
-        struct one_server *s = one_server_new(1, PEERS_VOTERS, true);
         for (int64_t sid = 2; sid <= 3; sid++) {
                 char host[16];
                 (void)snprintf(host, sizeof host, "10.0.0.%d", (int)sid);
                 struct one_conn *c = one_server_accept(s, PORT_ELECTION);
+                if (!c)
+                        return NULL;
                 one_server_say_blob(s, c, vote__handshake_encode(sid, host, ONE_ELECTION_PORT));
                 one_server_say_blob(s, c, vote_of(sid == 3 ? VOTE_LEADING : VOTE_FOLLOWING, 3, 0));
         }
         one_server_pass(s, 250);
-        assert(zab_role(s->server->zab) == ZAB_FOLLOWING);
-        *ret_leader = one_server_dialled(s, 3, PORT_QUORUM);
-        assert(*ret_leader);
+        return one_server_dialled(s, 3, PORT_QUORUM);
+}
+
+struct one_server *peers_learner(struct one_conn **ret_leader)
+{
+        struct one_server *s = one_server_new(1, PEERS_VOTERS, true);
+        *ret_leader = peers_elect_3(s);
+        assert(*ret_leader && zab_role(s->server->zab) == ZAB_FOLLOWING);
         return s;
 }
 
@@ -59,6 +65,12 @@ void peers_hello(struct one_server *s, struct one_conn *c, int32_t type, int64_t
         jute_writer_done(&w);
 }
 
+void peers_ack_epoch(struct one_server *s, struct one_conn *c)
+{
+        static const uint8_t epoch[4];
+        peers_packet(s, c, QP_ACKEPOCH, 0, epoch, sizeof epoch);
+}
+
 struct one_conn *peers_follow(struct one_server *s, int64_t sid)
 {
         struct one_conn *c = one_server_accept(s, PORT_QUORUM);
@@ -71,10 +83,9 @@ struct one_conn *peers_follow(struct one_server *s, int64_t sid)
 
 static void answer_packet(struct one_server *s, struct one_conn *c, const struct jute_quorum_packet *q)
 {
-        static const uint8_t epoch_of_nobody[4] = {0xff, 0xff, 0xff, 0xff};
         switch (q->type) {
         case QP_LEADERINFO:
-                peers_packet(s, c, QP_ACKEPOCH, 0, epoch_of_nobody, sizeof epoch_of_nobody);
+                peers_ack_epoch(s, c);
                 break;
         case QP_NEWLEADER:
         case QP_PROPOSAL:
@@ -88,6 +99,14 @@ static void answer_packet(struct one_server *s, struct one_conn *c, const struct
         }
 }
 
+/* The bytes of the snapshot behind SNAP, 0 while its seal has not come. */
+static size_t snapshot_bytes(const uint8_t *data, size_t len)
+{
+        static const char seal[] = "BenWasHere"; /* quorum-protocol.md 3.5 */
+        const uint8_t *at = len ? memmem(data, len, seal, sizeof seal - 1) : NULL;
+        return at ? (size_t)(at - data) + sizeof seal - 1 : 0;
+}
+
 void peers_answer(struct one_server *s, struct one_conn *c)
 {
         while (c->open && c->out_len) {
@@ -95,10 +114,13 @@ void peers_answer(struct one_server *s, struct one_conn *c)
                 struct jute_quorum_packet q;
                 jute_reader_init(&r, c->out, c->out_len, INT32_MAX);
                 jute_get_quorum_packet(&r, &q);
-                if (r.error || q.type == QP_SNAP) /* a snapshot: this peer has seen enough */
+                if (r.error)
+                        return;
+                size_t snapshot = q.type == QP_SNAP ? snapshot_bytes(r.at, jute_left(&r)) : 0;
+                if (q.type == QP_SNAP && !snapshot)
                         return;
                 q.data = jute_str_of(NULL, 0); /* goes with the next line */
-                one_conn_taken(c, (size_t)(r.at - c->out));
+                one_conn_taken(c, (size_t)(r.at - c->out) + snapshot);
                 answer_packet(s, c, &q);
         }
 }

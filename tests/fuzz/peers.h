@@ -13,12 +13,16 @@
 struct one_server *peers_leader(void);
 /* Server 1 of three: 2 and 3 have said that 3 leads. It has dialled 3, which is the connection returned. */
 struct one_server *peers_learner(struct one_conn **ret_leader);
+/* For one that looks: 2 and 3 connect (again) and say that 3 leads. The connection that it dials to 3, or NULL. */
+struct one_conn *peers_elect_3(struct one_server *s);
 
 /* A quorum packet on a connection. */
 void peers_packet(struct one_server *s, struct one_conn *c, int32_t type, int64_t zxid, const void *data, size_t len);
 /* FOLLOWERINFO or OBSERVERINFO, with the greatest epoch promised. */
 void peers_hello(struct one_server *s, struct one_conn *c, int32_t type, int64_t sid, int64_t accepted);
 
+/* Promises the epoch, with an empty history. */
+void peers_ack_epoch(struct one_server *s, struct one_conn *c);
 /* Follows: says hello as server `sid`, and from then on answers what the leader sends. */
 struct one_conn *peers_follow(struct one_server *s, int64_t sid);
 /* Answers all that a following peer has been sent. */

@@ -265,7 +265,7 @@ static void put_snapshot(struct jute_writer *w)
         while (database_snapshot_read(db, stream, 1000) > 0)
                 ;
         database_snapshot_end(db);
-        jute_put_cstr(stream, "BenchmarkWisdom"); /* quorum-protocol.md 3.5: what ends it */
+        jute_put_cstr(stream, "BenWasHere"); /* quorum-protocol.md 3.5: its seal */
         jute_put_byte(w, QUORUM_SAY);
         seed_piece_of(w, stream);
         database_free(db);
