@@ -247,8 +247,8 @@ static void notify(struct play *p, uint8_t type, uint8_t path)
         struct jute_writer w;
         jute_writer_init(&w, 256);
         jute_put_reply_header(&w, &(struct jute_reply_header){.xid = CLIENT_XID_NOTIFICATION, .zxid = -1});
-        jute_put_watcher_event(
-                &w, &(struct jute_watcher_event){.type = type % 8 - 1, .state = 3, .path = jute_cstr(paths[path % PATHS])});
+        jute_put_watcher_event(&w, &(struct jute_watcher_event){
+                                           .type = type % 8 - 1, .state = 3, .path = jute_cstr(paths[path % PATHS])});
         say_frame(p, &w, NULL);
         jute_writer_done(&w);
 }
@@ -359,7 +359,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bool over = client_state(p->c) == CLIENT_CLOSED;
         for (size_t i = 0; over && i < p->count; i++)
                 assert(p->calls[i].fired == p->calls[i].watching); /* that the session has ended is an event */
-        client_free(p->c); /* drops what watches are left, unsaid */
+        client_free(p->c);                                         /* drops what watches are left, unsaid */
         for (size_t i = 0; i < p->count; i++)
                 assert(p->calls[i].done);
         effects_done(&p->fx);

@@ -16,13 +16,40 @@
 enum { SAY, FRAME, REQUEST, OPEN, RESUME, HANG_UP, PASS, STEP_MAX };
 
 static const int32_t opcodes[] = {
-        OP_CREATE,           OP_DELETE,        OP_EXISTS,           OP_GET_DATA,         OP_SET_DATA,
-        OP_GET_ACL,          OP_SET_ACL,       OP_GET_CHILDREN,     OP_SYNC,             OP_PING,
-        OP_GET_CHILDREN2,    OP_CHECK,         OP_MULTI,            OP_CREATE2,          OP_RECONFIG,
-        OP_CHECK_WATCHES,    OP_REMOVE_WATCHES, OP_CREATE_CONTAINER, OP_DELETE_CONTAINER, OP_CREATE_TTL,
-        OP_MULTI_READ,       OP_AUTH,          OP_SET_WATCHES,      OP_SASL,             OP_GET_EPHEMERALS,
-        OP_GET_ALL_CHILDREN_NUMBER, OP_SET_WATCHES2, OP_ADD_WATCH, OP_WHO_AM_I, OP_CLOSE_SESSION,
-        OP_CREATE_SESSION,   OP_ERROR,         OP_NOTIFICATION,     99,
+        OP_CREATE,
+        OP_DELETE,
+        OP_EXISTS,
+        OP_GET_DATA,
+        OP_SET_DATA,
+        OP_GET_ACL,
+        OP_SET_ACL,
+        OP_GET_CHILDREN,
+        OP_SYNC,
+        OP_PING,
+        OP_GET_CHILDREN2,
+        OP_CHECK,
+        OP_MULTI,
+        OP_CREATE2,
+        OP_RECONFIG,
+        OP_CHECK_WATCHES,
+        OP_REMOVE_WATCHES,
+        OP_CREATE_CONTAINER,
+        OP_DELETE_CONTAINER,
+        OP_CREATE_TTL,
+        OP_MULTI_READ,
+        OP_AUTH,
+        OP_SET_WATCHES,
+        OP_SASL,
+        OP_GET_EPHEMERALS,
+        OP_GET_ALL_CHILDREN_NUMBER,
+        OP_SET_WATCHES2,
+        OP_ADD_WATCH,
+        OP_WHO_AM_I,
+        OP_CLOSE_SESSION,
+        OP_CREATE_SESSION,
+        OP_ERROR,
+        OP_NOTIFICATION,
+        99,
 };
 
 struct slot {
@@ -210,8 +237,8 @@ static void check_alive(struct play *p)
         jute_put_path_watch(&head, &(struct jute_path_watch){.path = jute_cstr("/")});
         say_frame(p, &k, &head, &body);
         struct jute_reply_header h = {.err = -1};
-        bool replied = next_frame(k.conn->out, k.conn->out_len, &at, &r) &&
-                       next_frame(k.conn->out, k.conn->out_len, &at, &r);
+        bool replied =
+                next_frame(k.conn->out, k.conn->out_len, &at, &r) && next_frame(k.conn->out, k.conn->out_len, &at, &r);
         assert(replied);
         jute_get_reply_header(&r, &h);
         assert(!r.error && h.xid == 1 && h.err == ZK_OK);

@@ -22,20 +22,20 @@ static void say_request(struct one_server *s, struct one_conn *c, const struct j
 static void add_client(struct one_server *s)
 {
         static const uint8_t passwd[SESSION_PASSWD_SIZE];
-        static const uint8_t acl[] = {0, 0, 0, 31, 0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd', 0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e'};
+        static const uint8_t acl[] = {0,   0, 0, 31, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
+                                      'd', 0, 0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
         struct one_conn *c = one_server_accept(s, PORT_CLIENT);
         struct jute_writer w;
         jute_writer_init(&w, 1024);
-        jute_put_connect_request(
-                &w, &(struct jute_connect_request){
-                            .timeout = 4000, .passwd = jute_str_of(passwd, sizeof passwd), .has_read_only = true});
+        jute_put_connect_request(&w, &(struct jute_connect_request){.timeout = 4000,
+                                                                    .passwd = jute_str_of(passwd, sizeof passwd),
+                                                                    .has_read_only = true});
         say_request(s, c, &w);
         jute_writer_reset(&w);
         jute_put_request_header(&w, &(struct jute_request_header){.xid = 1, .type = OP_CREATE});
-        jute_put_create_request(&w, &(struct jute_create_request){.path = jute_cstr("/e\n"),
-                                                                  .data = jute_cstr(""),
-                                                                  .acl = {acl, sizeof acl, 1},
-                                                                  .flags = 1});
+        jute_put_create_request(
+                &w, &(struct jute_create_request){
+                            .path = jute_cstr("/e\n"), .data = jute_cstr(""), .acl = {acl, sizeof acl, 1}, .flags = 1});
         say_request(s, c, &w);
         jute_writer_reset(&w);
         jute_put_request_header(&w, &(struct jute_request_header){.xid = 2, .type = OP_GET_CHILDREN});

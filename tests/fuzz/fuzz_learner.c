@@ -39,8 +39,8 @@ static void say_packet(struct play *p, struct fuzz_input *in)
 
 static void say_proposal(struct play *p, struct fuzz_input *in, int32_t type)
 {
-        static const uint8_t acl[] = {0,   0,   0, 31, 0, 0, 0,   5,   'w', 'o', 'r', 'l',
-                                      'd', 0,   0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
+        static const uint8_t acl[] = {0,   0, 0, 31, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
+                                      'd', 0, 0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
         int64_t zxid = zxid_of(in);
         char path[32];
         struct jute_writer w;

@@ -13,6 +13,8 @@
 #include "tests/unit/txnlog/memory_storage.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define SEALED 0x80
 /* Files of one input. */
@@ -141,7 +143,8 @@ static void check_recovered(const struct recovered *r)
         assert(r->history_count == 0 || r->history[r->history_count - 1].zxid == r->last_zxid);
 }
 
-/* Writes one more transaction; it may be refused at the end of an epoch's counter only. */
+/* Writes one more transaction. It may be refused only where its segment's name is that of a file with older records:
+ * nothing of ours leaves that, and it is not written over. */
 static void check_append(struct memory_storage *disk, struct store *s, int64_t last)
 {
         char why[STORE_WHY_MAX] = "";
@@ -158,12 +161,16 @@ static void check_append(struct memory_storage *disk, struct store *s, int64_t l
         effects_init(&fx);
         (void)effect_log_append(&fx, b, 0, b->len, last + 1);
         int status = store_perform(s, &fx.list[0], NULL, why);
-        assert(status == 0);
-        status = store_sync(s, why);
-        assert(status == 0);
+        if (status == 0)
+                status = store_sync(s, why);
         store_free(s);
+        if (status < 0 && !(status == -EEXIST && strstr(why, "would be overwritten"))) {
+                (void)fprintf(stderr, "after 0x%llx: %d, %s\n", (unsigned long long)last, status, why);
+                abort();
+        }
+        int expected = status;
         status = recover(disk, &again, &r);
-        assert(status == 0 && r.last_zxid == last + 1);
+        assert(status == 0 && r.last_zxid == (expected == 0 ? last + 1 : last));
         recovered_done(&r);
         store_free(again);
         effects_done(&fx);

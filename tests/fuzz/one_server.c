@@ -53,8 +53,8 @@ static void dial(struct one_server *s, const struct effect *e)
         s->dials[s->dial_count++] = e->conn;
         if (!known || !s->peers_accept || s->conn_count == ONE_CONNS)
                 return;
-        s->conns[s->conn_count++] =
-                (struct one_conn){.conn = e->conn, .port = e->peer.kind, .peer = peer, .dialled = true, .reading = true};
+        s->conns[s->conn_count++] = (struct one_conn){
+                .conn = e->conn, .port = e->peer.kind, .peer = peer, .dialled = true, .reading = true};
 }
 
 static void ended(struct one_server *s, conn_id conn)

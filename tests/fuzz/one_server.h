@@ -1,6 +1,6 @@
 /* One whole server (election/server over the production store on a disk in memory); the fuzzer is the rest of the
- * world: its clients, its peers, its clock. Nothing happens by chance. The disk is fast and never fails; what is sent is
- * in the socket at once.
+ * world: its clients, its peers, its clock. Nothing happens by chance. The disk is fast and never fails; what is sent
+ * is in the socket at once.
  *
  * Whatever the world says, this must hold, and is asserted: nothing is asked of a connection that is gone, reading is
  * stopped and started in turns, no end of work is reached without time passing; and at the end the tree is sound, and

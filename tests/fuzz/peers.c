@@ -138,8 +138,8 @@ static void say_frame(struct one_server *s, struct one_conn *c, struct jute_writ
 void peers_write(struct one_server *s, struct one_conn **c, int32_t opcode)
 {
         static const uint8_t passwd[SESSION_PASSWD_SIZE];
-        static const uint8_t acl[] = {0,   0,   0, 31, 0, 0, 0,   5,   'w', 'o', 'r', 'l',
-                                      'd', 0,   0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
+        static const uint8_t acl[] = {0,   0, 0, 31, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
+                                      'd', 0, 0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
         struct jute_writer w;
         bool connects = !*c || !(*c)->open;
         if (connects)
@@ -149,9 +149,10 @@ void peers_write(struct one_server *s, struct one_conn **c, int32_t opcode)
         jute_writer_init(&w, 1024);
         jute_put_int(&w, 0);
         if (connects) {
-                jute_put_connect_request(
-                        &w, &(struct jute_connect_request){
-                                    .timeout = 4000, .passwd = jute_str_of(passwd, sizeof passwd), .has_read_only = true});
+                jute_put_connect_request(&w,
+                                         &(struct jute_connect_request){.timeout = 4000,
+                                                                        .passwd = jute_str_of(passwd, sizeof passwd),
+                                                                        .has_read_only = true});
                 say_frame(s, *c, &w);
         }
         jute_put_request_header(&w, &(struct jute_request_header){.xid = 1, .type = opcode});

@@ -33,6 +33,12 @@ INPUT_BYTES = 8192
 # The canaries are found in far less.
 CANARY_S = 30
 CORPUS_BYTES_MAX = 1 << 20
+# Words that an input may need and that nobody guesses: the short strings of these sources.
+WORDS_OF = {
+    "config": ("daemon/common/node_table.c", "daemon/common/node_judge.c", "daemon/common/node_ensemble.c",
+               "daemon/engine/engine_config.c"),
+    "values": ("daemon/agent/member_value.c", "daemon/agent/group_value.c", "daemon/common/message.c"),
+}
 SANITIZERS = {
     # Small quarantine and short stacks: the same faults are found, several times as many inputs are tried.
     "ASAN_OPTIONS": "quarantine_size_mb=8:malloc_context_size=12:detect_leaks=1:strict_string_checks=1",
@@ -80,6 +86,20 @@ def write_seeds():
     subprocess.run([os.path.join(BUILD, "bin", "fuzz_seeds"), folder], check=True)
 
 
+def dictionary(target):
+    """The option that names the target's words, if it has any."""
+    words = set()
+    for source in WORDS_OF.get(target, ()):
+        with open(os.path.join(ROOT, source), encoding="utf-8") as f:
+            words.update(re.findall(r'"([\w.-]{2,24})"', f.read()))
+    if not words:
+        return []
+    path = os.path.join(BUILD, target + ".dict")
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(f'"{word}"\n' for word in sorted(words))
+    return ["-dict=" + path]
+
+
 def inputs(target):
     return [path for path in (os.path.join(BUILD, "seeds", target), kept(target)) if os.path.isdir(path)]
 
@@ -92,7 +112,7 @@ class Run:
         self.target = target
         command = [program(target), f"-artifact_prefix={findings}/{target}-", f"-timeout={TIMEOUT_S}",
                    f"-rss_limit_mb={MEMORY_MB}", f"-malloc_limit_mb={ALLOCATION_MB}", f"-max_len={INPUT_BYTES}",
-                   "-print_final_stats=1", *options, *folders]
+                   "-print_final_stats=1", *dictionary(target), *options, *folders]
         began = time.monotonic()
         done = subprocess.run(command, cwd=BUILD, env={**os.environ, **SANITIZERS}, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)

@@ -82,7 +82,7 @@ void seed_piece_of(struct jute_writer *w, struct jute_writer *content)
 
 struct jute_vec seed_acl(void)
 {
-        static const uint8_t acl[] = {0,   0, 0, 31, 0, 0, 0,   5,   'w', 'o', 'r', 'l',
+        static const uint8_t acl[] = {0,   0, 0, 31, 0, 0,   0,   5,   'w', 'o', 'r', 'l',
                                       'd', 0, 0, 0,  6, 'a', 'n', 'y', 'o', 'n', 'e'};
         return (struct jute_vec){.data = acl, .size = sizeof acl, .count = 1};
 }
@@ -120,14 +120,16 @@ static void settings(void)
 
 static void values(void)
 {
-        seed_text("values", "member", 0,
-                  "{\"node\":\"n1\",\"instance\":\"ab12\",\"boot\":\"11111111-2222-3333-4444-555555555555\","
-                  "\"version\":\"0.1\",\"started\":1700000000,\"role\":\"leading\",\"addresses\":[\"10.0.0.1:2181\"],"
-                  "\"plugins\":{\"web\":{\"module\":\"unit\",\"group\":\"g\",\"state\":\"active\",\"health\":\"good\"}},"
-                  "\"groups\":{\"g\":{\"state\":\"held\",\"holder\":\"n1\",\"token\":77}}}");
+        seed_text(
+                "values", "member", 0,
+                "{\"node\":\"n1\",\"instance\":\"ab12\",\"boot\":\"11111111-2222-3333-4444-555555555555\","
+                "\"version\":\"0.1\",\"started\":1700000000,\"role\":\"leading\",\"addresses\":[\"10.0.0.1:2181\"],"
+                "\"plugins\":{\"web\":{\"module\":\"unit\",\"group\":\"g\",\"state\":\"active\",\"health\":\"good\"}},"
+                "\"groups\":{\"g\":{\"state\":\"held\",\"holder\":\"n1\",\"token\":77}}}");
         seed_text("values", "holder", 1,
                   "{\"node\":\"n1\",\"instance\":\"ab12\",\"boot\":\"11111111-2222-3333-4444-555555555555\","
-                  "\"state\":\"active\",\"lease_ms\":2000,\"budget_ms\":5000,\"rate_ppm\":500,\"token\":0,\"reason\":\"\"}");
+                  "\"state\":\"active\",\"lease_ms\":2000,\"budget_ms\":5000,\"rate_ppm\":500,\"token\":0,\"reason\":"
+                  "\"\"}");
         seed_text("values", "released", 1,
                   "{\"node\":\"n2\",\"instance\":\"ab\",\"boot\":\"\",\"state\":\"released\",\"lease_ms\":0,"
                   "\"budget_ms\":0,\"token\":4294967299,\"reason\":\"told to \\u00fcber\"}");

@@ -13,8 +13,17 @@
 
 /* ---- a server's directory; names by their place in fuzz_log_recovery.c ---- */
 
-enum { NAME_SNAPSHOT_0, NAME_LOG_1, NAME_ACCEPTED, NAME_CURRENT, NAME_LOG_3, NAME_LOG_E1, NAME_LOG_E2, NAME_SNAPSHOT_2,
-       NAME_INTENT = 16 };
+enum {
+        NAME_SNAPSHOT_0,
+        NAME_LOG_1,
+        NAME_ACCEPTED,
+        NAME_CURRENT,
+        NAME_LOG_3,
+        NAME_LOG_E1,
+        NAME_LOG_E2,
+        NAME_SNAPSHOT_2,
+        NAME_INTENT = 16
+};
 
 static const struct store_config config = {
         .item_max = 64 << 10, .history_max = 100, .history_bytes_max = 1u << 20, .retain_snapshots = 3};
@@ -33,8 +42,8 @@ static void put_txn(struct jute_writer *w, int64_t zxid)
 /* One of each kind, zxids 1 to 8. */
 static void put_any_txn(struct jute_writer *w, int64_t zxid)
 {
-        static const int32_t types[] = {OP_CREATE_SESSION, OP_CREATE, OP_CREATE_CONTAINER, OP_CREATE_TTL,
-                                        OP_SET_DATA,       OP_SET_ACL, OP_MULTI,           OP_CLOSE_SESSION};
+        static const int32_t types[] = {OP_CREATE_SESSION, OP_CREATE, OP_CREATE_CONTAINER, OP_CREATE_TTL, OP_SET_DATA,
+                                        OP_SET_ACL,        OP_MULTI,  OP_CLOSE_SESSION};
         int32_t type = types[(zxid - 1) % 8];
         const struct jute_str path = jute_cstr("/a"), data = jute_cstr("data");
         struct jute_writer *body = seed_begin();
@@ -83,7 +92,9 @@ static void put_directory(struct jute_writer *w)
         static const struct {
                 int at;
                 const char *name;
-        } files[] = {{NAME_SNAPSHOT_0, "snapshot.0"}, {NAME_LOG_E1, "log.100000001"}, {NAME_ACCEPTED, "acceptedEpoch"},
+        } files[] = {{NAME_SNAPSHOT_0, "snapshot.0"},
+                     {NAME_LOG_E1, "log.100000001"},
+                     {NAME_ACCEPTED, "acceptedEpoch"},
                      {NAME_CURRENT, "currentEpoch"}};
         char why[STORE_WHY_MAX];
         struct memory_storage *disk = memory_storage_new();

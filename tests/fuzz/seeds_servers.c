@@ -10,10 +10,38 @@
 
 enum { PORT_SAY, PORT_FRAME, PORT_REQUEST, PORT_OPEN, PORT_RESUME, PORT_HANG_UP, PORT_PASS };
 /* Places in opcodes[] of fuzz_client_port.c. */
-enum { AT_CREATE, AT_DELETE, AT_EXISTS, AT_GET_DATA, AT_SET_DATA, AT_GET_ACL, AT_SET_ACL, AT_GET_CHILDREN, AT_SYNC,
-       AT_PING, AT_GET_CHILDREN2, AT_CHECK, AT_MULTI, AT_CREATE2, AT_RECONFIG, AT_CHECK_WATCHES, AT_REMOVE_WATCHES,
-       AT_CREATE_CONTAINER, AT_DELETE_CONTAINER, AT_CREATE_TTL, AT_MULTI_READ, AT_AUTH, AT_SET_WATCHES, AT_SASL,
-       AT_GET_EPHEMERALS, AT_GET_ALL_CHILDREN_NUMBER, AT_SET_WATCHES2, AT_ADD_WATCH, AT_WHO_AM_I, AT_CLOSE_SESSION };
+enum {
+        AT_CREATE,
+        AT_DELETE,
+        AT_EXISTS,
+        AT_GET_DATA,
+        AT_SET_DATA,
+        AT_GET_ACL,
+        AT_SET_ACL,
+        AT_GET_CHILDREN,
+        AT_SYNC,
+        AT_PING,
+        AT_GET_CHILDREN2,
+        AT_CHECK,
+        AT_MULTI,
+        AT_CREATE2,
+        AT_RECONFIG,
+        AT_CHECK_WATCHES,
+        AT_REMOVE_WATCHES,
+        AT_CREATE_CONTAINER,
+        AT_DELETE_CONTAINER,
+        AT_CREATE_TTL,
+        AT_MULTI_READ,
+        AT_AUTH,
+        AT_SET_WATCHES,
+        AT_SASL,
+        AT_GET_EPHEMERALS,
+        AT_GET_ALL_CHILDREN_NUMBER,
+        AT_SET_WATCHES2,
+        AT_ADD_WATCH,
+        AT_WHO_AM_I,
+        AT_CLOSE_SESSION
+};
 
 static void put_request(struct jute_writer *w, int at, struct jute_writer *body)
 {
@@ -24,10 +52,9 @@ static void put_request(struct jute_writer *w, int at, struct jute_writer *body)
 
 static void put_create(struct jute_writer *b, const char *path, int32_t flags)
 {
-        jute_put_create_request(b, &(struct jute_create_request){.path = jute_cstr(path),
-                                                                 .data = jute_cstr("data"),
-                                                                 .acl = seed_acl(),
-                                                                 .flags = flags});
+        jute_put_create_request(
+                b, &(struct jute_create_request){
+                           .path = jute_cstr(path), .data = jute_cstr("data"), .acl = seed_acl(), .flags = flags});
 }
 
 static void put_writes(struct jute_writer *w, struct jute_writer *b)
@@ -44,11 +71,9 @@ static void put_writes(struct jute_writer *w, struct jute_writer *b)
         put_request(w, AT_SET_ACL, b);
         put_create(b, "/c", 4);
         put_request(w, AT_CREATE_CONTAINER, b);
-        jute_put_create_ttl_request(b, &(struct jute_create_ttl_request){.path = jute_cstr("/t"),
-                                                                         .data = jute_cstr(""),
-                                                                         .acl = seed_acl(),
-                                                                         .flags = 5,
-                                                                         .ttl = 1000});
+        jute_put_create_ttl_request(
+                b, &(struct jute_create_ttl_request){
+                           .path = jute_cstr("/t"), .data = jute_cstr(""), .acl = seed_acl(), .flags = 5, .ttl = 1000});
         put_request(w, AT_CREATE_TTL, b);
         jute_put_multi_header(b, &(struct jute_multi_header){.type = OP_CREATE, .err = -1});
         put_create(b, "/m", 0);

@@ -25,10 +25,9 @@ static void jute(void)
         }
         struct jute_writer *w = seed_begin();
         jute_put_byte(w, 8);
-        jute_put_create_request(w, &(struct jute_create_request){.path = jute_cstr("/a"),
-                                                                 .data = jute_cstr("data"),
-                                                                 .acl = seed_acl(),
-                                                                 .flags = 3});
+        jute_put_create_request(
+                w, &(struct jute_create_request){
+                           .path = jute_cstr("/a"), .data = jute_cstr("data"), .acl = seed_acl(), .flags = 3});
         seed_end(w, "jute", "create");
         w = seed_begin();
         jute_put_byte(w, 4);
@@ -102,8 +101,17 @@ static void ipc(void)
 
 /* ---- the election port; steps as in fuzz_election.c ---- */
 
-enum { ELECTION_ACCEPT, ELECTION_HELLO, ELECTION_SAY, ELECTION_DIALLED, ELECTION_VOTE, ELECTION_SENT, ELECTION_CLOSED,
-       ELECTION_PASS, ELECTION_LOOK };
+enum {
+        ELECTION_ACCEPT,
+        ELECTION_HELLO,
+        ELECTION_SAY,
+        ELECTION_DIALLED,
+        ELECTION_VOTE,
+        ELECTION_SENT,
+        ELECTION_CLOSED,
+        ELECTION_PASS,
+        ELECTION_LOOK
+};
 
 static struct blob *any_vote(enum vote_state state, int64_t leader)
 {
@@ -175,8 +183,19 @@ static void election(void)
 
 /* ---- the client; steps as in fuzz_client.c ---- */
 
-enum { CLIENT_DIALLED, CLIENT_HANDSHAKE, CLIENT_SAY, CLIENT_FRAME, CLIENT_REPLY, CLIENT_EVENT, CLIENT_REQUEST,
-       CLIENT_LOSS, CLIENT_PASS, CLIENT_FLUSH, CLIENT_FINISH };
+enum {
+        CLIENT_DIALLED,
+        CLIENT_HANDSHAKE,
+        CLIENT_SAY,
+        CLIENT_FRAME,
+        CLIENT_REPLY,
+        CLIENT_EVENT,
+        CLIENT_REQUEST,
+        CLIENT_LOSS,
+        CLIENT_PASS,
+        CLIENT_FLUSH,
+        CLIENT_FINISH
+};
 
 static void put_request(struct jute_writer *w, int kind, int how)
 {
