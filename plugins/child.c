@@ -27,11 +27,13 @@
 #define EMPTY_ASK_MS 10
 /* Bytes of a record, and of a line in /proc that is looked at. */
 #define TEXT_BYTES 512
+/* How often the keeper kills a group that does not go. */
+#define KEEPER_KILLS 200
 
 struct child {
         const struct baton_host *host;
-        pid_t group;
-        int end_fd, output_fd;
+        pid_t group, keeper;
+        int end_fd, output_fd, keeper_fd;
         bool ended; /* the program itself, reaped */
         int status;
         char *record;
@@ -204,6 +206,59 @@ static int open_pipes(const struct child_spec *spec, struct pipes *ret)
         return r;
 }
 
+/* ---- the keeper ---- */
+
+/* PR_SET_PDEATHSIG reaches the program only; what it has started would outlive a worker that is killed, and where no
+ * control group ends it (no systemd) nobody would come before another node starts the same. So a process beside the
+ * group, which does nothing but wait for the end of a pipe that only this worker holds, kills the group then.
+ * Async-signal-safe calls only. */
+static void keep(pid_t group, int pipe_fd)
+{
+        const struct timespec pause = {.tv_nsec = EMPTY_ASK_MS * 1000000L};
+        char byte;
+        sigset_t all;
+        ssize_t n;
+        (void)sigfillset(&all);
+        (void)sigprocmask(SIG_SETMASK, &all, NULL); /* it ends with its worker, and by nothing else */
+        (void)setsid();
+        (void)prctl(PR_SET_NAME, "baton-keeper");
+        if (dup2(pipe_fd, 0) < 0 || syscall(SYS_close_range, 1, ~0U, 0) < 0)
+                _exit(127);
+        do
+                n = read(0, &byte, 1);
+        while (n < 0 && errno == EINTR);
+        for (int i = 0; n == 0 && i < KEEPER_KILLS && kill(-group, SIGKILL) == 0; i++)
+                (void)nanosleep(&pause, NULL);
+        _exit(0);
+}
+
+static int start_keeper(struct child *c)
+{
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        c->keeper = fork();
+        if (c->keeper == 0)
+                keep(c->group, ends[0]);
+        int r = c->keeper < 0 ? -errno : 0;
+        (void)close(ends[0]);
+        c->keeper_fd = ends[1];
+        return r;
+}
+
+/* The group is this worker's own matter again. */
+static void end_keeper(struct child *c)
+{
+        if (c->keeper > 0) {
+                (void)!write(c->keeper_fd, "", 1);
+                (void)kill(c->keeper, SIGKILL); /* also when somebody has stopped it */
+                (void)waitpid(c->keeper, NULL, 0);
+        }
+        close_fd(&c->keeper_fd);
+}
+
+/* ---- starting ---- */
+
 /* Lets the program begin, and hears whether it could. */
 static int let_go(struct child *c, struct pipes *p)
 {
@@ -228,7 +283,7 @@ int child_start(const struct child_spec *spec, struct child **ret)
         char **env = merged_env(spec->env);
         if (c) {
                 c->host = spec->host;
-                c->end_fd = c->output_fd = -1;
+                c->end_fd = c->output_fd = c->keeper_fd = -1;
                 c->record = spec->record ? strdup(spec->record) : NULL;
         }
         pid_t pid = c && env && (!spec->record || c->record) ? fork() : -1;
@@ -246,6 +301,8 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 p.output[0] = -1;
                 (void)fcntl(c->output_fd, F_SETFL, O_NONBLOCK);
         }
+        if (r == 0)
+                r = start_keeper(c);
         if (r == 0)
                 r = let_go(c, &p);
         close_pipes(&p);
@@ -442,6 +499,7 @@ void child_free(struct child *c)
                 if (c->record && group_is_empty(c->group))
                         (void)unlink(c->record);
         }
+        end_keeper(c);
         close_fd(&c->end_fd);
         close_fd(&c->output_fd);
         free(c->record);

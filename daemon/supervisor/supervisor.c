@@ -145,10 +145,14 @@ static void on_tick(uv_timer_t *t)
 {
         struct supervisor *s = t->data;
         bool well = true;
+        uint64_t limit_ms = UINT64_MAX;
         for (size_t i = 0; i < s->kid_count; i++) {
+                uint64_t kid_ms = kid_watchdog_ms(s->kids[i]);
+                limit_ms = kid_ms < limit_ms ? kid_ms : limit_ms;
                 kid_tick(s->kids[i]);
                 well = well && kid_is_well(s->kids[i]);
         }
+        notify_watchdog_limit(&s->notify, limit_ms);
         if (well)
                 notify_watchdog(&s->notify, clock_boottime_ms());
 }

@@ -92,7 +92,7 @@ static bool host_member(void *ctx, const char *name, struct group_member *ret)
         const struct fleet_node *n = fleet_node(f, number);
         *ret = (struct group_member){.role = world_leader(f->s.w) == number ? ROLE_LEADING : ROLE_FOLLOWING,
                                      .czxid = n->czxid};
-        (void)snprintf(ret->instance, sizeof ret->instance, "instance-%d", number);
+        (void)snprintf(ret->instance, sizeof ret->instance, "instance-%d", f->o.copies ? 1 : number);
         (void)snprintf(ret->boot_id, sizeof ret->boot_id, "%s", n->shown_boot);
         return true;
 }
@@ -181,7 +181,7 @@ static void group_begin(struct fleet_node *n, size_t index)
                                       .ctx = fg};
         (void)snprintf(settings.name.text, sizeof settings.name.text, "%s", names[index]);
         (void)snprintf(config.node.text, sizeof config.node.text, "node%d", n->number);
-        (void)snprintf(config.instance, sizeof config.instance, "instance-%d", n->number);
+        (void)snprintf(config.instance, sizeof config.instance, "instance-%d", f->o.copies ? 1 : n->number);
         (void)snprintf(config.boot_id, sizeof config.boot_id, "boot-%d-%d", n->number, n->boot);
         for (size_t i = 0; i < f->o.workers; i++)
                 (void)snprintf(workers[i].text, sizeof workers[i].text, "w%zu", i);

@@ -86,6 +86,7 @@ struct fleet_options {
         uint32_t stop_ms;       /* how long a stop takes; UINT32_MAX: all of the budget */
         int32_t answer_divisor; /* of the agents' clients */
         uint32_t link_ms;       /* how long a message takes at most */
+        bool copies;            /* the machines were copied from one image: one machine id for all */
         bool random;            /* starts and stops take up to so long */
         int32_t rate_ppm[FLEET_NODES_MAX];
         int32_t priority[FLEET_NODES_MAX];

@@ -256,6 +256,35 @@ static void test_zombies_do_not_count_as_running(void **state)
         mock_host_free(m);
 }
 
+/* Killed without a word, as by the loss of its supervisor, with nobody to come after it: all of the group ends, what
+ * the program has started too. */
+static void test_the_group_does_not_outlive_its_worker(void **state)
+{
+        (void)state;
+        int ends[2];
+        pid_t group = 0;
+        assert_int_equal(pipe(ends), 0);
+        pid_t worker = fork();
+        if (worker == 0) {
+                struct mock_host *m = host_with("sh -c 'trap \"\" TERM HUP; sleep 1000 & sleep 1000 & echo up; wait'");
+                assert_int_equal(mock_host_open(m), 0);
+                assert_int_equal(mock_host_activate(m), 0);
+                assert_true(mock_host_await_log(m, "up", SOON_MS));
+                group = recorded(m);
+                assert_int_equal(write(ends[1], &group, sizeof group), sizeof group);
+                for (;;)
+                        (void)pause();
+        }
+        assert_int_equal(read(ends[0], &group, sizeof group), sizeof group);
+        assert_true(group > 1 && group_lives(group));
+        assert_int_equal(kill(worker, SIGKILL), 0);
+        assert_int_equal(waitpid(worker, NULL, 0), worker);
+        for (uint64_t end = mock_now_ms() + SOON_MS; group_lives(group);)
+                assert_true(mock_now_ms() < end);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+}
+
 /* A number that was given to somebody else since. */
 static void test_a_stranger_with_the_same_number_is_left_alone(void **state)
 {
@@ -309,6 +338,7 @@ int main(void)
                 cmocka_unit_test(test_nothing_is_started_behind_the_deadline),
                 cmocka_unit_test(test_what_a_killed_worker_left_is_ended_first),
                 cmocka_unit_test(test_zombies_do_not_count_as_running),
+                cmocka_unit_test(test_the_group_does_not_outlive_its_worker),
                 cmocka_unit_test(test_a_stranger_with_the_same_number_is_left_alone),
                 cmocka_unit_test(test_a_given_budget_shortens_the_time_before_sigkill),
                 cmocka_unit_test(test_faults_in_settings_are_told),
