@@ -58,7 +58,7 @@ def first_sentence(target):
     with open(os.path.join(HERE, f"fuzz_{target}.c"), encoding="utf-8") as f:
         comment = f.read().split("*/")[0].lstrip("/* ")
     text = re.sub(r"\s*\n \*\s*", " ", comment).strip()
-    return re.split(r"(?<=[^.]{3}[.:]) ", text)[0].rstrip(":")
+    return re.split(r"(?<=[^.]{3}[.:;]) ", text)[0].rstrip(":;.")
 
 
 def program(target):
