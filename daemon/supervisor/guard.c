@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -60,16 +61,19 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how;
         struct identity_ids ids;
-        char why[SPAWN_WHY_MAX] = "", config[RUNTIME_PATH_MAX], budget[24];
+        char why[SPAWN_WHY_MAX] = "", budget[24];
         uint64_t left_ms = w->end_ms > now_ms + GUARD_TRY_MIN_MS ? w->end_ms - now_ms : GUARD_TRY_MIN_MS;
         int r = runtime_worker_load(g->dir, w->name.text, &how);
         if (r == 0)
                 r = identity_resolve(&how.identity, &ids, why);
-        runtime_worker_config_path(g->dir, w->name.text, config);
-        /* By descriptor: the file is not for the worker's user to open. */
-        FILE *f = r == 0 ? fopen(config, "re") : NULL;
-        if (r == 0 && !f)
-                r = -errno;
+        char *text = r == 0 ? runtime_worker_config(g->dir, w->name.text) : NULL;
+        if (r == 0 && !text)
+                r = -ENOENT;
+        /* As text in memory: the file is root's alone, and /proc/self/fd opens it anew, as the worker's user. */
+        int config = r == 0 ? spawn_text_fd(w->name.text, text) : -1;
+        if (r == 0 && config < 0)
+                r = config;
+        free(text);
         if (r == 0) {
                 (void)snprintf(budget, sizeof budget, "%" PRIu64, left_ms);
                 const char *argv[] = {"baton-worker", "--config",   "/proc/self/fd/3",
@@ -78,13 +82,13 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
                 const struct spawn spawn = {.program = how.program,
                                             .argv = argv,
                                             .identity = &ids,
-                                            .fds = {fileno(f)},
+                                            .fds = {config},
                                             .fd_count = 1,
                                             .output = -1};
                 r = spawn_process(&spawn, &w->pid, why);
         }
-        if (f)
-                (void)fclose(f);
+        if (config >= 0)
+                (void)close(config);
         if (r == 0) {
                 w->kill_ms = now_ms + left_ms + GUARD_TRY_MIN_MS;
                 say_guarded(w);
@@ -230,7 +234,7 @@ int guard_run(const char *runtime_dir)
         static struct guard g; /* too large for a stack that should stay small */
         sigset_t set;
         g = (struct guard){.dir = runtime_dir};
-        clock_boot_id(g.boot_id);
+        runtime_boot_id(runtime_dir, g.boot_id);
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         sigaddset(&set, SIGTERM);

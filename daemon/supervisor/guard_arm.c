@@ -1,7 +1,6 @@
 /* Arming the guard: a transient unit, so that it lives outside batond.service, whose end it is to outlive. */
 #include "daemon/supervisor/guard.h"
 
-#include "daemon/common/clock.h"
 #include "daemon/common/log.h"
 #include "daemon/supervisor/grants.h"
 #include "daemon/supervisor/runtime.h"
@@ -17,7 +16,7 @@ static size_t count_held(const char *dir)
         static struct name names[RUNTIME_RECORDS_MAX];
         char boot_id[37];
         size_t held = 0, count = runtime_records(dir, names);
-        clock_boot_id(boot_id);
+        runtime_boot_id(dir, boot_id);
         for (size_t i = 0; i < count; i++) {
                 struct grant_record r;
                 int e = runtime_record_read(dir, names[i].text, &r);

@@ -8,12 +8,31 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+static void set_limit(struct notify *n, uint64_t limit_ms)
+{
+        n->limit_ms = limit_ms;
+        n->watchdog_ms = limit_ms / 4 > 0 ? limit_ms / 4 : 1; /* twice as often as is asked for */
+}
+
 void notify_init(struct notify *n)
 {
         uint64_t usec = 0;
         *n = (struct notify){.ready = false};
-        if (sd_watchdog_enabled(0, &usec) > 0)
-                n->watchdog_ms = usec / 1000 / 4 > 0 ? usec / 1000 / 4 : 1; /* twice as often as is asked for */
+        if (sd_watchdog_enabled(0, &usec) <= 0)
+                return;
+        n->unit_ms = usec / 1000 > 0 ? usec / 1000 : 1;
+        set_limit(n, n->unit_ms);
+}
+
+void notify_watchdog_limit(struct notify *n, uint64_t limit_ms)
+{
+        if (limit_ms > n->unit_ms)
+                limit_ms = n->unit_ms;
+        if (limit_ms == n->limit_ms)
+                return; /* without a watchdog all are 0 */
+        set_limit(n, limit_ms);
+        n->watchdog_last_ms = 0;
+        (void)sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64, limit_ms * 1000);
 }
 
 void notify_ready(struct notify *n)
@@ -40,7 +59,7 @@ void notify_status(struct notify *n, const char *text)
 
 void notify_watchdog(struct notify *n, uint64_t now_ms)
 {
-        if (n->watchdog_ms == 0 || now_ms - n->watchdog_last_ms < n->watchdog_ms)
+        if (n->unit_ms == 0 || now_ms - n->watchdog_last_ms < n->watchdog_ms)
                 return;
         n->watchdog_last_ms = now_ms;
         (void)sd_notify(0, "WATCHDOG=1");

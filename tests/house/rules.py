@@ -10,7 +10,8 @@ import subprocess
 
 # Where source is looked for. Build output, version control and caches are none of it.
 SOURCE_DIRS = ("conf.d", "daemon", "docs", "election", "plugins", "tests", "units", ".ci")
-SOURCE_SUFFIXES = (".c", ".h", ".py", ".sh", ".cmake", ".txt", ".in", ".md", ".conf", ".example", ".service")
+SOURCE_SUFFIXES = (".c", ".h", ".py", ".sh", ".cmake", ".txt", ".in", ".md", ".conf", ".example", ".service",
+                   ".1", ".5", ".8")
 SKIPPED_DIRS = {"__pycache__", ".pytest_cache"}
 
 LINES_MAX = 900

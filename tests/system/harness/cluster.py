@@ -26,7 +26,11 @@ sync_limit = 4
 {members}
 four_letter_words = ruok,srvr,stat,mntr,conf,isro
 
+[engine]
+user = baton
+
 [agent]
+user = baton
 session_timeout = {session_timeout}
 
 [group web]

@@ -73,6 +73,9 @@ static struct world *make(const char *ensemble, const char *sections)
         }
         w->listen_fd = bind_socket(w->socket, SOCK_SEQPACKET);
         assert_int_equal(listen(w->listen_fd, 64), 0);
+        /* For children that run as somebody else. */
+        assert_int_equal(chmod(w->dir, 0755), 0);
+        assert_int_equal(chmod(w->socket, 0777), 0);
         w->notify_fd = bind_socket(w->notify, SOCK_DGRAM);
         write_config(w, ensemble, sections);
         return w;
@@ -181,7 +184,7 @@ static void read_notify(struct world *w)
         for (char *at = text; *at;) {
                 size_t len = strcspn(at, "\n");
                 /* There are many of these; what is not awaited would fill the list. */
-                if (strncmp(at, "WATCHDOG", 8) != 0 || !world_was_told(w, "WATCHDOG"))
+                if (strncmp(at, "WATCHDOG=", 9) != 0 || !world_was_told(w, "WATCHDOG="))
                         add_line(&w->told, at, len);
                 at += len + (at[len] == '\n');
         }
@@ -294,6 +297,8 @@ int world_await_end(struct world *w)
                 print_log(w);
                 fail_msg("batond was ended by signal %d", WTERMSIG(status));
         }
+        if (WEXITSTATUS(status) == 1) /* no test expects it; sanitizers end so */
+                print_log(w);
         return WEXITSTATUS(status);
 }
 
