@@ -306,11 +306,11 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 c->output_fd = p.output[0];
                 p.output[0] = -1;
                 (void)fcntl(c->output_fd, F_SETFL, O_NONBLOCK);
+                if (r == 0)
+                        r = start_keeper(c, pid);
+                if (r == 0)
+                        r = let_go(c, &p);
         }
-        if (r == 0)
-                r = start_keeper(c, pid);
-        if (r == 0)
-                r = let_go(c, &p);
         close_pipes(&p);
         if (r < 0) {
                 child_free(c);

@@ -264,6 +264,10 @@ int txnlog__replay_run(struct txnlog__replay *r, const struct txnlog__dir *dir, 
         size_t first = txnlog__files_upto(&dir->logs, r->from + 1);
         if (first == SIZE_MAX)
                 first = 0;
+        /* One that holds nothing goes, and then the one before it is read: now too, so that what stands in it is
+         * refused before anything is changed, not at the next start. */
+        if (first >= r->live && r->live > 0)
+                first = r->live - 1;
         for (size_t i = first; i < r->live; i++) {
                 done = read_segment(r, &dir->logs.list[i], i + 1 == r->live, why);
                 if (done != 0)

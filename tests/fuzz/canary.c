@@ -32,9 +32,8 @@ static void planted(struct jute_reader *r)
                 n = n + 1;
         (void)sum_of;
 #elif defined(CANARY_LEAK)
-        void *volatile lost = mem_alloc(1 + (size_t)jute_get_byte(r));
-        lost = NULL;
-        (void)lost;
+        uint8_t *lost = mem_alloc(1 + (size_t)jute_get_byte(r));
+        *lost = 1;
         (void)sum_of;
 #elif defined(CANARY_ASSERT)
         assert(jute_get_byte(r) < 200);

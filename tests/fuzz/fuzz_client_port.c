@@ -237,8 +237,9 @@ static void check_alive(struct play *p)
         jute_put_path_watch(&head, &(struct jute_path_watch){.path = jute_cstr("/")});
         say_frame(p, &k, &head, &body);
         struct jute_reply_header h = {.err = -1};
-        bool replied =
-                next_frame(k.conn->out, k.conn->out_len, &at, &r) && next_frame(k.conn->out, k.conn->out_len, &at, &r);
+        bool connected = next_frame(k.conn->out, k.conn->out_len, &at, &r);
+        assert(connected);
+        bool replied = next_frame(k.conn->out, k.conn->out_len, &at, &r);
         assert(replied);
         jute_get_reply_header(&r, &h);
         assert(!r.error && h.xid == 1 && h.err == ZK_OK);

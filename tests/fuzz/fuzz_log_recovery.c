@@ -130,6 +130,8 @@ static int recover(struct memory_storage *disk, struct store **ret_store, struct
         *ret_store = store_new(memory_storage_io(disk), &config);
         int r = store_recover(*ret_store, ret, why);
         assert(r == 0 || *why);
+        if (getenv("FUZZ_VERBOSE"))
+                (void)fprintf(stderr, "recovery: %d, %s; note: %s\n", r, why, ret->note);
         return r;
 }
 
@@ -178,11 +180,23 @@ static void check_append(struct memory_storage *disk, struct store *s, int64_t l
         jute_writer_done(&w);
 }
 
-static void check_again(struct memory_storage *disk, const struct recovered *first)
+static size_t count_logs(const struct memory_storage *disk)
+{
+        return memory_storage_count(disk, "log.");
+}
+
+/* `logs_before`: of them, the last one goes where it has a header and no record. Older ones that a snapshot made
+ * superfluous were not looked at beside it; now the last of them is, and may be refused. */
+static void check_again(struct memory_storage *disk, const struct recovered *first, size_t logs_before)
 {
         struct store *s;
         struct recovered second;
         int r = recover(disk, &s, &second);
+        if (r == -EUCLEAN && count_logs(disk) < logs_before) {
+                recovered_done(&second);
+                store_free(s);
+                return;
+        }
         assert(r == 0);
         check_recovered(&second);
         assert(first->last_zxid == second.last_zxid && first->lost == second.lost);
@@ -209,7 +223,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         store_free(s);
         if (r == 0) {
                 check_recovered(&first);
-                check_again(disk, &first);
+                check_again(disk, &first, count_logs(before));
         } else if (!memory_storage_exists(before, TXNLOG__INTENT)) {
                 assert(r == -EUCLEAN || r == -ENOTSUP || r == -EBADMSG || r == -E2BIG);
                 check_unchanged(before, disk);

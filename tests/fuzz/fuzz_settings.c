@@ -28,14 +28,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct setting *s = &rows[fuzz_byte(&in) % COUNT];
         char *value = fuzz_text(in.at, fuzz_left(&in));
         char why[64] = "";
-        struct values before, v;
-        memset(&before, 0, sizeof before);
-        before.number = 55;
-        memcpy(&v, &before, sizeof v);
+        struct values v = {.number = 55, .text = "before"};
         int r = settings_set(s, value, &v, why, sizeof why);
         if (r < 0) {
                 assert(r == -EINVAL && *why && memchr(why, 0, sizeof why));
-                assert(memcmp(&v, &before, sizeof v) == 0);
+                assert(v.number == 55 && !v.flag && strcmp(v.text, "before") == 0);
         } else if (s->type == SETTING_NUMBER) {
                 assert(v.number >= s->min && v.number <= s->max);
         } else if (s->type == SETTING_TEXT) {

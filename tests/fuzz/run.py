@@ -58,7 +58,7 @@ def first_sentence(target):
     with open(os.path.join(HERE, f"fuzz_{target}.c"), encoding="utf-8") as f:
         comment = f.read().split("*/")[0].lstrip("/* ")
     text = re.sub(r"\s*\n \*\s*", " ", comment).strip()
-    return re.split(r"(?<=[^.]{3}[.:]) ", text)[0].rstrip(":")
+    return re.split(r"(?<=[^.]{3}[.:;]) ", text)[0].rstrip(":;.")
 
 
 def program(target):
@@ -202,24 +202,31 @@ def smoke(seconds):
 
 # ---- keeping ----
 
+def keep_one(target, merged):
+    """What reaches code that the seeds do not; inputs that once failed stay, whatever they reach: they have names."""
+    folders = inputs(target)
+    seeds = folders[0]
+    shutil.copytree(seeds, merged)
+    named = [name for name in (os.listdir(kept(target)) if os.path.isdir(kept(target)) else []) if "-" in name]
+    for name in named:
+        shutil.copy(os.path.join(kept(target), name), merged)
+    result = Run(target, [merged, *folders[1:], *([grown(target)] if os.path.isdir(grown(target)) else [])],
+                 ["-merge=1", "-use_counters=0"])
+    if result.failed:
+        sys.exit(result.why())
+    for name in os.listdir(seeds):
+        os.remove(os.path.join(merged, name))
+    shutil.rmtree(kept(target), ignore_errors=True)
+    shutil.copytree(merged, kept(target))
+
+
 def keep(names):
     write_seeds()
     for target in names:
-        with tempfile.TemporaryDirectory(prefix="baton-fuzz-") as merged:
-            from_folders = [path for path in (kept(target), os.path.join(BUILD, "seeds", target), grown(target))
-                            if os.path.isdir(path)]
-            result = Run(target, [merged, *from_folders], ["-merge=1"])
-            if result.failed:
-                sys.exit(result.why())
-            # Inputs that once failed stay, whatever they cover.
-            findings = [n for n in (os.listdir(kept(target)) if os.path.isdir(kept(target)) else []) if "-" in n]
-            for name in findings:
-                shutil.copy(os.path.join(kept(target), name), merged)
-            shutil.rmtree(kept(target), ignore_errors=True)
-            shutil.copytree(merged, kept(target))
-            files = os.listdir(merged)
-            size = sum(os.path.getsize(os.path.join(merged, name)) for name in files)
-            print(f"{target:<14} {len(files)} inputs, {size} bytes")
+        with tempfile.TemporaryDirectory(prefix="baton-fuzz-") as scratch:
+            keep_one(target, os.path.join(scratch, "merged"))
+        files = [os.path.join(kept(target), name) for name in os.listdir(kept(target))]
+        print(f"{target:<14} {len(files):>4} inputs  {sum(map(os.path.getsize, files)):>7} bytes")
     return False
 
 

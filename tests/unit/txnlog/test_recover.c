@@ -561,6 +561,25 @@ static void test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on(void *
 
 /* ---- leftovers ---- */
 
+/* A segment without a header holds nothing and goes. The one before it is then the last, also where a snapshot holds
+ * all that stands there: its damage is refused at once and not by the start after this one. */
+static void test_a_segment_that_holds_nothing_hides_no_damage(void **state)
+{
+        struct fixture *f = *state;
+        make_log(f, 8);
+        struct database *db = make_database(8);
+        assert_int_equal(fixture_snapshot(f, db, ZXID(1, 8), 100), 0);
+        database_free(db);
+        put_text(f, "log.100000009", "");
+        memory_storage_flip(f->disk, "log.100000001", 100, 1);
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_true(memory_storage_exists(f->disk, "log.100000009"));
+        memory_storage_flip(f->disk, "log.100000001", 100, 1);
+        fixture_must_open(f);
+        assert_false(memory_storage_exists(f->disk, "log.100000009"));
+        assert_int_equal(f->recovered.last_zxid, ZXID(1, 8));
+}
+
 static void test_temporary_files_are_removed(void **state)
 {
         struct fixture *f = *state;
@@ -604,6 +623,7 @@ int main(void)
                 TEST(test_history_is_the_newest_run_within_its_limits),
                 TEST(test_wrong_digest_is_counted_and_said),
                 TEST(test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on),
+                TEST(test_a_segment_that_holds_nothing_hides_no_damage),
                 TEST(test_temporary_files_are_removed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
