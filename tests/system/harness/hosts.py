@@ -26,7 +26,7 @@ HIDDEN = (
 )
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -45,9 +45,11 @@ def wait_until(condition, what, timeout=30.0, step=0.02):
 class Network:
     """A namespace with a bridge. Addresses are 10.91.0.N, N being the number of the host."""
 
-    def __init__(self, name):
+    def __init__(self, name, janitor):
         self.name = name
         self.bridge = "br0"
+        self.janitor = janitor
+        janitor.remember("netns", name)
         subprocess.run(["ip", "netns", "add", name], check=True)
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "link", "add", self.bridge, "type", "bridge", "forward_delay", "0")
@@ -57,8 +59,10 @@ class Network:
     def run(self, *command, **more):
         return subprocess.run(["ip", "netns", "exec", self.name, *command], check=True, **more)
 
-    def close(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
+    def popen(self, *command, **more):
+        """A process in it, that ends with the tests."""
+        return subprocess.Popen(["nsenter", "--net=/run/netns/" + self.name, *command], stdin=subprocess.DEVNULL,
+                                preexec_fn=die_with_parent, **more)
 
 
 class Host:
@@ -71,6 +75,7 @@ class Host:
         self.name = "n%d" % number
         self.machine = "b%s-%s" % (network.name.rpartition("-")[2], self.name)    # its cable is vb-MACHINE: 15 bytes
         self.address = "10.91.0.%d" % number
+        network.janitor.remember("cgroup", self.machine)
         self.home = Path(home) / self.name
         self.trees = [str(t) for t in trees]
         self.files = dict(files or {})
@@ -121,7 +126,7 @@ class Host:
                 ["nsenter", "--net=/run/netns/" + self.network.name, "unshare", "--mount", "--propagation", "private",
                  "sh", str(HERE / "host.sh"), self.machine, str(work), self.network.bridge, str(data),
                  *self.trees, str(top)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         self.pid = wait_until(self._find_pid, "%s has a PID 1" % self.name, BOOT_TIMEOUT_S)
 
     def _find_pid(self):
@@ -169,6 +174,10 @@ class Host:
     def path(self, path):
         """A file of the host, seen from outside."""
         return Path("/proc/%d/root/%s" % (self.pid, path.lstrip("/")))
+
+    def signal(self, name, *pids):
+        """Of processes of the host, by their numbers there; those that are gone meanwhile are none."""
+        self.run("kill", "-" + name, *map(str, pids), check=False)
 
     def cable(self, plugged):
         self.network.run("ip", "link", "set", "vb-" + self.machine, "up" if plugged else "down")
