@@ -225,12 +225,15 @@ static void await(struct guard *g, int signals, int timer, uint64_t next_ms)
                 }
 }
 
-int guard_run(const char *runtime_dir)
+int guard_run(const char *runtime_dir, const char *boot_id)
 {
         static struct guard g; /* too large for a stack that should stay small */
         sigset_t set;
         g = (struct guard){.dir = runtime_dir};
-        clock_boot_id(g.boot_id);
+        if (boot_id)
+                (void)snprintf(g.boot_id, sizeof g.boot_id, "%s", boot_id);
+        else
+                clock_boot_id(g.boot_id);
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         sigaddset(&set, SIGTERM);

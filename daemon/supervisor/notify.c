@@ -13,7 +13,7 @@ void notify_init(struct notify *n)
         uint64_t usec = 0;
         *n = (struct notify){.ready = false};
         if (sd_watchdog_enabled(0, &usec) > 0)
-                n->watchdog_ms = usec / 1000 / 4 > 0 ? usec / 1000 / 4 : 1; /* twice as often as is asked for */
+                n->watchdog_ms = n->watchdog_unit_ms = usec >= 1000 ? usec / 1000 : 1;
 }
 
 void notify_ready(struct notify *n)
@@ -38,9 +38,19 @@ void notify_status(struct notify *n, const char *text)
         (void)sd_notifyf(0, "STATUS=%s", line);
 }
 
+void notify_watchdog_limit(struct notify *n, uint64_t limit_ms)
+{
+        uint64_t ms = limit_ms < n->watchdog_unit_ms ? limit_ms : n->watchdog_unit_ms;
+        if (ms == n->watchdog_ms)
+                return;
+        n->watchdog_ms = ms;
+        (void)sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64, ms * 1000);
+}
+
 void notify_watchdog(struct notify *n, uint64_t now_ms)
 {
-        if (n->watchdog_ms == 0 || now_ms - n->watchdog_last_ms < n->watchdog_ms)
+        if (n->watchdog_ms == 0 ||
+            now_ms - n->watchdog_last_ms < n->watchdog_ms / 4) /* twice as often as is asked for */
                 return;
         n->watchdog_last_ms = now_ms;
         (void)sd_notify(0, "WATCHDOG=1");

@@ -13,8 +13,9 @@
 #define NOTIFY_STATUS_MAX 512
 
 struct notify {
-        bool ready;           /* READY=1 was said */
-        uint64_t watchdog_ms; /* how often WATCHDOG=1 is to be said at least; 0: not wanted */
+        bool ready;                /* READY=1 was said */
+        uint64_t watchdog_unit_ms; /* what the unit has, 0: no watchdog */
+        uint64_t watchdog_ms;      /* what systemd goes by now */
         uint64_t watchdog_last_ms;
         char status[NOTIFY_STATUS_MAX];
 };
@@ -24,6 +25,9 @@ void notify_init(struct notify *n);
 void notify_ready(struct notify *n);
 /* Tells only what has changed. */
 void notify_status(struct notify *n, const char *text);
+/* The watchdog is to bite after `limit_ms` at the latest, if the unit has one at all: it may make the unit's time
+ * shorter, never longer. */
+void notify_watchdog_limit(struct notify *n, uint64_t limit_ms);
 /* To be called often, and only while every child is well. */
 void notify_watchdog(struct notify *n, uint64_t now_ms);
 /* A reload has begun; notify_reloaded() when it is over, whether the new configuration was taken or refused. Before the

@@ -74,3 +74,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("failover times")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failing test shows what the hosts say."""
+    report = (yield).get_result()
+    if report.failed:
+        for value in list(getattr(item, "funcargs", {}).values()):
+            if isinstance(value, Cluster):
+                report.sections.append(("the hosts", value.describe()))

@@ -1,16 +1,10 @@
 """The main job, on three machines that really boot systemd, with real nginx."""
-import signal
 import time
 
-import pytest
-
-from harness.cluster import (STOP_BUDGET_S, lost_limit, now, wait_moved)
+from harness import contract
+from harness.cluster import lost_limit, now, wait_moved
 from harness.hosts import wait_until
 from harness.probe import Probe
-
-
-def assert_one_at_a_time(probe):
-    assert probe.overlaps() == []
 
 
 def test_three_members_one_leader_one_active(cluster):
@@ -29,36 +23,55 @@ def test_three_members_one_leader_one_active(cluster):
 
 def test_power_loss_moves_the_service_once(cluster):
     active = cluster.wait_settled()
+    promised = contract.promised(cluster, active)
     with Probe(cluster.hosts) as probe:
         wait_until(lambda: probe.active() == [active.name], "the probe sees it")
         began = now()
         active.lose_power()
         other, took = wait_moved(probe, active, began, 30)
-        print("power loss: served by %s after %.2f s" % (other.name, took))
-        assert took <= lost_limit()
+        contract.assert_kept("power loss", took, promised["lost_worst"], contract.start_of(other))
         assert cluster.ctl(other, "check", check=False).returncode in (1, 2)     # a member is missing
         active.boot()
         active.wait_booted()
         active.run("systemctl", "start", "batond")
         assert cluster.wait_settled() is other
         assert not cluster.serves(active)
-        assert_one_at_a_time(probe)
+        assert probe.overlaps() == []
 
 
 def test_stopping_batond_moves_the_service_at_once(cluster):
     active = cluster.wait_settled()
+    promised = contract.promised(cluster, active)
     with Probe(cluster.hosts) as probe:
         wait_until(lambda: probe.active() == [active.name], "the probe sees it")
         began = now()
         active.run("systemctl", "stop", "batond")
-        stopped = now()
         assert not cluster.serves(active)
         other, took = wait_moved(probe, active, began, 30)
-        print("systemctl stop: away %.2f s (stop returned after %.2f s)" % (probe.away(began)[0], stopped - began))
-        assert probe.away(began)[0] <= 1.0 + STOP_BUDGET_S
+        contract.assert_kept("systemctl stop", probe.away(began)[0], promised["moved_worst"], contract.start_of(other))
+        assert probe.away(began)[0] <= 1.0 + contract.stop_of(active) + contract.start_of(other)
         active.run("systemctl", "start", "batond")
         assert cluster.wait_settled() is other
-        assert_one_at_a_time(probe)
+        assert probe.overlaps() == []
+
+
+def test_shutting_down_the_machine_moves_the_service_at_once(cluster):
+    active = cluster.wait_settled()
+    promised = contract.promised(cluster, active)
+    with Probe(cluster.hosts) as probe:
+        wait_until(lambda: probe.active() == [active.name], "the probe sees it")
+        began = now()
+        active.run("systemctl", "poweroff", "--no-block")
+        other, _ = wait_moved(probe, active, began, 30)
+        # Until the poweroff's jobs begin the service runs on: the silence counts, not the time since the command.
+        contract.assert_kept("systemctl poweroff", probe.away(began)[0], promised["moved_worst"],
+                             contract.start_of(other))
+        active.wait_off()
+        active.boot()
+        active.wait_booted()
+        active.run("systemctl", "start", "batond")
+        assert cluster.wait_settled() is other
+        assert probe.overlaps() == []
 
 
 def test_restarting_batond_moves_nothing(cluster):
@@ -74,53 +87,6 @@ def test_restarting_batond_moves_nothing(cluster):
         assert active.out("systemctl", "show", "-P", "MainPID", "nginx").strip() == before
         assert {a.host.name for a in probe.seen(began) if a.served} == {active.name}
         assert probe.away(began)[0] < 0.5
-
-
-@pytest.mark.parametrize("fault", ["kill", "stop"])
-@pytest.mark.parametrize("part", ["engine", "agent", "nginx", "batond"])
-def test_a_part_that_fails_never_makes_two_active(cluster, part, fault):
-    active = cluster.wait_settled()
-    pid = cluster.children(active)[part]
-    with Probe(cluster.hosts) as probe:
-        wait_until(lambda: probe.active() == [active.name], "the probe sees it")
-        began = now()
-        active.run("kill", "-KILL" if fault == "kill" else "-STOP", str(pid))
-        wait_until(lambda: cluster.children(active).get(part) != pid, "%s is replaced" % part, 30, step=0.1)
-        cluster.wait_settled()
-        print("%s of %s: away %.2f s" % (fault, part, probe.away(began)[0]))
-        assert probe.away(began)[0] <= lost_limit()
-        assert_one_at_a_time(probe)
-        assert len(probe.active()) == 1
-
-
-def test_a_cut_cable_moves_the_service(cluster):
-    active = cluster.wait_settled()
-    with Probe(cluster.hosts) as probe:
-        wait_until(lambda: probe.active() == [active.name], "the probe sees it")
-        began = now()
-        active.cable(False)
-        other, took = wait_moved(probe, active, began, 30)
-        print("cut cable: served by %s after %.2f s" % (other.name, took))
-        assert took <= lost_limit()
-        assert not cluster.serves(active)
-        active.cable(True)
-        assert cluster.wait_settled() is other
-        assert_one_at_a_time(probe)
-
-
-def test_a_paused_machine_never_makes_two_active(cluster):
-    active = cluster.wait_settled()
-    with Probe(cluster.hosts) as probe:
-        wait_until(lambda: probe.active() == [active.name], "the probe sees it")
-        began = now()
-        active.freeze(True)
-        other, took = wait_moved(probe, active, began, 30)
-        print("paused: served by %s after %.2f s" % (other.name, took))
-        active.freeze(False)
-        cluster.wait_settled()
-        # Until its clock is read again a paused machine may answer; that is what the token is for (safety.md 2.6).
-        late = [a.began for a in probe.seen(began + took) if a.served and a.host is active]
-        print("after the pause it answered %d times" % len(late))
 
 
 def test_configuration_reaches_all_hosts(cluster):
@@ -159,7 +125,7 @@ def test_a_service_that_fails_again_and_again_is_given_up(cluster):
         shown = cluster.ctl(other, "groups").stdout
         assert active.name in shown and "nginx" in shown, shown
         broken.write_text(text)
-        assert_one_at_a_time(probe)
+        assert probe.overlaps() == []
         cluster.wait_settled()
 
 

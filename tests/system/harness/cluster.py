@@ -158,6 +158,11 @@ class Cluster:
         found["batond"] = status["pid"]
         return found
 
+    @staticmethod
+    def processes(host):
+        """Numbers, inside the host, of all processes of batond.service."""
+        return host.out("cat", "/sys/fs/cgroup/system.slice/batond.service/cgroup.procs").split()
+
 
 def lost_limit():
     """Session timeout + stop budget + 1 s, as promised."""

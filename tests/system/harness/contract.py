@@ -14,11 +14,19 @@ def promised(cluster, host, group="web"):
     raise AssertionError("no group %s in the contract" % group)
 
 
+def _between(host, unit, first, then):
+    times = [int(host.out("systemctl", "show", "-P", name + "TimestampMonotonic", unit)) for name in (first, then)]
+    return (times[1] - times[0]) / 1e6
+
+
 def start_of(host, unit="nginx"):
-    """Seconds the unit's last start took, from systemd's own clock."""
-    times = dict(line.split("=") for line in host.out(
-        "systemctl", "show", "-p", "InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic", unit).split())
-    return (int(times["ActiveEnterTimestampMonotonic"]) - int(times["InactiveExitTimestampMonotonic"])) / 1e6
+    """Seconds the unit's last start took, by systemd's own account."""
+    return _between(host, unit, "InactiveExit", "ActiveEnter")
+
+
+def stop_of(host, unit="nginx"):
+    """Seconds the unit's last stop took."""
+    return _between(host, unit, "ActiveExit", "InactiveEnter")
 
 
 def assert_kept(what, measured_s, promised_s, start_s=0.0):

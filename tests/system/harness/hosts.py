@@ -158,6 +158,11 @@ class Host:
         self.nspawn.wait()
         self.nspawn = self.pid = None
 
+    def wait_off(self):
+        """Until a shutdown from inside is done."""
+        self.nspawn.wait(BOOT_TIMEOUT_S)
+        self.nspawn = self.pid = None
+
     # --- inside
 
     def run(self, *command, check=True, timeout=60, input=None):

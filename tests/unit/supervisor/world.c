@@ -181,7 +181,7 @@ static void read_notify(struct world *w)
         for (char *at = text; *at;) {
                 size_t len = strcspn(at, "\n");
                 /* There are many of these; what is not awaited would fill the list. */
-                if (strncmp(at, "WATCHDOG", 8) != 0 || !world_was_told(w, "WATCHDOG"))
+                if (strncmp(at, "WATCHDOG=", 9) != 0 || !world_was_told(w, "WATCHDOG="))
                         add_line(&w->told, at, len);
                 at += len + (at[len] == '\n');
         }
