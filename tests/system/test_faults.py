@@ -190,7 +190,7 @@ def test_batond_that_is_killed_too_often_leaves_its_guard(watched, drop_in):
 
     def gave_up():
         watched.active.run("systemctl", "kill", "--signal=KILL", "batond", check=False)
-        return watched.active.out("systemctl", "show", "-P", "Result", "batond").strip() == "start-limit-hit"
+        return watched.active.out("systemctl", "show", "-P", "ActiveState", "batond").strip() == "failed"
 
     wait_until(gave_up, "systemd gave up", 30, step=0.2)
     watched.began = now()

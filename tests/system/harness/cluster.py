@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .hosts import Host, wait_until
+from .hosts import BOOT_WANTS, Host, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("BATON_BUILD") or ROOT / "build" / "release")
@@ -19,15 +19,19 @@ CONFIG = """\
 name = n{number}
 id = {number}
 
+[engine]
+user = baton
+
+[agent]
+user = baton
+session_timeout = {session_timeout}
+
 [ensemble]
 tick_time = 200
 init_limit = 25
 sync_limit = 4
 {members}
 four_letter_words = ruok,srvr,stat,mntr,conf,isro
-
-[agent]
-session_timeout = {session_timeout}
 
 [group web]
 policy = {policy}
@@ -37,6 +41,7 @@ stop_budget = {stop_budget}
 module = unit
 group = web
 unit = nginx.service
+user = baton
 check_interval = 500
 
 [plugin motd]
@@ -55,6 +60,20 @@ server {
 """
 
 
+# What the installation of a package does on the machine once: here at each boot, since /etc is lost with the power.
+PACKAGE = """\
+[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=basic.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/systemd-sysusers
+ExecStart=/usr/bin/systemd-tmpfiles --create baton.conf
+"""
+
+
 def install(into):
     """`cmake --install` of the build, as a package would be made."""
     subprocess.run(["cmake", "--install", str(BUILD)], env={**os.environ, "DESTDIR": str(into)}, check=True,
@@ -67,7 +86,7 @@ def config(number, policy="leader", connect=None):
     text = CONFIG.format(number=number, members=members, policy=policy,
                          session_timeout=int(SESSION_TIMEOUT_S * 1000), stop_budget=int(STOP_BUDGET_S * 1000))
     if connect:
-        ensemble = text[text.index("[ensemble]"):text.index("[agent]")]
+        ensemble = text[text.index("[ensemble]"):text.index("[group")]
         text = text.replace(ensemble, "[ensemble]\nconnect = %s\n\n" % connect).replace("id = %d\n" % number, "")
     return text
 
@@ -83,8 +102,10 @@ class Cluster:
             "etc/baton/baton.conf": config(number, **settings),
             "etc/nginx/sites-enabled/default": PAGE % number,
             "etc/nginx/motd": "",
+            "etc/systemd/system/package.service": PACKAGE,
         }
-        return Host(network, number, home, trees=[tree], files=files)
+        return Host(network, number, home, trees=[tree], files=files,
+                    links={BOOT_WANTS + "package.service": "/etc/systemd/system/package.service"})
 
     def __getitem__(self, name):
         return next(h for h in self.hosts if h.name == name)

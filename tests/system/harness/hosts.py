@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +25,10 @@ HIDDEN = (
     "etc/systemd/system/network-online.target.wants",
     "etc/systemd/system/sockets.target.wants",
 )
+
+
+# A link in here starts a unit at boot: it stands for the directories above.
+BOOT_WANTS = "etc/systemd/system/basic.target.wants/"
 
 
 def die_with_parent():
@@ -67,9 +72,9 @@ class Network:
 
 class Host:
     """One machine. Laid over this machine's own files before each boot: `trees` (an installation made with DESTDIR),
-    then `files`, path -> text. What the host writes is lost with its power, but for /var/lib/baton."""
+    then `files`, path -> text, and `links`, path -> target. What the host writes is lost with its power, but for /var/lib/baton."""
 
-    def __init__(self, network, number, home, trees=(), files=None):
+    def __init__(self, network, number, home, trees=(), files=None, links=None):
         self.network = network
         self.number = number
         self.name = "n%d" % number
@@ -79,6 +84,7 @@ class Host:
         self.home = Path(home) / self.name
         self.trees = [str(t) for t in trees]
         self.files = dict(files or {})
+        self.links = dict(links or {})
         self.nspawn = None
         self.pid = None
         self.boots = 0
@@ -93,7 +99,7 @@ class Host:
             (top / path).parent.mkdir(parents=True, exist_ok=True)
             os.mknod(top / path, 0o600 | 0o020000, os.makedev(0, 0))     # overlayfs: "not there"
         basics = {
-            "etc/machine-id": "",
+            "etc/machine-id": uuid.uuid5(uuid.NAMESPACE_OID, self.machine).hex + "\n",
             "etc/hostname": self.name + "\n",
             "etc/fstab": "",
             "etc/systemd/network/80-host0.network":
@@ -108,9 +114,10 @@ class Host:
             target = top / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-        wants = top / "etc/systemd/system/basic.target.wants"
-        wants.mkdir(parents=True, exist_ok=True)
-        (wants / "host-address.service").symlink_to("/etc/systemd/system/host-address.service")
+        starts = {BOOT_WANTS + "host-address.service": "/etc/systemd/system/host-address.service"}
+        for path, target in {**starts, **self.links}.items():
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            (top / path).symlink_to(target)
         return top
 
     def boot(self):
