@@ -260,30 +260,10 @@ void family_start(struct supervisor *s)
 
 /* ---- what an earlier configuration left ---- */
 
-/* The text that the last worker of this plugin got; to be freed with free(). */
-static char *saved_config(const char *dir, const char *plugin)
-{
-        char path[RUNTIME_PATH_MAX], *text = NULL;
-        size_t len = 0;
-        runtime_worker_config_path(dir, plugin, path);
-        FILE *in = fopen(path, "re");
-        if (!in)
-                return NULL;
-        FILE *out = open_memstream(&text, &len);
-        if (!out)
-                abort();
-        for (int c; (c = fgetc(in)) != EOF;)
-                (void)fputc(c, out);
-        (void)fclose(in);
-        if (fclose(out) != 0)
-                abort();
-        return text;
-}
-
 static void adopt(struct supervisor *s, const struct name *name, const struct grant_record *r)
 {
         struct runtime_worker w;
-        char *text = saved_config(s->config->runtime_dir, name->text);
+        char *text = runtime_worker_config(s->config->runtime_dir, name->text);
         if (!text || runtime_worker_load(s->config->runtime_dir, name->text, &w) < 0) {
                 log_error("%s is not in the configuration any more and may still be running: stop it by hand, then "
                           "remove "

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -60,16 +61,19 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how;
         struct identity_ids ids;
-        char why[SPAWN_WHY_MAX] = "", config[RUNTIME_PATH_MAX], budget[24];
+        char why[SPAWN_WHY_MAX] = "", *config = NULL, budget[24];
+        int config_fd = -1;
         uint64_t left_ms = w->end_ms > now_ms + GUARD_TRY_MIN_MS ? w->end_ms - now_ms : GUARD_TRY_MIN_MS;
         int r = runtime_worker_load(g->dir, w->name.text, &how);
         if (r == 0)
                 r = identity_resolve(&how.identity, &ids, why);
-        runtime_worker_config_path(g->dir, w->name.text, config);
-        /* By descriptor: the file is not for the worker's user to open. */
-        FILE *f = r == 0 ? fopen(config, "re") : NULL;
-        if (r == 0 && !f)
+        if (r == 0 && !(config = runtime_worker_config(g->dir, w->name.text)))
                 r = -errno;
+        /* The file is not for the worker's user to open; a copy in memory is. */
+        if (r == 0)
+                config_fd = spawn_text_fd(w->name.text, config);
+        if (r == 0 && config_fd < 0)
+                r = config_fd;
         if (r == 0) {
                 (void)snprintf(budget, sizeof budget, "%" PRIu64, left_ms);
                 const char *argv[] = {"baton-worker", "--config",   "/proc/self/fd/3",
@@ -78,13 +82,14 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
                 const struct spawn spawn = {.program = how.program,
                                             .argv = argv,
                                             .identity = &ids,
-                                            .fds = {fileno(f)},
+                                            .fds = {config_fd},
                                             .fd_count = 1,
                                             .output = -1};
                 r = spawn_process(&spawn, &w->pid, why);
         }
-        if (f)
-                (void)fclose(f);
+        free(config);
+        if (config_fd >= 0)
+                (void)close(config_fd);
         if (r == 0) {
                 w->kill_ms = now_ms + left_ms + GUARD_TRY_MIN_MS;
                 say_guarded(w);

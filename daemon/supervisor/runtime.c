@@ -197,6 +197,25 @@ void runtime_worker_config_path(const char *dir, const char *plugin, char ret[RU
         (void)snprintf(ret, RUNTIME_PATH_MAX, "%s/workers/%s", dir, plugin);
 }
 
+char *runtime_worker_config(const char *dir, const char *plugin)
+{
+        char path[RUNTIME_PATH_MAX], *text = NULL;
+        size_t len = 0;
+        runtime_worker_config_path(dir, plugin, path);
+        FILE *in = fopen(path, "re");
+        if (!in)
+                return NULL;
+        FILE *out = open_memstream(&text, &len);
+        if (!out)
+                abort();
+        for (int c; (c = fgetc(in)) != EOF;)
+                (void)fputc(c, out);
+        (void)fclose(in);
+        if (fclose(out) != 0)
+                abort();
+        return text;
+}
+
 int runtime_worker_save(const char *dir, const struct planned *p, const struct runtime_worker *w)
 {
         char below[NAME_BYTES_MAX + 16], text[NODE_PATH_MAX + 2 * NODE_WORD_MAX + NODE_VALUE_MAX + 128];

@@ -58,6 +58,8 @@ int runtime_worker_load(const char *dir, const char *plugin, struct runtime_work
 void runtime_forget(const char *dir, const char *plugin);
 /* Path of the configuration saved for this plugin. */
 void runtime_worker_config_path(const char *dir, const char *plugin, char ret[RUNTIME_PATH_MAX]);
+/* What the last worker of this plugin got, to be freed with free(); NULL with errno. */
+char *runtime_worker_config(const char *dir, const char *plugin);
 
 /* Writes a file aside, then in place: a reader sees the old one or the new one. 0 or -errno. */
 int runtime_write_file(const char *dir, const char *below, const char *text, size_t len, mode_t mode);

@@ -1,4 +1,6 @@
 """The main job, on three machines that really boot systemd, with real nginx."""
+import json
+import re
 import time
 
 from harness import contract
@@ -15,10 +17,36 @@ def test_three_members_one_leader_one_active(cluster):
     lines = {h.name: h.out("systemctl", "status", "--no-pager", "batond") for h in cluster.hosts}
     assert all("active (running)" in text for text in lines.values())
     assert all("of 3" in text for text in lines.values()), lines
-    assert "active: web" in lines[active.name]
+    assert re.search(r'Status: "(leader|follower) of 3, active: web"', lines[active.name]), lines
     assert [h.name for h in cluster.hosts if cluster.serves(h)] == [active.name]
     check = cluster.ctl(active, "check")
     assert check.returncode == 0 and check.stdout.startswith("BATON OK"), check.stdout
+
+# daemon/common/events.h
+EVENT_GROUP_ACTIVE = "aa54f1ab814843cfb9e243c0bf12f10b"
+EVENT_CHILD_STARTED = "ec52d38b6dae4314b185bfde6054a675"
+
+
+def journal_entries(host, *match):
+    return [json.loads(line) for line in host.out("journalctl", "-o", "json", *match).splitlines()]
+
+
+def test_the_journal_tells_who_and_what(cluster):
+    active = cluster.wait_settled()
+    taken, = journal_entries(active, "MESSAGE_ID=" + EVENT_GROUP_ACTIVE)[-1:]
+    assert (taken["BATON_NODE"], taken["BATON_GROUP"]) == (active.name, "web")
+    holder = json.loads(cluster.ctl(active, "get", "/baton/groups/web/holder").stdout)
+    assert holder["node"] == active.name and int(taken["BATON_TOKEN"]) > 0
+    assert {e["BATON_NODE"] for e in journal_entries(active, "BATON_GROUP=web")} == {active.name}
+    assert {e["SYSLOG_IDENTIFIER"] for e in journal_entries(active, "BATON_PLUGIN=nginx")} >= {"baton-worker"}
+    started = journal_entries(active, "MESSAGE_ID=" + EVENT_CHILD_STARTED, "BATON_CHILD=engine")
+    assert started and all(e["SYSLOG_IDENTIFIER"] == "batond" for e in started)
+
+
+def test_only_batond_and_its_root_workers_are_root(cluster):
+    active = cluster.wait_settled()
+    user = {name: active.out("ps", "-o", "user=", "-p", str(pid)).strip() for name, pid in cluster.children(active).items()}
+    assert user == {"batond": "root", "engine": "baton", "agent": "baton", "nginx": "baton", "motd": "root"}
 
 
 def test_power_loss_moves_the_service_once(cluster):
@@ -31,9 +59,7 @@ def test_power_loss_moves_the_service_once(cluster):
         other, took = wait_moved(probe, active, began, 30)
         contract.assert_kept("power loss", took, promised["lost_worst"], contract.start_of(other))
         assert cluster.ctl(other, "check", check=False).returncode in (1, 2)     # a member is missing
-        active.boot()
-        active.wait_booted()
-        active.run("systemctl", "start", "batond")
+        cluster.come_back(active)
         assert cluster.wait_settled() is other
         assert not cluster.serves(active)
         assert probe.overlaps() == []
@@ -67,9 +93,7 @@ def test_shutting_down_the_machine_moves_the_service_at_once(cluster):
         contract.assert_kept("systemctl poweroff", probe.away(began)[0], promised["moved_worst"],
                              contract.start_of(other))
         active.wait_off()
-        active.boot()
-        active.wait_booted()
-        active.run("systemctl", "start", "batond")
+        cluster.come_back(active)
         assert cluster.wait_settled() is other
         assert probe.overlaps() == []
 

@@ -10,6 +10,7 @@ from .hosts import BOOT_WANTS, Host, wait_until
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("BATON_BUILD") or ROOT / "build" / "release")
 HOSTS = (1, 2, 3)
+CONFIG_PATH = "/etc/baton/baton.conf"
 SESSION_TIMEOUT_S = 2.0
 STOP_BUDGET_S = 1.5
 RATE = 0.1
@@ -126,6 +127,30 @@ class Cluster:
         for host in self.hosts:
             if host.nspawn is not None:
                 host.lose_power()
+
+    def come_back(self, host):
+        """The power is there again."""
+        host.boot()
+        host.wait_booted()
+        host.run("systemctl", "start", "--no-block", "batond")
+
+    def reconfigure(self, hosts, change):
+        """Writes what `change` makes of each host's configuration, and reloads. Returns what there was."""
+        before = {}
+        for host in hosts:
+            path = host.path(CONFIG_PATH)
+            before[host.name] = path.read_text()
+            path.write_text(change(before[host.name]))
+        for host in hosts:
+            self.reload(host)
+        return before
+
+    @staticmethod
+    def reload(host):
+        """Until batond has told systemd that it is done, be the new configuration taken or refused."""
+        host.run("systemctl", "reload", "batond")
+        wait_until(lambda: host.out("systemctl", "show", "-P", "SubState", "batond").strip() != "reload",
+                   "%s has reloaded" % host.name, 20)
 
     # --- what it says of itself
 
