@@ -88,13 +88,15 @@ def config(number, policy="leader", connect=None):
                          session_timeout=int(SESSION_TIMEOUT_S * 1000), stop_budget=int(STOP_BUDGET_S * 1000))
     if connect:
         ensemble = text[text.index("[ensemble]"):text.index("[group")]
-        text = text.replace(ensemble, "[ensemble]\nconnect = %s\n\n" % connect).replace("id = %d\n" % number, "")
+        engine = text[text.index("[engine]"):text.index("[agent]")]
+        text = text.replace(engine, "").replace(ensemble, "[ensemble]\nconnect = %s\n\n" % connect).replace("id = %d\n" % number, "")
     return text
 
 
 class Cluster:
     def __init__(self, network, home, tree, **settings):
         self.network = network
+        self.connect = settings.get("connect")      # an ensemble elsewhere: none of the nodes leads
         self.hosts = [self._host(network, n, home, tree, settings) for n in HOSTS]
 
     @staticmethod
@@ -177,11 +179,11 @@ class Cluster:
         return host.run("systemctl", "is-active", "--quiet", "nginx", check=False).returncode == 0
 
     def wait_settled(self, members=3, timeout=60.0):
-        """Until so many members are there, one leads, and nginx is active on exactly one host. Returns that host."""
+        """Until so many members are there, one leads (where the ensemble is theirs), and nginx is active on exactly one host. Returns that host."""
         def settled():
             for host in self.living():
                 status = self.json(host, "status")
-                if not status or len(status["members"]) != members or not status["leader"]:
+                if not status or len(status["members"]) != members or not (status["leader"] or self.connect):
                     continue
                 groups = [g for g in status["groups"] if g["group"] == "web" and g["state"] == "active"]
                 on = [h for h in self.living() if self.serves(h)]

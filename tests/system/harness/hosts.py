@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BOOT_TIMEOUT_S = 60.0
 PR_SET_PDEATHSIG = 1
+CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # What this machine starts at boot is not to start in the hosts: these directories of links are hidden.
@@ -33,6 +34,16 @@ BOOT_WANTS = "etc/systemd/system/basic.target.wants/"
 
 def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def enter_network(path):
+    """Moves the calling thread, and no other, into a network namespace."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(fd, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns: %s" % path)
+    finally:
+        os.close(fd)
 
 
 def wait_until(condition, what, timeout=30.0, step=0.02):
