@@ -39,12 +39,12 @@ def cluster(network, tree, home, zookeeper):
         c.close()
 
 
-def demo(network, *arguments):
+def demo(network, home, *arguments):
     """The demo in the hosts' network. Its processes are in a namespace of their own, which ends with it; the shell is
     that one's PID 1 and reaps what the killed nodes leave."""
     process = network.popen(
         "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "env", "BATON_BUILD=%s" % BUILD,
-        "sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-B", str(ROOT / "tests" / "demo" / "demo.py"), *arguments,
+        "TMPDIR=%s" % home,         "sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-B", str(ROOT / "tests" / "demo" / "demo.py"), *arguments,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         out, _ = process.communicate(timeout=DEMO_TIMEOUT_S)
@@ -57,13 +57,13 @@ def demo(network, *arguments):
     return out
 
 
-def test_the_demo_with_servers_of_its_own(network):
-    demo(network, "--for", "30")
+def test_the_demo_with_servers_of_its_own(network, home):
+    demo(network, home, "--for", "30")
 
 
-def test_the_demo_at_an_ensemble_elsewhere(network, zookeeper):
+def test_the_demo_at_an_ensemble_elsewhere(network, home, zookeeper):
     """Before the hosts come: its nodes have the same names."""
-    demo(network, "--for", "10", "--connect", zookeeper.connect())
+    demo(network, home, "--for", "10", "--connect", zookeeper.connect())
 
 
 def test_three_members_one_active(cluster):
