@@ -1,11 +1,13 @@
 /* See child.h.
  *
- * A group is empty when kill(-group, 0) says ESRCH. Nothing announces that, so it is asked every few milliseconds while
- * a stop waits; the program's own end comes by a pidfd. A group's number is not given to anybody else while a
- * process is in it, so a record can be trusted if either the group's leader has the start time it says, or the leader
- * is gone and the group is not. */
+ * A group is empty when kill(-group, 0) says ESRCH, or when all that is left in it are zombies. Nothing announces that,
+ * so it is asked every few milliseconds while a stop waits; the program's own end comes by a pidfd. A group's number is
+ * not given to anybody else while a process is in it, so a record can be trusted if either the group's leader has the
+ * start time it says, or the leader is gone and the group is not. */
 #include "plugins/child.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,14 +24,16 @@
 #include <unistd.h>
 
 /* How often a stop asks whether the group is empty. */
-#define EMPTY_ASK_MS 5
+#define EMPTY_ASK_MS 10
 /* Bytes of a record, and of a line in /proc that is looked at. */
 #define TEXT_BYTES 512
+/* How often the keeper kills a group that does not go. */
+#define KEEPER_KILLS 200
 
 struct child {
         const struct baton_host *host;
-        pid_t group;
-        int end_fd, output_fd;
+        pid_t group, keeper;
+        int end_fd, output_fd, keeper_fd;
         bool ended; /* the program itself, reaped */
         int status;
         char *record;
@@ -202,6 +206,59 @@ static int open_pipes(const struct child_spec *spec, struct pipes *ret)
         return r;
 }
 
+/* ---- the keeper ---- */
+
+/* PR_SET_PDEATHSIG reaches the program only; what it has started would outlive a worker that is killed, and where no
+ * control group ends it (no systemd) nobody would come before another node starts the same. So a process beside the
+ * group, which does nothing but wait for the end of a pipe that only this worker holds, kills the group then.
+ * Async-signal-safe calls only. */
+static void keep(pid_t group, int pipe_fd)
+{
+        const struct timespec pause = {.tv_nsec = EMPTY_ASK_MS * 1000000L};
+        char byte;
+        sigset_t all;
+        ssize_t n;
+        (void)sigfillset(&all);
+        (void)sigprocmask(SIG_SETMASK, &all, NULL); /* it ends with its worker, and by nothing else */
+        (void)setsid();
+        (void)prctl(PR_SET_NAME, "baton-keeper");
+        if (dup2(pipe_fd, 0) < 0 || syscall(SYS_close_range, 1, ~0U, 0) < 0)
+                _exit(127);
+        do
+                n = read(0, &byte, 1);
+        while (n < 0 && errno == EINTR);
+        for (int i = 0; n == 0 && i < KEEPER_KILLS && kill(-group, SIGKILL) == 0; i++)
+                (void)nanosleep(&pause, NULL);
+        _exit(0);
+}
+
+static int start_keeper(struct child *c)
+{
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        c->keeper = fork();
+        if (c->keeper == 0)
+                keep(c->group, ends[0]);
+        int r = c->keeper < 0 ? -errno : 0;
+        (void)close(ends[0]);
+        c->keeper_fd = ends[1];
+        return r;
+}
+
+/* The group is this worker's own matter again. */
+static void end_keeper(struct child *c)
+{
+        if (c->keeper > 0) {
+                (void)!write(c->keeper_fd, "", 1);
+                (void)kill(c->keeper, SIGKILL); /* also when somebody has stopped it */
+                (void)waitpid(c->keeper, NULL, 0);
+        }
+        close_fd(&c->keeper_fd);
+}
+
+/* ---- starting ---- */
+
 /* Lets the program begin, and hears whether it could. */
 static int let_go(struct child *c, struct pipes *p)
 {
@@ -226,7 +283,7 @@ int child_start(const struct child_spec *spec, struct child **ret)
         char **env = merged_env(spec->env);
         if (c) {
                 c->host = spec->host;
-                c->end_fd = c->output_fd = -1;
+                c->end_fd = c->output_fd = c->keeper_fd = -1;
                 c->record = spec->record ? strdup(spec->record) : NULL;
         }
         pid_t pid = c && env && (!spec->record || c->record) ? fork() : -1;
@@ -234,7 +291,7 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 become(spec, env, p.input, p.output[1], p.go[0], p.report[1]);
         r = pid < 0 ? -(errno ? errno : ENOMEM) : 0;
         free(env);
-        if (r == 0) {
+        if (pid > 0) {
                 c->group = pid;
                 (void)setpgid(pid, pid); /* both do it: whoever comes first */
                 c->end_fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -244,6 +301,8 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 p.output[0] = -1;
                 (void)fcntl(c->output_fd, F_SETFL, O_NONBLOCK);
         }
+        if (r == 0)
+                r = start_keeper(c);
         if (r == 0)
                 r = let_go(c, &p);
         close_pipes(&p);
@@ -340,12 +399,57 @@ int child_wait(struct child *c, uint32_t timeout_ms, int *ret_status)
         }
 }
 
+/* Whether process `pid` (a name in /proc) is of the group and more than a zombie. */
+static bool lives_in_group(const char *pid, pid_t group)
+{
+        char path[300], text[TEXT_BYTES];
+        (void)snprintf(path, sizeof path, "/proc/%s/stat", pid);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        close_fd(&fd);
+        if (len <= 0)
+                return false;
+        text[len] = '\0';
+        /* "pid (name) state ppid pgrp …"; the name may contain anything. */
+        char *at = strrchr(text, ')'), *state = at ? at + 2 : NULL;
+        char *parent = state ? strchr(state, ' ') : NULL, *its_group = parent ? strchr(parent + 1, ' ') : NULL;
+        return its_group && *state != 'Z' && *state != 'X' && strtol(its_group, NULL, 10) == (long)group;
+}
+
+static bool none_seen(pid_t group)
+{
+        DIR *proc = opendir("/proc");
+        bool found = !proc; /* without /proc nothing is known: it counts as alive */
+        for (struct dirent *e; proc && !found && (e = readdir(proc));)
+                found = isdigit((unsigned char)e->d_name[0]) && lives_in_group(e->d_name, group);
+        if (proc)
+                (void)closedir(proc);
+        return !found;
+}
+
+/* The kernel counts zombies as members. They run nothing; and where the first process of a machine (a container's)
+ * does not reap, they stay for ever. A look at /proc may miss one that has just been forked; none survives the signal
+ * between two looks. */
+static bool only_zombies(pid_t group)
+{
+        if (!none_seen(group))
+                return false;
+        (void)kill(-group, SIGKILL);
+        return none_seen(group);
+}
+
 /* Those of the group that are our children, the program among them, are reaped on the way. */
 static bool group_is_empty(pid_t group)
 {
-        while (waitpid(-group, NULL, WNOHANG) > 0)
-                ;
-        return kill(-group, 0) < 0 && errno == ESRCH;
+        bool empty = false;
+        do { /* a last round for those that were found to be zombies */
+                while (waitpid(-group, NULL, WNOHANG) > 0)
+                        ;
+                if (empty || (kill(-group, 0) < 0 && errno == ESRCH))
+                        return true;
+                empty = only_zombies(group);
+        } while (empty);
+        return false;
 }
 
 static int end_group(struct child *c, pid_t group, int signal, uint32_t gentle_ms, uint32_t total_ms)
@@ -395,6 +499,7 @@ void child_free(struct child *c)
                 if (c->record && group_is_empty(c->group))
                         (void)unlink(c->record);
         }
+        end_keeper(c);
         close_fd(&c->end_fd);
         close_fd(&c->output_fd);
         free(c->record);

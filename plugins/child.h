@@ -1,8 +1,9 @@
 /* A program that a plugin runs: a child in a process group of its own, what it prints in the log, line by line.
  *
  * The group is what counts as running: the program and all it has started that did not leave the group. It dies with
- * the worker (PR_SET_PDEATHSIG reaches the program itself); what outlives it then is found again by the record, a small
- * file that names the group, and ended by child_end_leftover().
+ * the worker, however that ends: PR_SET_PDEATHSIG reaches the program itself, and a process beside the group, its
+ * keeper, kills the rest. What outlives even that is found again by the record, a small file that names the group, and
+ * ended by child_end_leftover().
  *
  * All waits have an end, and those for a program also end with the host's cancel_fd. Callback thread only. */
 #ifndef BATON_PLUGINS_CHILD_H

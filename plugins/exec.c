@@ -9,14 +9,20 @@
  *
  * Events: activate, deactivate, check, config, members, role. A program is told the facts in its environment and, as
  * one JSON object, on stdin; it is ended when it takes longer than `timeout`, with all that is in its process group.
- * What it leaves running on purpose (in a session of its own) is for its `deactivate` to stop. BATON_EVENT BATON_NODE
- * BATON_INSTANCE BATON_GROUP BATON_STATE_DIR      always BATON_TOKEN                                   while a grant is
- * held BATON_DEADLINE_MS BATON_LEASE_MS BATON_TAKEN_UP                        activate BATON_REASON BATON_BUDGET_MS
- * deactivate BATON_CONFIG_PATH BATON_CONFIG_VERSION BATON_CONFIG_ZXID BATON_CONFIG_REMOVED, the value in the JSON
- * config BATON_ROLE                                                             role Exit status of activate and
- * deactivate: 0 means it runs, or has surely stopped. Of check: 0 good, 1 degraded, else bad, the last line of output
- * says why. activate and deactivate must be idempotent: after a restart of baton activate is called again
- * (BATON_TAKEN_UP=yes), and deactivate may be called when nothing runs. */
+ * What it leaves running on purpose (in a session of its own) is for its `deactivate` to stop.
+ *
+ * The facts, by event:
+ *
+ *   - always: BATON_EVENT BATON_NODE BATON_INSTANCE BATON_GROUP BATON_STATE_DIR
+ *   - while a grant is held: BATON_TOKEN
+ *   - activate: BATON_DEADLINE_MS BATON_LEASE_MS BATON_TAKEN_UP
+ *   - deactivate: BATON_REASON BATON_BUDGET_MS
+ *   - config: BATON_CONFIG_PATH BATON_CONFIG_VERSION BATON_CONFIG_ZXID BATON_CONFIG_REMOVED, the value in the JSON
+ *   - role: BATON_ROLE
+ *
+ * Exit status of activate and deactivate: 0 means it runs, or has surely stopped. Of check: 0 good, 1 degraded, else
+ * bad; the last line of output says why. activate and deactivate must be idempotent: after a restart of baton activate
+ * is called again (BATON_TAKEN_UP=yes), and deactivate may be called when nothing runs. */
 #include "plugins/baton/plugin.h"
 #include "plugins/child.h"
 #include "plugins/words.h"

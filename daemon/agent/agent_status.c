@@ -171,8 +171,8 @@ static void publish(struct agent *a)
                                    .group_count = a->group_count};
         fill_plugins(a, plugins);
         fill_groups(a, groups);
-        if (a->config->has_engine && a->config->server_count > 0) { /* its own server is the first */
-                const struct node_server *s = &a->config->servers[0];
+        if (a->config->has_engine) {
+                const struct node_server *s = &a->config->address;
                 bool v6 = strchr(s->host, ':');
                 (void)snprintf(address, sizeof address, "%s%s%s:%u", v6 ? "[" : "", s->host, v6 ? "]" : "",
                                (unsigned)s->port);

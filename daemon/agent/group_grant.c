@@ -233,10 +233,11 @@ static bool is_free(struct group *g, uint64_t now_ms, uint64_t *ret_when)
         /* Nothing of an earlier boot of this machine runs. */
         if (group__is_of_earlier_boot(g, s))
                 return true;
-        /* Nor of another one. A member znode that is older than the grant speaks of a boot before it. */
-        if (s->has_holder && !s->broken && g->host->member(g->ctx, s->holder.node.text, &m) &&
+        /* Nor of another one. A member znode that is older than the grant speaks of a boot before it. While `active` is
+         * there it may be renewed: the member may be another machine with a copied machine id. */
+        if (s->has_holder && !s->broken && !s->has_active && g->host->member(g->ctx, s->holder.node.text, &m) &&
             strcmp(m.instance, s->holder.instance) == 0 && strcmp(m.boot_id, s->holder.boot_id) != 0 &&
-            m.czxid > s->holder_mzxid && (!s->has_active || m.czxid > s->token))
+            m.czxid > s->holder_mzxid)
                 return true;
         return false;
 }

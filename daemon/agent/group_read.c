@@ -17,10 +17,21 @@ bool group__is_own(const struct group *g, const struct sight *s)
                strcmp(s->holder.boot_id, g->boot_id) == 0;
 }
 
+/* The name counts too: machines copied from one image share a machine id, so their instances are equal and their boots
+ * differ. A machine that has lost its power renews no session, so that its `active` is gone soon; one that is still
+ * there may be such a copy's, alive. */
 bool group__is_of_earlier_boot(const struct group *g, const struct sight *s)
 {
-        return s->has_holder && !s->broken && s->holder.state == HOLDER_ACTIVE &&
-               strcmp(s->holder.instance, g->instance) == 0 && strcmp(s->holder.boot_id, g->boot_id) != 0;
+        return s->has_holder && !s->broken && !s->has_active && s->holder.state == HOLDER_ACTIVE &&
+               strcmp(s->holder.instance, g->instance) == 0 && strcmp(s->holder.node.text, g->node.text) == 0 &&
+               strcmp(s->holder.boot_id, g->boot_id) != 0;
+}
+
+/* Taking and releasing write `holder` and `active` at once: one that does not fit the other was written by another
+ * hand. */
+static bool is_foreign(const struct sight *s)
+{
+        return s->has_holder && s->has_active && s->holder_mzxid != s->token;
 }
 
 bool group__is_ours(const struct group *g, const struct sight *s)
@@ -61,7 +72,7 @@ static uint64_t wait_ms(struct group *g, const struct sight *s)
                 lease = g->lease_known_ms;
         if (budget < g->budget_known_ms)
                 budget = g->budget_known_ms;
-        if (s->has_holder && !s->broken) {
+        if (s->has_holder && !s->broken && !is_foreign(s)) {
                 lease = s->holder.lease_ms;
                 budget = s->holder.budget_ms;
                 if (rate < s->holder.rate_ppm && s->holder.rate_ppm < 1000000)
@@ -76,6 +87,10 @@ static void tell(struct group *g, const struct sight *s, uint64_t now_ms)
         if (s->broken)
                 group__log(g, LOG_LEVEL_WARNING, GROUP_EVENT_ODD,
                            "what stands in %s is no holder; it counts as an active one, for %" PRIu64 " ms",
+                           g->holder_path, g->rest_end_ms - now_ms);
+        else if (is_foreign(s) && g->rest_end_ms > now_ms)
+                group__log(g, LOG_LEVEL_WARNING, GROUP_EVENT_ODD,
+                           "%s was written by another hand; it counts as an active one, for %" PRIu64 " ms",
                            g->holder_path, g->rest_end_ms - now_ms);
         else if (s->has_holder && s->holder.state == HOLDER_ACTIVE && s->token != g->holder_told && s->has_active &&
                  !group__is_ours(g, s))
@@ -108,7 +123,8 @@ static void take_in(struct group *g, const struct sight *s)
         g->change_ms = now_ms;
         g->free_since_ms = 0;
         /* The holder's last confirmed renewal was sent before its effect was seen, hence before now. */
-        bool free = s->has_holder && !s->broken && s->holder.state != HOLDER_ACTIVE;
+        bool free = s->has_holder && !s->broken &&
+                    (s->holder.state == HOLDER_FENCED || (s->holder.state == HOLDER_RELEASED && !is_foreign(s)));
         g->rest_end_ms = free ? now_ms : now_ms + wait_ms(g, s);
         tell(g, s, now_ms);
 }

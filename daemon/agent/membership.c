@@ -167,13 +167,12 @@ static void on_removed(void *ctx, const struct client_result *r)
                 refused(m, "remove", r->error);
 }
 
-/* An earlier session of this very node: its agent has lost it, or the machine was started anew. */
-static void remove_stale(struct membership *m, const struct jute_stat *stat, const struct member_said *said)
+/* An earlier session of this very node: its agent has lost it. */
+static void remove_stale(struct membership *m, const struct jute_stat *stat)
 {
         const struct client_call call = {.done = on_removed, .ctx = m};
-        bool rebooted = strcmp(said->boot_id, m->boot_id) != 0;
-        say(m, LOG_LEVEL_INFO, MEMBERSHIP_EVENT_ODD, "%s is removed: it is this node's own, of %s", m->path,
-            rebooted ? "before the machine was started" : "a session that was lost");
+        say(m, LOG_LEVEL_INFO, MEMBERSHIP_EVENT_ODD, "%s is removed: it is this node's own, of a session that was lost",
+            m->path);
         if (client_delete(client_of(m), m->path, stat->version, &call) < 0)
                 retry_later(m);
         else
@@ -184,7 +183,14 @@ static void is_taken(struct membership *m, const struct jute_stat *stat, const s
 {
         char text[512];
         struct log_quoted where = log_quote(said->address), whose = log_quote(said->instance);
-        if (!said->readable)
+        if (said->readable && strcmp(said->instance, m->instance) == 0)
+                (void)snprintf(text, sizeof text,
+                               "the name %s is taken, by this machine before it was started, whose session ends soon; "
+                               "or by another one with the same /etc/machine-id%s%s: then give one of them another "
+                               "name under [node] and a machine id of its own (systemd-machine-id-setup); waiting "
+                               "until it is free",
+                               m->node.text, said->address[0] ? ", at " : "", said->address[0] ? where.text : "");
+        else if (!said->readable)
                 (void)snprintf(text, sizeof text,
                                "%s is there and was not made by a baton node: remove it (batonctl delete %s)", m->path,
                                m->path);
@@ -218,9 +224,11 @@ static void on_inspected(void *ctx, const struct client_result *r)
                 mem_free(m->sent);
                 m->sent = mem_strdup(jute_str_is(r->data, m->value) ? m->value : "");
                 is_in(m, r->stat.version);
-        } else if (strcmp(said.instance, m->instance) == 0) {
-                remove_stale(m, &r->stat, &said);
+        } else if (strcmp(said.instance, m->instance) == 0 && strcmp(said.boot_id, m->boot_id) == 0) {
+                remove_stale(m, &r->stat);
         } else {
+                /* Of this machine before it was started: its session has ended or soon will. It is not removed, for it
+                 * may as well be alive: machines copied from one image share their machine id. */
                 is_taken(m, &r->stat, &said);
         }
 }

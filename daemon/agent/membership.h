@@ -4,9 +4,10 @@
  * The own znode is ephemeral: it lives with the session. It is made anew when the session is new, or when somebody
  * has removed it; written again when what it says has changed, at most every MEMBERSHIP_WRITE_MS.
  *
- * Where the znode is there and belongs to another session, its `instance` says whose it is. Ours: an earlier agent's or
- * an earlier boot's that the ensemble has not forgotten yet; it is removed. Another's: two nodes were given one name;
- * this one stays out, says so, and tries again when that znode vanishes. */
+ * Where the znode is there and belongs to another session, its `instance` and boot say whose it is. Ours: an earlier
+ * agent's that the ensemble has not forgotten yet; it is removed. Another's: two nodes were given one name; this one
+ * stays out, says so, and tries again when that znode vanishes. Of another boot: ours, or that of a machine which was
+ * copied with its machine id; it is waited for, too. */
 #ifndef BATON_AGENT_MEMBERSHIP_H
 #define BATON_AGENT_MEMBERSHIP_H
 

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* What inih takes for blanks, but for the line's end. */
+#define BLANKS " \t\v\f\r"
+
 struct reader {
         const char *path;
         FILE *file;
@@ -63,10 +66,19 @@ static long take_line(struct reader *r, char *buffer, size_t size, bool *has_nul
         return (long)len;
 }
 
+/* The length of a section's name as inih sees it: up to the bracket, or to a comment that begins before it. */
+static size_t section_length(const char *name)
+{
+        size_t len = 0;
+        while (name[len] && name[len] != ']' && !(name[len] == ';' && len > 0 && strchr(BLANKS, name[len - 1])))
+                len++;
+        return len;
+}
+
 /* Takes note of a section header and passes it on. Returns whether inih may see the line. */
 static bool begin_section(struct reader *r, const char *text)
 {
-        size_t len = strcspn(text + 1, "]");
+        size_t len = section_length(text + 1);
         if (text[1 + len] != ']')
                 return true; /* inih objects itself */
         if (len > INIFILE_SECTION_MAX) {
@@ -119,7 +131,7 @@ static char *read_line(char *str, int num, void *stream)
         const char *text = line;
         if (r->line == 1 && (size_t)len >= sizeof bom - 1 && memcmp(text, bom, sizeof bom - 1) == 0)
                 text += sizeof bom - 1;
-        text += strspn(text, " \t");
+        text += strspn(text, BLANKS); /* all of them: no section may begin for inih that has not begun here */
         bool sound = line_is_sound(r, text, len > INIFILE_LINE_MAX, has_nul);
         (void)snprintf(str, (size_t)num, "%s\n", sound ? text : ""); /* fits: see LINE_BUFFER */
         return str;
@@ -144,6 +156,7 @@ static int on_key(void *user, const char *section, const char *name, const char 
 static void parse(struct reader *r)
 {
         ini_max_line = LINE_BUFFER;
+        ini_allow_bom = false; /* it would look for one whenever it begins anew */
         ini_allow_multiline = false;
         ini_allow_no_value = false;
         ini_stop_on_first_error = true;

@@ -50,7 +50,8 @@ enum message_type {
 
         /* worker -> agent */
         MESSAGE_HELLO,      /* name, group ("" for none), state, token (0: none), budget_ms. First on every link */
-        MESSAGE_STATE,      /* state, token, text (why, for WORKER_FAILED) */
+        MESSAGE_STATE,      /* state, token (of the grant it is about; STOPPED names the one that has ended), text (why,
+                               for WORKER_FAILED) */
         MESSAGE_HEALTH,     /* health, text: of the resource; told when it changes */
         MESSAGE_NOTE,       /* text: what the plugin publishes about itself */
         MESSAGE_CONFIG_SET, /* number, path, data, version (-1: any, or create) */
@@ -75,7 +76,7 @@ enum node_role {
 /* Of a worker's resource. STARTING, ACTIVE, STOPPING and FAILED count as active: it may be running (safety.md F7). */
 enum worker_state {
         WORKER_OPENING, /* the plugin is being opened, or the first stop is under way */
-        WORKER_STOPPED, /* surely not running */
+        WORKER_STOPPED, /* surely not running, and not to run again without another GRANT */
         WORKER_STARTING,
         WORKER_ACTIVE,
         WORKER_STOPPING,

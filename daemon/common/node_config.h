@@ -118,6 +118,7 @@ struct node_config {
         struct node_server
                 *servers; /* the agent's: of every server.N with a client address, the own first; or connect */
         size_t server_count;
+        struct node_server address; /* has_engine: where others reach this node's server; servers[0] is for this node */
         uint32_t session_timeout_ms; /* not given: 2 s, or what the ensemble allows that is nearest */
         uint32_t clock_rate_ppm;     /* rho, in millionths */
         uint32_t tick_time_ms;       /* 0: no engine */

@@ -119,8 +119,11 @@ static void take_servers(const struct engine_config *e, struct node_config *c)
         const struct ensemble *all = &e->server.ensemble;
         c->servers = mem_zalloc((all->count + 1) * sizeof *c->servers);
         add_server(c, is_wildcard(e->client_host) ? "127.0.0.1" : e->client_host, e->client_port);
+        c->address = c->servers[0];
         for (size_t i = 0; i < all->count; i++) {
                 const struct member *m = &all->members[i];
+                if (m->sid == e->server.sid && is_wildcard(e->client_host))
+                        memcpy(c->address.host, m->host, strlen(m->host) + 1);
                 if (m->sid != e->server.sid && m->client_port)
                         add_server(c, is_wildcard(m->client_host) ? m->host : m->client_host, m->client_port);
         }

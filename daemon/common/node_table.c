@@ -24,7 +24,7 @@ static const struct setting base_rows[] = {
 
 #define USER_HELP         "whom it runs as; default as batond does"
 #define GROUP_HELP        "its group; default that of the user"
-#define CAPABILITIES_HELP "what it keeps of the privileges: CAP_… names with blanks; default none"
+#define CAPABILITIES_HELP "what it keeps of the privileges: CAP_… names with blanks; default none, but all without user"
 
 static const struct setting own_rows[] = {
         {"supervisor", "plugin_dir", SETTING_TEXT, NODE(plugin_dir), .fallback = BATON_PLUGIN_DIR,
@@ -111,5 +111,5 @@ void node_config_help(FILE *out)
         settings_help(node_table_group.rows, node_table_group.count, out);
         settings_help(node_table_plugin.rows, node_table_plugin.count, out);
         (void)fprintf(out, "  %-24s %s\n", "…",
-                      "every other key is a setting of the plugin: batonctl plugins shows them");
+                      "every other key is a setting of the plugin: batonctl plugins MODULE shows them");
 }

@@ -105,7 +105,7 @@ int cmd_check(const struct ctl_options *o, int argc, char **argv)
         if (status != CTL_DONE) {
                 found(&f, VERDICT_UNKNOWN, "the configuration is wrong or not there");
                 print_line(&f, perfdata);
-                return f.verdict;
+                return (int)f.verdict;
         }
         /* Every server of the ensemble is a node, unless told otherwise. */
         if (expected < 0)
@@ -130,5 +130,5 @@ int cmd_check(const struct ctl_options *o, int argc, char **argv)
         }
         view_done(&v);
         ctl_close(c);
-        return f.verdict;
+        return (int)f.verdict;
 }

@@ -233,6 +233,12 @@ static void show_plugins(struct ctl *c, const struct ctl_options *o, const struc
 
 int cmd_plugins(const struct ctl_options *o, int argc, char **argv)
 {
+        if (argc == 2 && argv[1][0] != '-')
+                return ctl_show_module(o, argv[1]);
+        if (argc != 1) {
+                (void)fprintf(stderr, "batonctl plugins takes one MODULE, or nothing; see batonctl --help\n");
+                return CTL_USAGE;
+        }
         return with_view(o, argc, argv, show_plugins);
 }
 

@@ -7,6 +7,7 @@
  *   view.c          members and groups, read from their znodes
  *   cmd_tree.c      ls get set create delete watch
  *   cmd_cluster.c   status members groups plugins
+ *   cmd_module.c    plugins MODULE
  *   cmd_check.c     check (monitoring)
  *   cmd_config.c    config check */
 #ifndef BATON_CTL_CTL_H
@@ -90,6 +91,12 @@ void ctl_wait_end(struct ctl *c);
 void ctl_reply_copy(const struct client_result *r, struct ctl_reply *ret);
 /* Prints "batonctl: PATH: sentence" and returns CTL_REFUSED. */
 int ctl_refused(const char *path, int32_t error);
+
+/* ---- cmd_module.c ---- */
+
+/* Prints what the plugin `name` (a name, or an absolute path) says of itself. Loads it, which runs its constructors.
+ * Returns an exit status. */
+int ctl_show_module(const struct ctl_options *options, const char *name);
 
 /* ---- commands: argv[0] is the command's name; each prints what is wrong with its arguments ---- */
 

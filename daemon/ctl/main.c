@@ -18,7 +18,7 @@ static const struct command {
         {"status", cmd_status, "", "members, leader and groups at a glance"},
         {"members", cmd_members, "", "the nodes that are alive"},
         {"groups", cmd_groups, "", "which node has which group, and why"},
-        {"plugins", cmd_plugins, "", "plugin instances on all nodes, with their state"},
+        {"plugins", cmd_plugins, "[MODULE]", "plugin instances on all nodes; of a MODULE the settings it knows"},
         {"check", cmd_check, "[-n MEMBERS]", "one line for a monitoring system; exit status 0, 1, 2 or 3"},
         {"config", cmd_config, "check", "judge the configuration, print the failover times it promises"},
         {"ls", cmd_ls, "[-R] PATH", "children of a znode; -R all below it"},

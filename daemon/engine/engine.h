@@ -17,7 +17,7 @@ enum engine_exit {
         ENGINE_EXIT_CLEAN = 0,
         ENGINE_EXIT_AT_ONCE = 1, /* told twice to stop, or something no other status names */
         ENGINE_EXIT_CONFIG = 2,  /* the configuration is wrong; nothing was touched */
-        ENGINE_EXIT_DATA = 3,    /* the data directory is refused: locked, damaged, somebody else's */
+        ENGINE_EXIT_DATA = 3,    /* the data directory is refused: locked, damaged, lost, somebody else's */
         ENGINE_EXIT_DISK = 4,    /* the disk failed while running (the core's status of EFFECT_HALT) */
         ENGINE_EXIT_LISTEN = 5,  /* a port cannot be opened */
 };

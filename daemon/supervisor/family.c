@@ -197,15 +197,6 @@ static void order(struct supervisor *s, const struct plan *p)
 }
 
 /* Children that are in no plan have been removed before (reload.c). */
-/* When batond and all its children hang at once only systemd is left to act, by its watchdog and the guard. The last
- * renewal may then be a sixth of the lease old; what bites before the deadline leaves the guard the whole stop budget.
- */
-static uint64_t watchdog_limit_ms(const struct node_config *c)
-{
-        uint64_t limit = lease_holder_ms(c->session_timeout_ms, c->clock_rate_ppm) - c->session_timeout_ms / 6;
-        return limit > PLAN_WATCHDOG_MIN_MS ? limit : PLAN_WATCHDOG_MIN_MS;
-}
-
 void family_become(struct supervisor *s, struct node_config *config)
 {
         struct plan *p = plan_new(config);
@@ -225,8 +216,6 @@ void family_become(struct supervisor *s, struct node_config *config)
         }
         order(s, p);
         plan_free(p);
-        if (config->group_count > 0)
-                notify_watchdog_limit(&s->notify, watchdog_limit_ms(config));
         node_config_free(old);
         s->dirty_status = true;
 }

@@ -1,6 +1,8 @@
 /* See grants.h. */
 #include "daemon/supervisor/grants.h"
 
+#include "daemon/common/node_config.h"
+
 #include <string.h>
 
 enum { STAGE_HELD, STAGE_GRACE_OVER, STAGE_RESERVE_BEGUN, STAGE_OVER };
@@ -96,6 +98,13 @@ enum grant_verdict grant_watch_step(struct grant_watch *w, uint64_t now_ms)
         else if (first && stops(w))
                 return GRANT_FINE;
         return GRANT_OVERDUE;
+}
+
+uint64_t grant_watchdog_ms(uint32_t lease_ms, uint32_t budget_ms, uint32_t rate_ppm)
+{
+        uint64_t have_ms = (uint64_t)lease_holder_ms(lease_ms, rate_ppm) + budget_ms;
+        uint64_t need_ms = lease_ms / 6 + reserve_ms(budget_ms) + GRANT_REVIVE_MS;
+        return have_ms > need_ms + GRANT_WATCHDOG_MIN_MS ? have_ms - need_ms : GRANT_WATCHDOG_MIN_MS;
 }
 
 uint64_t grant_watch_next_ms(const struct grant_watch *w)

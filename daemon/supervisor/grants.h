@@ -19,6 +19,11 @@
 #define GRANT_RESERVE_MIN_MS 100
 #define GRANT_RESERVE_MAX_MS 2000
 
+/* From the instant at which systemd kills a batond that stands still to the beginning of the guard's stop, in ms. */
+#define GRANT_REVIVE_MS 500
+/* The least that is asked of systemd's watchdog, in ms: some turns of the supervisor's own clock. */
+#define GRANT_WATCHDOG_MIN_MS 750
+
 enum grant_verdict {
         GRANT_FINE,
         GRANT_OVERDUE,     /* told twice at most for one deadline */
@@ -42,6 +47,10 @@ void grant_watch_told(struct grant_watch *w, const struct grant_record *r);
 void grant_watch_fresh(struct grant_watch *w, uint64_t now_ms);
 /* Judges; the caller has told what the record says at this moment. */
 enum grant_verdict grant_watch_step(struct grant_watch *w, uint64_t now_ms);
+/* How soon systemd's watchdog has to end a node that stands still as a whole, worker and supervisor, while such a grant
+ * is held, so that the guard can still stop the resource within the budget: the grant may be a sixth of the lease old,
+ * and the reserve of the budget is the guard's. */
+uint64_t grant_watchdog_ms(uint32_t lease_ms, uint32_t budget_ms, uint32_t rate_ppm);
 /* When to judge next; UINT64_MAX: nothing is held. */
 uint64_t grant_watch_next_ms(const struct grant_watch *w);
 

@@ -61,19 +61,19 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how;
         struct identity_ids ids;
-        char why[SPAWN_WHY_MAX] = "", *config = NULL, budget[24];
-        int config_fd = -1;
+        char why[SPAWN_WHY_MAX] = "", budget[24];
         uint64_t left_ms = w->end_ms > now_ms + GUARD_TRY_MIN_MS ? w->end_ms - now_ms : GUARD_TRY_MIN_MS;
         int r = runtime_worker_load(g->dir, w->name.text, &how);
         if (r == 0)
                 r = identity_resolve(&how.identity, &ids, why);
-        if (r == 0 && !(config = runtime_worker_config(g->dir, w->name.text)))
-                r = -errno;
-        /* The file is not for the worker's user to open; a copy in memory is. */
-        if (r == 0)
-                config_fd = spawn_text_fd(w->name.text, config);
-        if (r == 0 && config_fd < 0)
-                r = config_fd;
+        char *text = r == 0 ? runtime_worker_config(g->dir, w->name.text) : NULL;
+        if (r == 0 && !text)
+                r = -ENOENT;
+        /* As text in memory: the file is root's alone, and /proc/self/fd opens it anew, as the worker's user. */
+        int config = r == 0 ? spawn_text_fd(w->name.text, text) : -1;
+        if (r == 0 && config < 0)
+                r = config;
+        free(text);
         if (r == 0) {
                 (void)snprintf(budget, sizeof budget, "%" PRIu64, left_ms);
                 const char *argv[] = {"baton-worker", "--config",   "/proc/self/fd/3",
@@ -82,14 +82,13 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
                 const struct spawn spawn = {.program = how.program,
                                             .argv = argv,
                                             .identity = &ids,
-                                            .fds = {config_fd},
+                                            .fds = {config},
                                             .fd_count = 1,
                                             .output = -1};
                 r = spawn_process(&spawn, &w->pid, why);
         }
-        free(config);
-        if (config_fd >= 0)
-                (void)close(config_fd);
+        if (config >= 0)
+                (void)close(config);
         if (r == 0) {
                 w->kill_ms = now_ms + left_ms + GUARD_TRY_MIN_MS;
                 say_guarded(w);
@@ -230,15 +229,12 @@ static void await(struct guard *g, int signals, int timer, uint64_t next_ms)
                 }
 }
 
-int guard_run(const char *runtime_dir, const char *boot_id)
+int guard_run(const char *runtime_dir)
 {
         static struct guard g; /* too large for a stack that should stay small */
         sigset_t set;
         g = (struct guard){.dir = runtime_dir};
-        if (boot_id)
-                (void)snprintf(g.boot_id, sizeof g.boot_id, "%s", boot_id);
-        else
-                clock_boot_id(g.boot_id);
+        runtime_boot_id(runtime_dir, g.boot_id);
         sigemptyset(&set);
         sigaddset(&set, SIGCHLD);
         sigaddset(&set, SIGTERM);

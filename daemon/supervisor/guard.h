@@ -37,9 +37,7 @@
 
 /* Starts a guard if one is needed. Without systemd, or where it does not answer, guards in this process. */
 int guard_arm(const char *runtime_dir);
-/* Guards until there is nothing to guard. SIGTERM: stops what is held at once, then ends. `boot_id` is that of the
- * records, as batond and its workers see it; NULL: as seen here. The two differ in a container, whose own boot id is
- * mounted over the kernel's, which the sandbox of batond.service takes away again. */
-int guard_run(const char *runtime_dir, const char *boot_id);
+/* Guards until there is nothing to guard. SIGTERM: stops what is held at once, then ends. */
+int guard_run(const char *runtime_dir);
 
 #endif

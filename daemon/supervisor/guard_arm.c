@@ -1,7 +1,6 @@
 /* Arming the guard: a transient unit, so that it lives outside batond.service, whose end it is to outlive. */
 #include "daemon/supervisor/guard.h"
 
-#include "daemon/common/clock.h"
 #include "daemon/common/log.h"
 #include "daemon/supervisor/grants.h"
 #include "daemon/supervisor/runtime.h"
@@ -12,10 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static size_t count_held(const char *dir, const char *boot_id)
+static size_t count_held(const char *dir)
 {
         static struct name names[RUNTIME_RECORDS_MAX];
+        char boot_id[37];
         size_t held = 0, count = runtime_records(dir, names);
+        runtime_boot_id(dir, boot_id);
         for (size_t i = 0; i < count; i++) {
                 struct grant_record r;
                 int e = runtime_record_read(dir, names[i].text, &r);
@@ -27,7 +28,7 @@ static size_t count_held(const char *dir, const char *boot_id)
         return held;
 }
 
-static int append_command(sd_bus_message *m, const char *program, const char *dir, const char *boot_id)
+static int append_command(sd_bus_message *m, const char *program, const char *dir)
 {
         int r = sd_bus_message_open_container(m, 'r', "sv");
         if (r >= 0)
@@ -35,14 +36,13 @@ static int append_command(sd_bus_message *m, const char *program, const char *di
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'v', "a(sasb)");
         if (r >= 0)
-                r = sd_bus_message_append(m, "a(sasb)", 1, program, 6, program, "--guard", "--runtime-dir", dir,
-                                          "--boot-id", boot_id, false);
+                r = sd_bus_message_append(m, "a(sasb)", 1, program, 4, program, "--guard", "--runtime-dir", dir, false);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int start_unit(sd_bus *bus, const char *name, const char *program, const char *dir, const char *boot_id)
+static int start_unit(sd_bus *bus, const char *name, const char *program, const char *dir)
 {
         sd_bus_message *call = NULL, *reply = NULL;
         sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -58,7 +58,7 @@ static int start_unit(sd_bus *bus, const char *name, const char *program, const 
                                           "CollectMode", "s", "inactive-or-failed", "SyslogIdentifier", "s",
                                           "baton-guard");
         if (r >= 0)
-                r = append_command(call, program, dir, boot_id);
+                r = append_command(call, program, dir);
         if (r >= 0)
                 r = sd_bus_message_close_container(call);
         if (r >= 0)
@@ -73,7 +73,7 @@ static int start_unit(sd_bus *bus, const char *name, const char *program, const 
         return r;
 }
 
-static int arm(const char *dir, const char *boot_id)
+static int arm(const char *dir)
 {
         char name[64], program[512];
         sd_bus *bus = NULL;
@@ -85,7 +85,7 @@ static int arm(const char *dir, const char *boot_id)
         int r = systemd_bus_open(GUARD_ARM_MS, &bus);
         if (r < 0)
                 return r;
-        r = start_unit(bus, name, program, dir, boot_id);
+        r = start_unit(bus, name, program, dir);
         sd_bus_flush_close_unref(bus);
         if (r >= 0)
                 log_info("%s is armed", name);
@@ -94,15 +94,13 @@ static int arm(const char *dir, const char *boot_id)
 
 int guard_arm(const char *runtime_dir)
 {
-        char boot_id[37];
-        clock_boot_id(boot_id);
-        size_t held = count_held(runtime_dir, boot_id);
+        size_t held = count_held(runtime_dir);
         if (held == 0)
                 return 0;
-        int r = arm(runtime_dir, boot_id);
+        int r = arm(runtime_dir);
         if (r >= 0)
                 return 0;
         log_error("no guard's unit for the %zu that may be running (%s): guarding here, which delays batond's restart",
                   held, strerror(-r));
-        return guard_run(runtime_dir, boot_id);
+        return guard_run(runtime_dir);
 }

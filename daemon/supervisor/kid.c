@@ -109,7 +109,10 @@ static void told_grant(struct kid *k, const struct message *m)
                                  .budget_ms = m->budget_ms};
         bool moved = m->state != k->grant.record.state || m->token != k->grant.record.token;
         memcpy(r.boot_id, k->owner->boot_id, sizeof r.boot_id);
+        if (m->token != k->grant.record.token || !k->grant.known)
+                read_grant(k); /* it says what the message has no room for */
         r.group = k->grant.record.group;
+        r.lease_ms = k->grant.record.lease_ms;
         grant_watch_told(&k->grant, &r);
         k->owner->dirty_status = k->owner->dirty_status || moved;
 }
@@ -214,7 +217,13 @@ static int make_places(struct kid *k, const struct identity_ids *ids)
         struct runtime_worker w = {.identity = k->identity, .last_resort = c->last_resort};
         (void)snprintf(w.program, sizeof w.program, "%.*s/%s", NODE_PATH_MAX - 16, c->libexec_dir,
                        kid_program(KID_WORKER));
-        return runtime_worker_save(c->runtime_dir, &p, &w);
+        r = runtime_worker_save(c->runtime_dir, &p, &w);
+        if (r == 0 || !kid_is_dirty(k))
+                return r;
+        /* Full, mostly. What may be running needs its worker more than the guard needs the newest text. */
+        log_warning("%s/workers/%s: %s; without it a guard would stop it as it was configured before", c->runtime_dir,
+                    k->name.text, strerror(-r));
+        return 0;
 }
 
 static int begin_process(struct kid *k, const struct identity_ids *ids, char why[SPAWN_WHY_MAX])
@@ -515,6 +524,16 @@ uint64_t kid_next_ms(const struct kid *k)
 bool kid_is_well(const struct kid *k)
 {
         return k->child.state != CHILD_KILLED && k->missed < missed_limit(k);
+}
+
+uint64_t kid_watchdog_ms(const struct kid *k)
+{
+        const struct node_config *c = k->owner->config;
+        const struct grant_record *r = &k->grant.record;
+        if (!k->grant.known || !grant_may_run(r, k->owner->boot_id))
+                return UINT64_MAX;
+        return grant_watchdog_ms(r->lease_ms > 0 ? r->lease_ms : c->session_timeout_ms, r->budget_ms,
+                                 c->clock_rate_ppm);
 }
 
 bool kid_listens(const struct kid *k)

@@ -15,7 +15,7 @@
 enum deed { DEED_RUN, DEED_CHECK, DEED_GUARD, DEED_GUARD_ARM };
 
 struct options {
-        const char *config, *runtime_dir, *boot_id;
+        const char *config, *runtime_dir;
         enum deed deed;
 };
 
@@ -23,14 +23,13 @@ static void print_help(void)
 {
         (void)printf(
                 "Usage: batond [--config FILE] [--check]\n"
-                "       batond --guard|--guard-arm [--runtime-dir DIR] [--boot-id ID]\n"
+                "       batond --guard|--guard-arm [--runtime-dir DIR]\n"
                 "One node: starts baton-engine, baton-agent and a baton-worker for each plugin, and watches them.\n\n"
                 "  --config FILE      the configuration; conf.d/*.conf beside it is read too (" CONFIG_DEFAULT ")\n"
                 "  --check            judge the configuration, plugins' settings included; touch nothing else\n"
                 "  --guard            stop what a dead batond held, at its deadline, unless it is taken up again\n"
                 "  --guard-arm        start such a guard as a unit of its own, if anything is held (ExecStopPost)\n"
                 "  --runtime-dir DIR  where grant records are ($RUNTIME_DIRECTORY, or /run/baton)\n"
-                "  --boot-id ID       of --guard: which boot the records are of (default: this one)\n"
                 "  --version          print the version\n"
                 "  --help             print this\n\n"
                 "Signals: SIGTERM and SIGINT stop the services and release their groups, unless systemd restarts the\n"
@@ -51,7 +50,6 @@ static int read_options(int argc, char **argv, struct options *ret)
                 {"guard", no_argument, NULL, 'g'},
                 {"guard-arm", no_argument, NULL, 'a'},
                 {"runtime-dir", required_argument, NULL, 'r'},
-                {"boot-id", required_argument, NULL, 'b'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
@@ -72,9 +70,6 @@ static int read_options(int argc, char **argv, struct options *ret)
                         break;
                 case 'r':
                         ret->runtime_dir = optarg;
-                        break;
-                case 'b':
-                        ret->boot_id = optarg;
                         break;
                 case 'V':
                         (void)printf("batond %s\n", BATON_VERSION);
@@ -114,7 +109,7 @@ int main(int argc, char **argv)
         switch (options.deed) {
         case DEED_GUARD:
                 log_open("baton-guard", LOG_LEVEL_INFO);
-                return guard_run(runtime_dir(&options), options.boot_id);
+                return guard_run(runtime_dir(&options));
         case DEED_GUARD_ARM:
                 log_open("baton-guard", LOG_LEVEL_INFO);
                 return guard_arm(runtime_dir(&options));

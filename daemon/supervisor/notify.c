@@ -8,12 +8,31 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+static void set_limit(struct notify *n, uint64_t limit_ms)
+{
+        n->limit_ms = limit_ms;
+        n->watchdog_ms = limit_ms / 4 > 0 ? limit_ms / 4 : 1; /* twice as often as is asked for */
+}
+
 void notify_init(struct notify *n)
 {
         uint64_t usec = 0;
         *n = (struct notify){.ready = false};
-        if (sd_watchdog_enabled(0, &usec) > 0)
-                n->watchdog_ms = n->watchdog_unit_ms = usec >= 1000 ? usec / 1000 : 1;
+        if (sd_watchdog_enabled(0, &usec) <= 0)
+                return;
+        n->unit_ms = usec / 1000 > 0 ? usec / 1000 : 1;
+        set_limit(n, n->unit_ms);
+}
+
+void notify_watchdog_limit(struct notify *n, uint64_t limit_ms)
+{
+        if (limit_ms > n->unit_ms)
+                limit_ms = n->unit_ms;
+        if (limit_ms == n->limit_ms)
+                return; /* without a watchdog all are 0 */
+        set_limit(n, limit_ms);
+        n->watchdog_last_ms = 0;
+        (void)sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64, limit_ms * 1000);
 }
 
 void notify_ready(struct notify *n)
@@ -38,19 +57,9 @@ void notify_status(struct notify *n, const char *text)
         (void)sd_notifyf(0, "STATUS=%s", line);
 }
 
-void notify_watchdog_limit(struct notify *n, uint64_t limit_ms)
-{
-        uint64_t ms = limit_ms < n->watchdog_unit_ms ? limit_ms : n->watchdog_unit_ms;
-        if (ms == n->watchdog_ms)
-                return;
-        n->watchdog_ms = ms;
-        (void)sd_notifyf(0, "WATCHDOG_USEC=%" PRIu64, ms * 1000);
-}
-
 void notify_watchdog(struct notify *n, uint64_t now_ms)
 {
-        if (n->watchdog_ms == 0 ||
-            now_ms - n->watchdog_last_ms < n->watchdog_ms / 4) /* twice as often as is asked for */
+        if (n->unit_ms == 0 || now_ms - n->watchdog_last_ms < n->watchdog_ms)
                 return;
         n->watchdog_last_ms = now_ms;
         (void)sd_notify(0, "WATCHDOG=1");

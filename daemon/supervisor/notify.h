@@ -13,9 +13,10 @@
 #define NOTIFY_STATUS_MAX 512
 
 struct notify {
-        bool ready;                /* READY=1 was said */
-        uint64_t watchdog_unit_ms; /* what the unit has, 0: no watchdog */
-        uint64_t watchdog_ms;      /* what systemd goes by now */
+        bool ready;           /* READY=1 was said */
+        uint64_t unit_ms;     /* after such a silence systemd acts, as the unit says; 0: it has no watchdog */
+        uint64_t limit_ms;    /* the same, as last told */
+        uint64_t watchdog_ms; /* how often WATCHDOG=1 is to be said at least */
         uint64_t watchdog_last_ms;
         char status[NOTIFY_STATUS_MAX];
 };
@@ -25,8 +26,8 @@ void notify_init(struct notify *n);
 void notify_ready(struct notify *n);
 /* Tells only what has changed. */
 void notify_status(struct notify *n, const char *text);
-/* The watchdog is to bite after `limit_ms` at the latest, if the unit has one at all: it may make the unit's time
- * shorter, never longer. */
+/* From now on systemd is to act after such a silence, where that is less than the unit says; UINT64_MAX: as the unit
+ * says. Tells only what has changed. */
 void notify_watchdog_limit(struct notify *n, uint64_t limit_ms);
 /* To be called often, and only while every child is well. */
 void notify_watchdog(struct notify *n, uint64_t now_ms);

@@ -21,8 +21,6 @@
 #define PLAN_START_MISSED_MAX 60
 /* The same for an engine, which may read a long log first: ten minutes. */
 #define PLAN_ENGINE_START_MISSED_MAX 2400
-/* The shortest time after which the watchdog bites, in ms: a few ticks. */
-#define PLAN_WATCHDOG_MIN_MS 1000
 /* What an agent needs beyond the longest stop to release its groups, in ms. */
 #define PLAN_RELEASE_MS 3000
 /* What a worker needs beyond its stop budget, in ms. */

@@ -1,6 +1,7 @@
 /* See runtime.h. */
 #include "daemon/supervisor/runtime.h"
 
+#include "daemon/common/clock.h"
 #include "daemon/common/events.h"
 #include "daemon/common/inifile.h"
 #include "daemon/common/log.h"
@@ -89,6 +90,19 @@ int runtime_lock(const char *dir)
         char path[RUNTIME_PATH_MAX];
         path_below(dir, "lock", path);
         return open_locked(path, 0600);
+}
+
+void runtime_boot_id(const char *dir, char *ret)
+{
+        char path[RUNTIME_PATH_MAX], text[37] = "";
+        path_below(dir, "boot", path);
+        FILE *f = fopen(path, "re");
+        if (f && fread(text, 1, 36, f) == 36)
+                memcpy(ret, text, sizeof text);
+        else
+                clock_boot_id(ret);
+        if (f)
+                (void)fclose(f);
 }
 
 int runtime_take_charge(const char *dir)
@@ -192,28 +206,9 @@ int runtime_write_file(const char *dir, const char *below, const char *text, siz
 
 /* ---- workers ---- */
 
-void runtime_worker_config_path(const char *dir, const char *plugin, char ret[RUNTIME_PATH_MAX])
+static void worker_config_path(const char *dir, const char *plugin, char ret[RUNTIME_PATH_MAX])
 {
         (void)snprintf(ret, RUNTIME_PATH_MAX, "%s/workers/%s", dir, plugin);
-}
-
-char *runtime_worker_config(const char *dir, const char *plugin)
-{
-        char path[RUNTIME_PATH_MAX], *text = NULL;
-        size_t len = 0;
-        runtime_worker_config_path(dir, plugin, path);
-        FILE *in = fopen(path, "re");
-        if (!in)
-                return NULL;
-        FILE *out = open_memstream(&text, &len);
-        if (!out)
-                abort();
-        for (int c; (c = fgetc(in)) != EOF;)
-                (void)fputc(c, out);
-        (void)fclose(in);
-        if (fclose(out) != 0)
-                abort();
-        return text;
 }
 
 int runtime_worker_save(const char *dir, const struct planned *p, const struct runtime_worker *w)
@@ -233,6 +228,40 @@ int runtime_worker_save(const char *dir, const struct planned *p, const struct r
                 len += snprintf(text + len, sizeof text - (size_t)len, "capabilities = %s\n", p->identity.capabilities);
         (void)snprintf(below, sizeof below, "workers/%s.as", p->name.text);
         return runtime_write_file(dir, below, text, (size_t)len, 0600);
+}
+
+char *runtime_worker_config(const char *dir, const char *plugin)
+{
+        char path[RUNTIME_PATH_MAX], *text = NULL;
+        size_t len = 0;
+        worker_config_path(dir, plugin, path);
+        FILE *in = fopen(path, "re");
+        if (!in)
+                return NULL;
+        FILE *out = open_memstream(&text, &len);
+        if (!out)
+                abort();
+        for (int c; (c = fgetc(in)) != EOF;)
+                (void)fputc(c, out);
+        (void)fclose(in);
+        if (fclose(out) != 0)
+                abort();
+        return text;
+}
+
+bool runtime_worker_is_saved(const char *dir, const struct planned *p)
+{
+        char path[RUNTIME_PATH_MAX];
+        size_t len = strlen(p->config), at = 0;
+        worker_config_path(dir, p->name.text, path);
+        FILE *f = fopen(path, "re");
+        if (!f)
+                return false;
+        int c;
+        while ((c = fgetc(f)) != EOF && at < len && c == (unsigned char)p->config[at])
+                at++;
+        (void)fclose(f);
+        return c == EOF && at == len;
 }
 
 static void read_worker(void *ctx, const struct inifile_entry *e)

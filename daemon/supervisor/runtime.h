@@ -2,6 +2,7 @@
  *
  *   lock               held by the one supervisor of this directory
  *   charge             held by it while it watches the deadlines: then no guard needs to
+ *   boot               the boot's id as the supervisor sees it: in a container, another mount of /proc shows another
  *   status.json        who runs and since when (status_file.h)
  *   units.allowed      USER UNIT lines: what an unprivileged worker may manage (the polkit rule reads it)
  *   agent/             the agent's own: its session
@@ -34,6 +35,8 @@ struct runtime_worker {
 
 /* Makes the directory and its parts. 0; -errno with what was wrong in the log. */
 int runtime_prepare(const char *dir);
+/* The id by which the supervisor of this directory has judged records: `ret` has 37 bytes. */
+void runtime_boot_id(const char *dir, char *ret);
 /* Takes the lock: a descriptor to keep, -EWOULDBLOCK when another supervisor has it, -errno. */
 int runtime_lock(const char *dir);
 /* Takes over the watch of the grants' deadlines, once the children are there: the same answers. */
@@ -51,14 +54,14 @@ size_t runtime_records(const char *dir, struct name *ret);
 /* Notes that what the record behind `fd` tells of has stopped. */
 int runtime_record_stopped(int fd);
 
+/* Whether the last worker of this plugin was run with the same configuration: it was judged then. */
+bool runtime_worker_is_saved(const char *dir, const struct planned *p);
 int runtime_worker_save(const char *dir, const struct planned *p, const struct runtime_worker *w);
 /* 0, or -errno: there was never such a worker, or the file is not ours. */
 int runtime_worker_load(const char *dir, const char *plugin, struct runtime_worker *ret);
 /* Forgets a plugin: record and saved configuration. Only for one that has stopped. */
 void runtime_forget(const char *dir, const char *plugin);
-/* Path of the configuration saved for this plugin. */
-void runtime_worker_config_path(const char *dir, const char *plugin, char ret[RUNTIME_PATH_MAX]);
-/* What the last worker of this plugin got, to be freed with free(); NULL with errno. */
+/* The text that the last worker of this plugin got, to be freed with free(); NULL: there was none. */
 char *runtime_worker_config(const char *dir, const char *plugin);
 
 /* Writes a file aside, then in place: a reader sees the old one or the new one. 0 or -errno. */

@@ -145,10 +145,14 @@ static void on_tick(uv_timer_t *t)
 {
         struct supervisor *s = t->data;
         bool well = true;
+        uint64_t limit_ms = UINT64_MAX;
         for (size_t i = 0; i < s->kid_count; i++) {
+                uint64_t kid_ms = kid_watchdog_ms(s->kids[i]);
+                limit_ms = kid_ms < limit_ms ? kid_ms : limit_ms;
                 kid_tick(s->kids[i]);
                 well = well && kid_is_well(s->kids[i]);
         }
+        notify_watchdog_limit(&s->notify, limit_ms);
         if (well)
                 notify_watchdog(&s->notify, clock_boottime_ms());
 }
@@ -242,10 +246,14 @@ static void close_handle(uv_handle_t *h, void *ctx)
 
 static void close_loop(struct supervisor *s)
 {
+        /* The loop turns on until all is closed: nothing may look for children any more. */
         (void)uv_prepare_stop(&s->prepare);
+        (void)uv_timer_stop(&s->ticker);
         for (size_t i = 0; i < s->kid_count; i++)
                 kid_free(s->kids[i]);
         mem_free(s->kids);
+        s->kids = NULL;
+        s->kid_count = s->kid_capacity = 0;
         (void)uv_run(&s->loop, UV_RUN_NOWAIT); /* closed conversations free themselves */
         uv_walk(&s->loop, close_handle, NULL);
         (void)uv_run(&s->loop, UV_RUN_DEFAULT);
@@ -295,6 +303,18 @@ static void begin_checked(struct supervisor *s, enum check_verdict verdict)
         log_info("node %s: %zu children", config->node.text, s->kid_count);
 }
 
+/* A restart has no time for a check of what was checked before, while leases run. Each worker judges its own settings
+ * when it begins, so a plugin that has changed its mind is found then. */
+static bool was_judged(const struct node_config *config)
+{
+        struct plan *p = plan_new(config);
+        bool all = true;
+        for (size_t i = 0; i < p->count && all; i++)
+                all = p->list[i].kind != KID_WORKER || runtime_worker_is_saved(config->runtime_dir, &p->list[i]);
+        plan_free(p);
+        return all;
+}
+
 static int take_runtime(struct supervisor *s)
 {
         const char *dir = s->candidate->runtime_dir;
@@ -307,6 +327,11 @@ static int take_runtime(struct supervisor *s)
                           dir);
         else if (s->lock_fd < 0)
                 log_error("%s/lock: %s", dir, strerror(-s->lock_fd));
+        int r = s->lock_fd < 0 ? 0 : runtime_write_file(dir, "boot", s->boot_id, strlen(s->boot_id), 0644);
+        if (r < 0) {
+                log_error("%s/boot: %s", dir, strerror(-r));
+                return SUPERVISOR_EXIT_RUNTIME;
+        }
         return s->lock_fd < 0 ? SUPERVISOR_EXIT_RUNTIME : SUPERVISOR_EXIT_CLEAN;
 }
 
@@ -327,7 +352,10 @@ int supervisor_run(const char *config_path)
                         log_error("no event loop: %s", strerror(-r));
                         s->exit_status = SUPERVISOR_EXIT_AT_ONCE;
                 } else {
-                        check_start(s, s->candidate, begin_checked);
+                        if (was_judged(s->candidate))
+                                begin_checked(s, CHECK_GOOD);
+                        else
+                                check_start(s, s->candidate, begin_checked);
                         if (s->exit_status == SUPERVISOR_EXIT_CLEAN)
                                 (void)uv_run(&s->loop, UV_RUN_DEFAULT);
                         if (s->check.pid > 0) { /* asked to end while it ran */

@@ -106,6 +106,8 @@ void kid_tick(struct kid *k);
 void kid_alarm(struct kid *k, uint64_t now_ms);
 uint64_t kid_next_ms(const struct kid *k);
 bool kid_is_well(const struct kid *k);
+/* How soon systemd has to end a node that stands still, for what this worker holds; UINT64_MAX: it holds nothing. */
+uint64_t kid_watchdog_ms(const struct kid *k);
 /* Whether it can be sent a link. */
 bool kid_listens(const struct kid *k);
 /* Whether the resource of this worker may be running, by its record. */

@@ -14,6 +14,7 @@
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
 /* Where PID 1 listens for root, with no bus between. */
 #define MANAGER_ADDRESS "unix:path=/run/systemd/private"
+#define BUS_ADDRESS     "unix:path=/run/dbus/system_bus_socket"
 
 static uint64_t now_us(void)
 {
@@ -69,10 +70,13 @@ int systemd_bus_open(uint64_t wait_ms, sd_bus **ret)
 {
         const char *given = getenv("DBUS_SYSTEM_BUS_ADDRESS");
         uint64_t begin = now_us();
-        /* Half of the time for each: a bus that hangs must not take the manager's own socket with it. */
-        int r = open_one(given ? given : "unix:path=/run/dbus/system_bus_socket", begin + wait_ms * 500, ret);
-        if (r < 0 && !given && geteuid() == 0)
-                r = open_one(MANAGER_ADDRESS, begin + wait_ms * 1000, ret);
+        int r = -ENOTCONN;
+        /* The manager's own socket first, as systemctl does: no bus daemon between, which may be restarting too. Half
+         * of the time for each, so that one that hangs does not take the other with it. */
+        if (!given && geteuid() == 0)
+                r = open_one(MANAGER_ADDRESS, begin + wait_ms * 500, ret);
+        if (r < 0)
+                r = open_one(given ? given : BUS_ADDRESS, begin + wait_ms * 1000, ret);
         return r;
 }
 

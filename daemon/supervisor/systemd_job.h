@@ -11,7 +11,7 @@
 /* How long the answer may take, all steps together, in ms. The services' leases run meanwhile. */
 #define SYSTEMD_JOB_WAIT_MS 150
 
-/* Connects to the manager: the system bus, and where that fails and we are root, the manager's own socket. Bounded by
+/* Connects to the manager: its own socket if we are root, else, or where that fails, the system bus. Bounded by
  * `wait_ms`. Returns 0 with *ret to be released with sd_bus_flush_close_unref(), or -errno. */
 int systemd_bus_open(uint64_t wait_ms, sd_bus **ret);
 /* Whether our unit is being restarted. Returns 1 yes, 0 no (another job or none, or no unit), -errno: nobody could say.

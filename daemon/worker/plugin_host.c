@@ -6,7 +6,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -210,6 +212,30 @@ size_t plugin_judge_settings(const struct node_config *config, const struct node
         return j.problems;
 }
 
+/* Whom the worker is to be: batond could not start it as somebody who is not there, and a group without one of its
+ * workers is given up. Names only, as batond resolves them. */
+static size_t judge_user(const struct node_plugin *section, plugin_problem_fn *fn, void *ctx)
+{
+        const struct identity *who = &section->identity;
+        char text[PROBLEM_TEXT_MAX];
+        size_t problems = 0;
+        if (who->user[0] && !getpwnam(who->user)) {
+                (void)snprintf(text, sizeof text,
+                               "[plugin %s] there is no user \"%s\" on this machine; make it (useradd)",
+                               section->name.text, who->user);
+                fn(ctx, &section->origin, text);
+                problems++;
+        }
+        if (who->group[0] && !getgrnam(who->group)) {
+                (void)snprintf(text, sizeof text,
+                               "[plugin %s] there is no group \"%s\" on this machine; make it (groupadd)",
+                               section->name.text, who->group);
+                fn(ctx, &section->origin, text);
+                problems++;
+        }
+        return problems;
+}
+
 static void judge_here(const struct node_config *config, const struct node_plugin *section, plugin_problem_fn *fn,
                        void *ctx, struct plugin_judgement *ret)
 {
@@ -231,6 +257,9 @@ static void judge_here(const struct node_config *config, const struct node_plugi
                 fn(ctx, &section->origin, why);
                 ret->problems++;
         }
+        size_t users = judge_user(section, fn, ctx);
+        ret->problems += users;
+        ret->objections += users;
         plugin_settings_free(settings);
         plugin_module_free(module);
 }

@@ -14,9 +14,9 @@
 
 struct plugin_judgement {
         size_t problems;
-        size_t objections; /* of them, what the plugin's own check_settings() says: it may depend on the machine's state
-                            */
-        uint32_t need_ms;  /* what the plugin says it needs to stop; 0: nothing */
+        size_t objections;  /* of them, what may depend on the machine's state: what the plugin's own check_settings()
+                             * says, and a user that is not there */
+        uint32_t need_ms;   /* what the plugin says it needs to stop; 0: nothing */
         uint32_t budget_ms; /* what it gets */
 };
 

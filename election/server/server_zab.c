@@ -15,7 +15,7 @@ static void server_compare(struct server *s, struct effects *fx)
         const struct outcome *o = &s->outcome;
         if (o->digest_agrees && !zab_distrusts(s->zab))
                 s->resyncs = 0;
-        if (!o->digest_mismatch)
+        if (!o->digest_mismatch || zab_fuzzy(s->zab))
                 return;
         s->digest_mismatches++;
         bool leads = zab_role(s->zab) == ZAB_LEADING;

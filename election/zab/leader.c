@@ -262,7 +262,7 @@ void zab__leader_established(struct zab *z, uint64_t now_ms, struct effects *fx)
                 return;
         assert(member_set_has(&l->synced, z->config.ensemble, z->config.sid));
         zab__set_phase(z, ZAB_LEADING, ZAB_BROADCAST, "a quorum has this history", fx);
-        z->distrust = false;
+        z->distrust = z->fuzzy = false;
         l->last_proposed = zab__zxid(l->epoch, 0);
         l->tick_ms = now_ms + z->config.tick_ms;
         struct zab_peer *p;

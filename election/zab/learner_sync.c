@@ -173,6 +173,7 @@ static void on_newleader(struct zab *z, uint64_t now_ms, int64_t zxid, struct ef
                 return;
         }
         zab__learner_acks_skip(z);
+        z->fuzzy = false;
         /* Written once more, it ends the loss that a crash right before the mark has left in force. */
         if (z->current_epoch < l->epoch || z->lost)
                 zab__epoch_write(z, now_ms, EPOCH_CURRENT, l->epoch, fx);

@@ -64,6 +64,7 @@ struct zab *zab_new(const struct zab_config *config, const struct zab_host *host
         z->prepared_epoch = r->current_epoch;
         z->durable_zxid = r->last_zxid;
         z->lost = r->lost;
+        z->fuzzy = true; /* what recovery read may be such a snapshot */
         zab__history_init(&z->history, config->history_max, config->history_bytes_max);
         zab__history_load(&z->history, r);
         zab__ring_init(&z->disk, sizeof(struct disk_item));
@@ -277,6 +278,11 @@ bool zab_distrusts(const struct zab *z)
         return z->distrust;
 }
 
+bool zab_fuzzy(const struct zab *z)
+{
+        return z->fuzzy;
+}
+
 bool zab_again(const struct zab *z)
 {
         return z->again;
@@ -359,6 +365,7 @@ static void adoption_done(struct zab *z)
         z->durable_zxid = z->adoption_zxid;
         z->hide_log = false;
         z->distrust = false;
+        z->fuzzy = true;
 }
 
 static void disk_settled(struct zab *z, const struct disk_item *d, struct recovered *reloaded, struct effects *fx)

@@ -160,6 +160,9 @@ bool zab_lost(const struct zab *z);
  * one that is established does not distrust its own. From inside deliver(). */
 void zab_distrust(struct zab *z);
 bool zab_distrusts(const struct zab *z);
+/* Whether a difference proves nothing yet: a Java server reads its tree out while it goes on applying, so that a
+ * snapshot may hold transactions that come again behind it. All of those come before NEWLEADER. */
+bool zab_fuzzy(const struct zab *z);
 /* Whether the role just ended for a snapshot that its leader is asked for at once, without an election: with the
  * leader gone looking for its followers, all would stand still. Until the next zab_follow() or zab_lead(). */
 bool zab_again(const struct zab *z);

@@ -164,6 +164,7 @@ struct zab {
         bool hide_log;              /* only a snapshot helps: ask for one next time */
         bool lost;                  /* see zab_lost() */
         bool distrust;              /* see zab_distrust() */
+        bool fuzzy;                 /* see zab_fuzzy() */
         bool again;                 /* see zab_again() */
         struct list peers;          /* struct zab_peer, dropped ones included */
         size_t peer_count;          /* living ones */

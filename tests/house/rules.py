@@ -10,7 +10,8 @@ import subprocess
 
 # Where source is looked for. Build output, version control and caches are none of it.
 SOURCE_DIRS = ("conf.d", "daemon", "docs", "election", "plugins", "tests", "units", ".ci")
-SOURCE_SUFFIXES = (".c", ".h", ".py", ".sh", ".cmake", ".txt", ".in", ".md", ".conf", ".example", ".service")
+SOURCE_SUFFIXES = (".c", ".h", ".py", ".sh", ".cmake", ".txt", ".in", ".md", ".conf", ".example", ".service",
+                   ".1", ".5", ".8")
 SKIPPED_DIRS = {"__pycache__", ".pytest_cache"}
 
 LINES_MAX = 900
@@ -136,14 +137,14 @@ def rule_rooms_form_no_cycle(root):
 
 
 def rule_internal_headers_stay_in_their_room(root):
-    """x_internal.h is included from its own folder, and from that room's unit tests."""
+    """x_internal.h is included from its own folder, from that room's unit tests, and by the fuzzers."""
     bad = []
     for path in sources(root, (".c", ".h")):
         for number, name, quoted in includes_of(root, path):
             if not quoted or not name.endswith("_internal.h"):
                 continue
             room = os.path.dirname(name)
-            allowed = (room, "tests/unit/" + os.path.basename(room))
+            allowed = (room, "tests/unit/" + os.path.basename(room), "tests/fuzz")
             if os.path.dirname(path) not in allowed:
                 bad.append(f"{path}:{number}: includes {name}, which is private to {room}")
     return bad
@@ -211,6 +212,23 @@ def rule_every_unit_test_is_registered(root):
     return bad
 
 
+def rule_every_fuzzer_is_registered(root):
+    """A fuzzer that its CMakeLists.txt does not build is never run; one without inputs begins at nothing each time."""
+    bad = []
+    for path in sources(root, (".c",), ("tests/fuzz",)):
+        folder, name = os.path.split(path)
+        if not name.startswith("fuzz_"):
+            continue
+        target = name[len("fuzz_"):-len(".c")]
+        lists = os.path.join(root, folder, "CMakeLists.txt")
+        known = text_of(root, os.path.join(folder, "CMakeLists.txt")) if os.path.exists(lists) else ""
+        if not re.search(r"^baton_fuzz\(" + re.escape(target) + r"\b", known, re.MULTILINE):
+            bad.append(f"{path}:1: not named in {folder}/CMakeLists.txt")
+        elif not os.path.isdir(os.path.join(root, folder, "corpus", target)):
+            bad.append(f"{path}:1: no inputs are kept in {folder}/corpus/{target}")
+    return bad
+
+
 def rule_headers_are_guarded(root):
     """Every header can be included twice."""
     bad = []
@@ -268,5 +286,6 @@ TREE_RULES = [
     rule_files_hold_one_thing,
     rule_top_level_is_as_designed,
     rule_every_unit_test_is_registered,
+    rule_every_fuzzer_is_registered,
     rule_headers_are_guarded,
 ]

@@ -69,6 +69,12 @@ PLANTED = {
         {"tests/unit/vote/test_tally.c": "\n", "tests/unit/vote/CMakeLists.txt": "baton_unit_test(vote/test_channel)\n"},
         {"tests/unit/vote/test_tally.c": "\n"},
     ],
+    rules.rule_every_fuzzer_is_registered: [
+        {"tests/fuzz/fuzz_jute.c": "\n"},
+        {"tests/fuzz/fuzz_jute.c": "\n", "tests/fuzz/CMakeLists.txt": "baton_fuzz(jute_x DEPENDS baton_jute)\n",
+         "tests/fuzz/corpus/jute/a": "\n"},
+        {"tests/fuzz/fuzz_jute.c": "\n", "tests/fuzz/CMakeLists.txt": "baton_fuzz(jute DEPENDS baton_jute)\n"},
+    ],
     rules.rule_headers_are_guarded: [
         {"election/vote/vote.h": "struct vote;\n"},
         {"daemon/common/log.h": "#ifndef BATON_A_H\n#define BATON_B_H\n#endif\n"},
@@ -92,6 +98,9 @@ CLEAN = {
     "election/base/blob.h": GUARDED.format("#include <string.h>"),
     "tests/unit/vote/test_vote.c": '#include "election/vote/vote_internal.h"\n#include <time.h>\n',
     "tests/unit/vote/CMakeLists.txt": "baton_unit_test(vote/test_vote DEPENDS baton_vote)\n",
+    "tests/fuzz/fuzz_vote.c": '#include "election/vote/vote_internal.h"\n',
+    "tests/fuzz/CMakeLists.txt": "baton_fuzz(vote DEPENDS baton_vote)\n",
+    "tests/fuzz/corpus/vote/a": "\n",
     "daemon/engine/loop.c": "#include <uv.h>\n#include <sys/socket.h>\n",
     "plugins/unit.c": '#include "plugins/baton/plugin.h"\n#include <systemd/sd-bus.h>\n',
 }

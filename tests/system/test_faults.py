@@ -48,6 +48,12 @@ class Watched:
         assert {a.host for a in self.probe.seen(self.began) if a.served} == {self.active}
         assert self.probe.overlaps() == []
 
+    def assert_served_on(self, what):
+        """Here or elsewhere, but no longer away than promised."""
+        self.cluster.wait_settled()
+        contract.assert_kept(what, self.probe.away(self.began)[0], self.promised["lost_worst"])
+        assert self.probe.overlaps() == []
+
     def moved(self, what):
         """Awaits that another host serves in time, and returns it."""
         other, took = wait_moved(self.probe, self.active, self.began, 30)
@@ -71,11 +77,15 @@ def watched(cluster):
 
 @pytest.mark.parametrize("fault", SIGNALS)
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_that_fails_is_replaced_and_nothing_moves(cluster, watched, part, fault):
+def test_a_part_that_fails_is_replaced(cluster, watched, part, fault):
     watched.signal(SIGNALS[fault], part)
     wait_until(lambda: cluster.children(watched.active).get(part) not in (watched.parts[part], 0),
                "%s is replaced" % part, 30, step=0.1)
-    watched.assert_stayed("%s of %s" % (fault, part))
+    if (part, fault) == ("nginx", "stop"):
+        # It is killed when it misses its deadline, and then its successor stops the service: the group may move.
+        watched.assert_served_on("stop of nginx")
+    else:
+        watched.assert_stayed("%s of %s" % (fault, part))
 
 
 def test_all_of_batond_killed_at_once_is_taken_up_again(watched):
@@ -116,8 +126,7 @@ def firewall(watched):
 
 def test_an_engine_that_is_cut_off_moves_nothing(watched, firewall):
     firewall(CUT_ENGINE)
-    agent_went_on = watched.promised["lost_worst"]      # as long as that the others would wait
-    time.sleep(agent_went_on)                           # nothing announces that nothing happens
+    time.sleep(watched.promised["lost_worst"])      # the others would have waited so long: nothing announces "not"
     watched.assert_stayed("engine cut off")
 
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RATE_PPM  100000
@@ -85,13 +86,13 @@ static bool host_member(void *ctx, const char *name, struct group_member *ret)
 {
         struct fleet_group *fg = ctx;
         struct fleet *f = fg->node->f;
-        int number = 0;
-        if (sscanf(name, "node%d", &number) != 1 || number < 1 || number > f->o.nodes)
+        int number = strncmp(name, "node", 4) == 0 ? (int)strtol(name + 4, NULL, 10) : 0;
+        if (number < 1 || number > f->o.nodes)
                 return false;
         const struct fleet_node *n = fleet_node(f, number);
         *ret = (struct group_member){.role = world_leader(f->s.w) == number ? ROLE_LEADING : ROLE_FOLLOWING,
                                      .czxid = n->czxid};
-        (void)snprintf(ret->instance, sizeof ret->instance, "instance-%d", number);
+        (void)snprintf(ret->instance, sizeof ret->instance, "instance-%d", f->o.copies ? 1 : number);
         (void)snprintf(ret->boot_id, sizeof ret->boot_id, "%s", n->shown_boot);
         return true;
 }
@@ -180,7 +181,7 @@ static void group_begin(struct fleet_node *n, size_t index)
                                       .ctx = fg};
         (void)snprintf(settings.name.text, sizeof settings.name.text, "%s", names[index]);
         (void)snprintf(config.node.text, sizeof config.node.text, "node%d", n->number);
-        (void)snprintf(config.instance, sizeof config.instance, "instance-%d", n->number);
+        (void)snprintf(config.instance, sizeof config.instance, "instance-%d", f->o.copies ? 1 : n->number);
         (void)snprintf(config.boot_id, sizeof config.boot_id, "boot-%d-%d", n->number, n->boot);
         for (size_t i = 0; i < f->o.workers; i++)
                 (void)snprintf(workers[i].text, sizeof workers[i].text, "w%zu", i);
@@ -255,8 +256,10 @@ void fleet_cut_agent(struct fleet *f, int number, bool cut)
         struct fleet_node *n = fleet_node(f, number);
         fleet_say(f, "node %d: the agent's cable is %s", number, cut ? "cut" : "mended");
         n->cut = cut;
-        if (n->agent)
+        if (n->agent) {
+                n->agent->mute = false;
                 scene_cut(n->agent, cut);
+        }
 }
 
 void fleet_cut(struct fleet *f, int number, bool cut)
@@ -275,6 +278,13 @@ void fleet_deafen(struct fleet *f, int number, bool deaf)
         fleet_say(f, "node %d: the agent hears %s", number, deaf ? "nothing" : "again");
         if (n->agent)
                 n->agent->deaf = deaf;
+}
+
+void fleet_mute(struct fleet *f, int number)
+{
+        struct fleet_node *n = fleet_node(f, number);
+        if (n->agent)
+                n->agent->mute = true;
 }
 
 void fleet_machine_off(struct fleet *f, int number)
@@ -509,6 +519,10 @@ void fleet_done(struct fleet *f)
 {
         for (int i = 0; i < f->o.nodes; i++)
                 fleet_agent_kill(f, i + 1);
+        for (int i = 0; i < f->o.nodes; i++)
+                for (size_t g = 0; g < FLEET_GROUPS_MAX; g++)
+                        for (size_t k = 0; k < FLEET_WORKERS_MAX; k++)
+                                fleet__worker_done(&f->nodes[i].groups[g].workers[k]);
         scene_done(&f->s);
         mem_free(f->story);
 }

@@ -16,7 +16,7 @@
 #define FLEET_GROUPS_MAX  2
 #define FLEET_WORKERS_MAX 3
 /* Messages under way on one link. */
-#define FLEET_QUEUE_MAX   256
+#define FLEET_QUEUE_MAX   64
 #define FLEET_STORY_BYTES (4u << 20)
 
 struct fleet;
@@ -29,7 +29,7 @@ struct fleet_letter {
         char text[128];
 };
 struct fleet_queue {
-        struct fleet_letter letters[FLEET_QUEUE_MAX];
+        struct fleet_letter *letters; /* of FLEET_QUEUE_MAX, from the first one on: a fleet shall fit on a stack */
         size_t count;
 };
 
@@ -86,6 +86,7 @@ struct fleet_options {
         uint32_t stop_ms;       /* how long a stop takes; UINT32_MAX: all of the budget */
         int32_t answer_divisor; /* of the agents' clients */
         uint32_t link_ms;       /* how long a message takes at most */
+        bool copies;            /* the machines were copied from one image: one machine id for all */
         bool random;            /* starts and stops take up to so long */
         int32_t rate_ppm[FLEET_NODES_MAX];
         int32_t priority[FLEET_NODES_MAX];
@@ -142,6 +143,8 @@ void fleet_cut(struct fleet *f, int number, bool cut);
 void fleet_cut_agent(struct fleet *f, int number, bool cut);
 /* What servers send to the agent waits. */
 void fleet_deafen(struct fleet *f, int number, bool deaf);
+/* What it sends from now on is lost; what servers have sent arrives. To be followed by fleet_cut_agent(). */
+void fleet_mute(struct fleet *f, int number);
 /* Power: nothing of it runs. The boot brings server, workers and agent back. */
 void fleet_machine_off(struct fleet *f, int number);
 void fleet_machine_on(struct fleet *f, int number);

@@ -7,6 +7,7 @@
 uint32_t fleet__below(struct fleet *f, uint32_t n);
 
 void fleet__worker_init(struct fleet_worker *w);
+void fleet__worker_done(struct fleet_worker *w);
 /* One millisecond of its process. */
 void fleet__worker_turn(struct fleet_worker *w);
 void fleet__to_worker(struct fleet_worker *w, const struct message *m);

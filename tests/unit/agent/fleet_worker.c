@@ -9,6 +9,8 @@
 
 #include "tests/unit/agent/fleet_internal.h"
 
+#include "election/base/alloc.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +18,8 @@ static void post(struct fleet *f, struct fleet_queue *q, const struct message *m
 {
         uint64_t at = fleet_now(f) + 1 + fleet__below(f, f->o.link_ms);
         assert_true(q->count < FLEET_QUEUE_MAX);
+        if (!q->letters)
+                q->letters = mem_zalloc(FLEET_QUEUE_MAX * sizeof *q->letters);
         struct fleet_letter *l = &q->letters[q->count];
         /* In order. */
         if (q->count && q->letters[q->count - 1].at_ms > at)
@@ -208,6 +212,13 @@ void fleet_worker_kill(struct fleet *f, int number, size_t group, size_t worker,
         fleet__unlink(w);
         if (w->node->agent)
                 group_worker_gone(w->node->groups[group].g, worker);
+}
+
+void fleet__worker_done(struct fleet_worker *w)
+{
+        mem_free(w->to_worker.letters);
+        mem_free(w->to_agent.letters);
+        w->to_worker = w->to_agent = (struct fleet_queue){.count = 0};
 }
 
 void fleet__worker_turn(struct fleet_worker *w)

@@ -74,6 +74,20 @@ static void znode(struct fleet *f)
         }
 }
 
+/* Answers come late, and then it may be the last that comes. */
+static void deafness(struct fleet *f, int n)
+{
+        fleet_deafen(f, n, true);
+        fleet_run(f, fleet__below(f, 1400));
+        bool last = fleet__below(f, 2);
+        if (last)
+                fleet_mute(f, n);
+        fleet_deafen(f, n, false);
+        fleet_run(f, 2);
+        if (last)
+                fleet_cut_agent(f, n, true);
+}
+
 static void strike(struct fleet *f, enum fault fault)
 {
         int n = 1 + (int)fleet__below(f, (uint32_t)f->o.nodes), other = n % f->o.nodes + 1;
@@ -108,7 +122,7 @@ static void strike(struct fleet *f, enum fault fault)
                 fleet_cut_agent(f, n, !node->cut);
                 break;
         case FAULT_DEAF:
-                fleet_deafen(f, n, !node->agent || !node->agent->deaf);
+                deafness(f, n);
                 break;
         case FAULT_SERVER_CRASH:
                 if (node->off)
@@ -149,7 +163,6 @@ static void mend(struct fleet *f)
                 struct fleet_node *node = fleet_node(f, n);
                 world_freeze(f->s.w, n, false);
                 fleet_cut(f, n, false);
-                fleet_deafen(f, n, false);
                 if (node->paused)
                         fleet_agent_pause(f, n, false);
                 if (node->off)
@@ -176,13 +189,13 @@ static void settle(struct fleet *f)
         }
         /* Then nothing moves, but for failback and what is still to be counted against a node. */
         fleet_run(f, 15000);
-        int takes[FLEET_GROUPS_MAX], at[FLEET_GROUPS_MAX];
+        int takes[FLEET_GROUPS_MAX] = {0}, at[FLEET_GROUPS_MAX] = {0};
         for (size_t g = 0; g < f->o.groups; g++) {
                 takes[g] = f->takes[g];
                 at[g] = fleet_await_active(f, g, 0, 10000);
         }
         fleet_run(f, 15000);
-        for (size_t g = 0; g < f->o.groups; g++)
+        for (size_t g = 0; g < f->o.groups && g < FLEET_GROUPS_MAX; g++)
                 if (f->o.policy != POLICY_PRIORITY && (fleet_active(f, g) != at[g] || f->takes[g] != takes[g]))
                         fleet_fail(f, "a group moves though nothing is wrong");
 }

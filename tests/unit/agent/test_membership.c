@@ -276,8 +276,9 @@ static void test_a_resumed_session_keeps_its_znode(void **state)
         scene_done(&s);
 }
 
-static void own_of_earlier(const char *boot)
+static void test_a_znode_of_an_earlier_session_of_this_node_is_removed(void **state)
 {
+        (void)state;
         static struct world_node a, again;
         struct scene s;
         struct scene_reply r;
@@ -287,21 +288,42 @@ static void own_of_earlier(const char *boot)
         struct world_node *const first[] = {&a}, *const second[] = {&again};
         run(&s, first, 1, 1000);
         node_done(&a);
-        node_init(&again, &s, "a", "ia", boot, NULL);
+        node_init(&again, &s, "a", "ia", "boot-1", NULL);
         run(&s, second, 1, 1000);
         assert_int_equal(again.state, MEMBERSHIP_IN);
         assert_non_null(strstr(again.log, "is removed"));
         assert_int_equal(look(&s, again.p, "a", &r), ZK_OK);
-        assert_non_null(strstr(r.text, boot));
+        struct client_session session;
+        client_session(again.p->c, &session);
+        assert_int_equal(r.stat.ephemeral_owner, session.id);
         node_done(&again);
         scene_done(&s);
 }
 
-static void test_a_znode_of_an_earlier_session_or_boot_of_this_node_is_removed(void **state)
+/* Machines copied from one image, machine id, name and all: the second must not drive the first out. A machine that was
+ * started anew looks the same, and waits for the end of its earlier session. */
+static void test_a_copied_machine_waits_for_the_name(void **state)
 {
         (void)state;
-        own_of_earlier("boot-1");
-        own_of_earlier("boot-2");
+        static struct world_node a, b;
+        struct scene s;
+        struct scene_reply r;
+        scene_init(&s, 3, 5);
+        node_init(&a, &s, "a", "ia", "boot-1", NULL);
+        struct world_node *const both[] = {&a, &b}, *const second[] = {&b};
+        run(&s, both, 1, 1000);
+        node_init(&b, &s, "a", "ia", "boot-2", NULL);
+        run(&s, both, 2, SETTLE_MS);
+        assert_int_equal(a.state, MEMBERSHIP_IN);
+        assert_int_equal(b.state, MEMBERSHIP_TAKEN);
+        assert_non_null(strstr(b.why, "another one with the same /etc/machine-id"));
+        node_done(&a);
+        run(&s, second, 1, SETTLE_MS);
+        assert_int_equal(b.state, MEMBERSHIP_IN);
+        assert_int_equal(look(&s, b.p, "a", &r), ZK_OK);
+        assert_non_null(strstr(r.text, "boot-2"));
+        node_done(&b);
+        scene_done(&s);
 }
 
 static void test_a_name_that_is_taken_is_waited_for(void **state)
@@ -484,7 +506,8 @@ int main(void)
                 cmocka_unit_test(test_changes_that_come_fast_are_written_together),
                 cmocka_unit_test(test_a_lost_session_is_followed_by_a_new_znode),
                 cmocka_unit_test(test_a_resumed_session_keeps_its_znode),
-                cmocka_unit_test(test_a_znode_of_an_earlier_session_or_boot_of_this_node_is_removed),
+                cmocka_unit_test(test_a_znode_of_an_earlier_session_of_this_node_is_removed),
+                cmocka_unit_test(test_a_copied_machine_waits_for_the_name),
                 cmocka_unit_test(test_a_name_that_is_taken_is_waited_for),
                 cmocka_unit_test(test_a_znode_that_somebody_removed_is_made_again),
                 cmocka_unit_test(test_what_others_write_does_no_harm),

@@ -41,7 +41,7 @@ static void wire_dial(struct scene *s, struct patron *p, const struct effect *e)
 
 static void wire_send(struct patron *p, const struct blob *b)
 {
-        if (p->cut) {
+        if (p->cut || p->mute) {
                 jute_put_raw(&p->held, b->data, b->len);
                 assert_int_equal(p->held.error, 0);
         } else if (p->wire) {

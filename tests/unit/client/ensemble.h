@@ -18,6 +18,7 @@ struct patron {
         bool stopped;            /* the process stands still: nothing is taken or told */
         bool cut;                /* nothing gets through between it and the servers; nobody is told. See scene_cut() */
         bool deaf;               /* what servers send waits, what it sends goes out: their answers come late */
+        bool mute;               /* the other way round: what it sends waits, and is lost with the connection */
         struct jute_writer held; /* what it sent on this connection since */
         /* Its clock: offset_ms + (1 + rate_ppm / 10^6) of the world's time. To be set before it is started. */
         int64_t offset_ms;

@@ -98,6 +98,17 @@ static void test_an_indented_line_is_a_line_of_its_own(void **state)
         expect("[a]\nx = 1\n  y = 2\n\t[b]\n  z = 3\n", "1 [a]\n2 a.x=1\n3 a.y=2\n4 [b]\n5 b.z=3\n", "");
 }
 
+/* Whatever inih passes over before a section, that section has been told of. */
+static void test_a_section_behind_any_blank_is_told(void **state)
+{
+        (void)state;
+        expect("[a]\n\v\f[b]\nx = 1\n\r[c]\ny = 2\n", "1 [a]\n2 [b]\n3 b.x=1\n4 [c]\n5 c.y=2\n", "");
+        expect("broken\n\xef\xbb\xbf[b]\nx = 1\n", "",
+               FILE_NAME ":1: neither [section], nor key = value, nor a comment\n" FILE_NAME
+                         ":2: neither [section], nor key = value, nor a comment\n" FILE_NAME
+                         ":3: a key before the first [section]\n");
+}
+
 static void test_every_line_that_is_nothing_is_told_and_the_rest_is_read(void **state)
 {
         (void)state;
@@ -105,6 +116,15 @@ static void test_every_line_that_is_nothing_is_told_and_the_rest_is_read(void **
                FILE_NAME ":2: neither [section], nor key = value, nor a comment\n" FILE_NAME
                          ":4: neither [section], nor key = value, nor a comment\n" FILE_NAME
                          ":5: neither [section], nor key = value, nor a comment\n");
+}
+
+/* inih objects to such a line; to begin anew with that section would be to begin anew for ever. */
+static void test_a_comment_that_begins_in_a_section_name_leaves_no_section(void **state)
+{
+        (void)state;
+        expect("[a]\nx = 1\n[t ;z]\nbroken\ny = 2\n[b;c]\nz = 3\n", "1 [a]\n2 a.x=1\n5 a.y=2\n6 [b;c]\n7 b;c.z=3\n",
+               FILE_NAME ":3: neither [section], nor key = value, nor a comment\n" FILE_NAME
+                         ":4: neither [section], nor key = value, nor a comment\n");
 }
 
 static void test_a_key_outside_of_sections_or_without_a_name_is_told(void **state)
@@ -201,7 +221,9 @@ int main(void)
                 cmocka_unit_test(test_sections_and_keys_come_with_their_lines),
                 cmocka_unit_test(test_a_semicolon_inside_a_value_stays_and_after_a_blank_it_begins_a_comment),
                 cmocka_unit_test(test_an_indented_line_is_a_line_of_its_own),
+                cmocka_unit_test(test_a_section_behind_any_blank_is_told),
                 cmocka_unit_test(test_every_line_that_is_nothing_is_told_and_the_rest_is_read),
+                cmocka_unit_test(test_a_comment_that_begins_in_a_section_name_leaves_no_section),
                 cmocka_unit_test(test_a_key_outside_of_sections_or_without_a_name_is_told),
                 cmocka_unit_test(test_a_broken_line_before_the_first_section_does_not_open_one),
                 cmocka_unit_test(test_long_lines_and_names_are_told_not_cut),

@@ -160,6 +160,8 @@ static void test_defaults(void **state)
         assert_string_equal(c->servers[1].host, "10.0.0.1");
         assert_string_equal(c->servers[2].host, "10.0.1.3");
         assert_int_equal(c->servers[2].port, 2191);
+        assert_string_equal(c->address.host, "10.0.0.2"); /* what the others are told of it */
+        assert_int_equal(c->address.port, 2181);
 
         assert_int_equal(c->group_count, 1);
         const struct node_group *g = node_config_group(c, "web");

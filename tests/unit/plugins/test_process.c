@@ -8,6 +8,8 @@
 
 #include "tests/unit/plugins/mock_host.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -39,9 +41,26 @@ static pid_t recorded(struct mock_host *m)
         return (pid_t)strtol(text, NULL, 10);
 }
 
+/* Zombies that nobody reaps do not count. */
 static bool group_lives(pid_t group)
 {
-        return kill(-group, 0) == 0;
+        DIR *proc = opendir("/proc");
+        bool found = false;
+        assert_non_null(proc);
+        for (struct dirent *e; !found && (e = readdir(proc));) {
+                char path[300], text[512] = "", state = 'X';
+                long parent, its_group = 0;
+                (void)snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
+                FILE *f = isdigit((unsigned char)e->d_name[0]) ? fopen(path, "re") : NULL;
+                if (!f)
+                        continue;
+                char *at = fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
+                (void)fclose(f);
+                found = at && sscanf(at, ") %c %ld %ld", &state, &parent, &its_group) == 3 && its_group == group &&
+                        state != 'Z' && state != 'X';
+        }
+        (void)closedir(proc);
+        return found;
 }
 
 static void test_it_runs_between_activate_and_deactivate(void **state)
@@ -203,6 +222,69 @@ static void test_what_a_killed_worker_left_is_ended_first(void **state)
         mock_host_free(m);
 }
 
+/* Where nobody reaps, a group keeps its number for ever and runs nothing. */
+static void test_zombies_do_not_count_as_running(void **state)
+{
+        (void)state;
+        struct mock_host *m = host_with("sleep 1000");
+        int pipes[2];
+        pid_t zombie = 0;
+        assert_int_equal(mock_host_open(m), 0);
+        assert_int_equal(pipe(pipes), 0);
+        pid_t parent = fork();
+        if (parent == 0) {
+                pid_t child = fork();
+                if (child == 0) {
+                        (void)setpgid(0, 0);
+                        _exit(0);
+                }
+                siginfo_t ended; /* until it is a zombie; it stays one */
+                if (waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT) == 0)
+                        (void)!write(pipes[1], &child, sizeof child);
+                (void)pause();
+                _exit(0);
+        }
+        assert_int_equal(read(pipes[0], &zombie, sizeof zombie), sizeof zombie);
+        assert_int_equal(kill(-zombie, 0), 0);
+        record(m, zombie, start_of(zombie));
+        assert_int_equal(mock_host_deactivate(m, BATON_REASON_START, 3000), 0);
+        assert_int_equal(recorded(m), 0);
+        assert_int_equal(kill(parent, SIGKILL), 0);
+        assert_int_equal(waitpid(parent, NULL, 0), parent);
+        (void)close(pipes[0]);
+        (void)close(pipes[1]);
+        mock_host_free(m);
+}
+
+/* Killed without a word, as by the loss of its supervisor, with nobody to come after it: all of the group ends, what
+ * the program has started too. */
+static void test_the_group_does_not_outlive_its_worker(void **state)
+{
+        (void)state;
+        int ends[2];
+        pid_t group = 0;
+        assert_int_equal(pipe(ends), 0);
+        pid_t worker = fork();
+        if (worker == 0) {
+                struct mock_host *m = host_with("sh -c 'trap \"\" TERM HUP; sleep 1000 & sleep 1000 & echo up; wait'");
+                assert_int_equal(mock_host_open(m), 0);
+                assert_int_equal(mock_host_activate(m), 0);
+                assert_true(mock_host_await_log(m, "up", SOON_MS));
+                group = recorded(m);
+                assert_int_equal(write(ends[1], &group, sizeof group), sizeof group);
+                for (;;)
+                        (void)pause();
+        }
+        assert_int_equal(read(ends[0], &group, sizeof group), sizeof group);
+        assert_true(group > 1 && group_lives(group));
+        assert_int_equal(kill(worker, SIGKILL), 0);
+        assert_int_equal(waitpid(worker, NULL, 0), worker);
+        for (uint64_t end = mock_now_ms() + SOON_MS; group_lives(group);)
+                assert_true(mock_now_ms() < end);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+}
+
 /* A number that was given to somebody else since. */
 static void test_a_stranger_with_the_same_number_is_left_alone(void **state)
 {
@@ -255,6 +337,8 @@ int main(void)
                 cmocka_unit_test(test_a_program_that_is_not_there_cannot_be_activated),
                 cmocka_unit_test(test_nothing_is_started_behind_the_deadline),
                 cmocka_unit_test(test_what_a_killed_worker_left_is_ended_first),
+                cmocka_unit_test(test_zombies_do_not_count_as_running),
+                cmocka_unit_test(test_the_group_does_not_outlive_its_worker),
                 cmocka_unit_test(test_a_stranger_with_the_same_number_is_left_alone),
                 cmocka_unit_test(test_a_given_budget_shortens_the_time_before_sigkill),
                 cmocka_unit_test(test_faults_in_settings_are_told),

@@ -143,6 +143,27 @@ static void test_no_record_holds_nothing(void **state)
         assert_int_equal(grant_watch_step(&w, 99999), GRANT_FINE);
 }
 
+/* safety.md 71: whenever everything stops at once, the guard begins with the reserve of the budget left. */
+static void test_the_watchdog_leaves_the_guard_its_time(void **state)
+{
+        static const uint32_t leases_ms[] = {1000, 2000, 6000, 30000}, budgets_ms[] = {500, 1500, 5000, 60000};
+        (void)state;
+        for (size_t i = 0; i < 4; i++)
+                for (size_t k = 0; k < 4; k++) {
+                        uint32_t lease_ms = leases_ms[i], budget_ms = budgets_ms[k];
+                        uint64_t renewed_ms = 100000, now_ms = renewed_ms + lease_ms / 6;
+                        uint64_t deadline_ms = renewed_ms + (uint64_t)lease_ms * 9 / 11;
+                        uint64_t begun_ms = now_ms + grant_watchdog_ms(lease_ms, budget_ms, 100000) + GRANT_REVIVE_MS;
+                        struct grant_watch w = watch(WORKER_ACTIVE, deadline_ms, budget_ms);
+                        grant_watch_fresh(&w, deadline_ms);
+                        if (grant_watchdog_ms(lease_ms, budget_ms, 100000) > GRANT_WATCHDOG_MIN_MS)
+                                assert_true(begun_ms <= grant_watch_next_ms(&w));
+                        assert_true(begun_ms <= deadline_ms + budget_ms || lease_ms == 1000);
+                }
+        assert_int_equal(grant_watchdog_ms(2000, 1500, 100000), 1636 + 1500 - 333 - 375 - GRANT_REVIVE_MS);
+        assert_int_equal(grant_watchdog_ms(100, 100, 100000), GRANT_WATCHDOG_MIN_MS);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -155,6 +176,7 @@ int main(void)
                 cmocka_unit_test(test_who_comes_late_tries_before_the_last_resort),
                 cmocka_unit_test(test_a_fresh_worker_is_not_killed_for_what_it_found),
                 cmocka_unit_test(test_no_record_holds_nothing),
+                cmocka_unit_test(test_the_watchdog_leaves_the_guard_its_time),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

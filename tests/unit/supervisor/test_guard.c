@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -153,6 +155,40 @@ static void test_a_plugin_that_vanished_while_batond_was_down_is_stopped(void **
         finish(w);
 }
 
+/* A full file system below the runtime directory: what runs is not left without its worker. */
+static void test_a_worker_that_holds_comes_back_although_nothing_can_be_written(void **state)
+{
+        (void)state;
+        char in_the_way[256];
+        struct world *w = world_new(WEB);
+        struct actor *web = start(w);
+        hold(w, web, "active", 100000, 1000);
+        (void)snprintf(in_the_way, sizeof in_the_way, "%s/workers/web.new", w->runtime);
+        assert_int_equal(mkdir(in_the_way, 0700), 0);
+        world_tell(web, "exit 1");
+        world_await_gone(w, web);
+        web = world_await_child(w, "web");
+        world_await_log(w, "without it a guard would stop it as it was configured before");
+        hold(w, web, "stopped", 0, 1000);
+        finish(w);
+}
+
+/* The unit's WatchdogSec knows no lease: a node that stands still while it holds one has to end sooner. */
+static void test_systemd_is_to_act_sooner_while_something_is_held(void **state)
+{
+        (void)state;
+        struct world *w = world_new("[agent]\nsession_timeout = 2000\n" WEB);
+        world_start(w, 5000);
+        (void)world_await_child(w, "agent");
+        struct actor *web = world_await_child(w, "web");
+        world_await(w, web, "linked agent");
+        hold(w, web, "active", 100000, 1500);
+        world_told(w, "WATCHDOG_USEC=1928000");
+        hold(w, web, "stopped", 0, 1500);
+        world_told(w, "WATCHDOG_USEC=5000000");
+        finish(w);
+}
+
 /* ---- the guard ---- */
 
 static struct world *killed_while_holding(uint64_t from_now_ms, uint32_t budget_ms)
@@ -177,6 +213,27 @@ static void test_the_guard_stops_at_the_deadline_what_nobody_takes_up(void **sta
         world_tell(helper, "exit 0");
         assert_int_equal(world_await_end(w), 0);
         assert_int_equal(world_run(w, "--guard"), 0); /* STOPPED was written */
+        world_free(w);
+}
+
+/* Its worker's user can open neither the file that root has put aside, nor anything else of the guard's. */
+static void test_the_guard_stops_as_the_worker_s_user(void **state)
+{
+        (void)state;
+        if (geteuid() != 0)
+                skip(); /* only root has others to become */
+        struct world *w = world_new(WEB "user = nobody\n");
+        struct actor *web = start(w);
+        hold(w, web, "active", 300, 20000);
+        world_signal(w, SIGKILL);
+        world_await_killed(w, SIGKILL);
+        world_start_guard(w);
+        struct actor *helper = world_await_helper(w, "web");
+        char *config = world_ask_config(w, helper);
+        assert_non_null(strstr(config, "[plugin web]"));
+        free(config);
+        world_tell(helper, "exit 0");
+        assert_int_equal(world_await_end(w), 0);
         world_free(w);
 }
 
@@ -269,7 +326,10 @@ int main(void)
                 cmocka_unit_test(test_the_end_sees_to_what_a_killed_worker_leaves),
                 cmocka_unit_test(test_what_nobody_could_stop_is_said_with_the_exit_status),
                 cmocka_unit_test(test_a_plugin_that_vanished_while_batond_was_down_is_stopped),
+                cmocka_unit_test(test_a_worker_that_holds_comes_back_although_nothing_can_be_written),
+                cmocka_unit_test(test_systemd_is_to_act_sooner_while_something_is_held),
                 cmocka_unit_test(test_the_guard_stops_at_the_deadline_what_nobody_takes_up),
+                cmocka_unit_test(test_the_guard_stops_as_the_worker_s_user),
                 cmocka_unit_test(test_the_guard_tries_again),
                 cmocka_unit_test(test_the_guard_that_is_ended_stops_at_once),
                 cmocka_unit_test(test_a_new_supervisor_relieves_the_guard),

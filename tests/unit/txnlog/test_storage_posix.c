@@ -211,6 +211,26 @@ static void test_files_do_as_storage_says(void **state)
         assert_int_equal(io->remove(io->ctx, "y"), 0);
 }
 
+static void test_small_texts_stand_above_the_files(void **state)
+{
+        struct place *p = *state;
+        char text[8] = "", path[256], names[256] = "";
+        must_open(p);
+        const struct storage *io = storage_posix_io(p->posix);
+        assert_int_equal(io->read_above(io->ctx, "mark", text, sizeof text), -ENOENT);
+        assert_int_equal(io->write_above(io->ctx, "mark", "a longer text\n"), 0);
+        assert_int_equal(io->write_above(io->ctx, "mark", "one\n"), 0);
+        assert_int_equal(io->read_above(io->ctx, "mark", text, sizeof text), 4);
+        assert_memory_equal(text, "one\n", 4);
+        assert_int_equal(io->read_above(io->ctx, "mark", text, 2), 2);
+        path_of(p, "mark", path);
+        assert_int_equal(access(path, R_OK), 0);
+        path_of(p, "mark.tmp", path);
+        assert_int_equal(access(path, R_OK), -1);
+        assert_int_equal(io->list(io->ctx, collect, names), 0);
+        assert_string_equal(names, "");
+}
+
 /* The descriptor through which this process syncs version-2. */
 static int find_version_dir(const struct place *p)
 {
@@ -335,6 +355,7 @@ int main(void)
                 TEST(test_foreign_myid_is_refused),
                 TEST(test_file_in_the_way_is_explained),
                 TEST(test_files_do_as_storage_says),
+                TEST(test_small_texts_stand_above_the_files),
                 TEST(test_a_directory_whose_sync_failed_is_never_synced_again),
                 TEST(test_a_pipe_in_the_place_of_a_file_is_refused),
                 TEST(test_no_room_shows_at_the_allocation),

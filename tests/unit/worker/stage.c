@@ -99,7 +99,7 @@ static void on_closed(void *ctx, struct ipc *ipc, int status)
 void stage_init(struct stage *s)
 {
         char path[128];
-        *s = (struct stage){.group = true, .budget_ms = 5000, .pid = -1};
+        *s = (struct stage){.group = true, .budget_ms = 5000, .check_timeout_ms = 5000, .pid = -1};
         (void)snprintf(s->dir, sizeof s->dir, "/tmp/baton-worker-XXXXXX");
         assert_non_null(mkdtemp(s->dir));
         assert_int_equal(uv_loop_init(&s->loop), 0);
@@ -127,9 +127,9 @@ static void write_config(const struct stage *s)
                        "%s"
                        "[plugin shop]\nmodule = " PROBE "\n%s"
                        "resource = %s/resource\ntrace = %s/trace\nmoods = %s/moods\n"
-                       "check_interval = 50\ncheck_timeout = 200\nactivate_timeout = 1000\nretry_delay = 10\n%s",
+                       "check_interval = 50\ncheck_timeout = %u\nactivate_timeout = 1000\nretry_delay = 10\n%s",
                        s->dir, s->group ? "[group web]\n" : "", s->group ? "group = web\n" : "", s->dir, s->dir, s->dir,
-                       s->settings);
+                       s->check_timeout_ms, s->settings);
         write_file(s, "baton.conf", text);
 }
 

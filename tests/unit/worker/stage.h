@@ -14,9 +14,10 @@
 
 struct stage {
         char dir[64];
-        char settings[1024]; /* more lines of [plugin shop] */
-        bool group;          /* of [plugin shop] */
-        uint32_t budget_ms;  /* of grants; 5000 */
+        char settings[1024];       /* more lines of [plugin shop] */
+        bool group;                /* of [plugin shop] */
+        uint32_t budget_ms;        /* of grants; 5000 */
+        uint32_t check_timeout_ms; /* 5000: a busy machine is no check that hangs */
         uv_loop_t loop;
         struct ipc *control, *link;
         int record_fd;

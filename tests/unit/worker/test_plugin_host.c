@@ -166,6 +166,18 @@ static void test_a_section_is_judged_as_a_whole(void **state)
         plugin_judge(&config, &section, note_problem, text, &judgement);
         assert_int_equal(judgement.problems, 0);
         assert_int_equal(judgement.budget_ms, PLUGIN_STOP_BUDGET_MS);
+        /* A worker that cannot be started would cost its whole group. */
+        (void)snprintf(section.identity.user, sizeof section.identity.user, "no-such-user");
+        text[0] = '\0';
+        plugin_judge(&config, &section, note_problem, text, &judgement);
+        assert_string_equal(text, "a.conf:2: [plugin web] there is no user \"no-such-user\" on this machine; make it "
+                                  "(useradd)\n");
+        assert_int_equal(judgement.problems, 1);
+        assert_int_equal(judgement.objections, 1);
+        (void)snprintf(section.identity.user, sizeof section.identity.user, "root");
+        (void)snprintf(section.identity.group, sizeof section.identity.group, "no-such-group");
+        plugin_judge(&config, &section, note_problem, text, &judgement);
+        assert_int_equal(judgement.objections, 1);
 }
 
 int main(void)

@@ -252,6 +252,7 @@ static void test_signals_of_others_change_nothing(void **state)
 static void test_a_check_that_hangs_ends_the_process(void **state)
 {
         (void)state;
+        s.check_timeout_ms = 200;
         to_active();
         stage_mood(&s, "check hang\n");
         expect_exit(stage_await_end(&s), WORKER_EXIT_HUNG);

@@ -51,6 +51,7 @@ struct disk_op {
 
 struct disk {
         int64_t accepted, current;
+        bool lost; /* as the mark says: until currentEpoch is written */
         struct log_record *log;
         size_t log_count, log_capacity;
         struct snapshot *snapshots; /* ascending */
@@ -80,6 +81,7 @@ struct node {
         /* the host */
         struct items db;
         bool serving;
+        bool differs; /* its database says so of every transaction */
         int64_t serving_epoch;
         char ended[ZAB_REASON_MAX];
         unsigned ended_count, synced, sync_replies, revalidated, touched;

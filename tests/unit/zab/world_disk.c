@@ -32,6 +32,7 @@ void disk_recover(const struct node *n, int64_t limit, struct recovered *r, stru
         memset(r, 0, sizeof *r);
         r->accepted_epoch = d->accepted;
         r->current_epoch = d->current;
+        r->lost = d->lost;
         const struct snapshot *s = NULL;
         for (size_t i = 0; i < d->snapshot_count; i++)
                 if (d->snapshots[i].zxid <= limit)
@@ -124,6 +125,8 @@ static void perform_epoch(struct node *n, const struct disk_op *op)
                 world_fail(n->world, "Z23: epoch of %zu goes back from %lld to %lld", n->index + 1, (long long)*file,
                            (long long)op->value);
         *file = op->value;
+        if (op->kind == EPOCH_CURRENT)
+                d->lost = false;
         if (d->current > d->accepted)
                 world_fail(n->world, "Z23: currentEpoch above acceptedEpoch on %zu", n->index + 1);
 }

@@ -19,6 +19,8 @@ static void host_deliver(void *ctx, const struct store_txn *txn, struct effects 
                            (unsigned long long)n->db.v[n->db.n - 1].zxid, n->index + 1);
         check_deliver(n, &i);
         items_push(&n->db, i);
+        if (n->differs && !zab_fuzzy(n->zab))
+                zab_distrust(n->zab);
 }
 
 static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
