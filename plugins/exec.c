@@ -69,7 +69,7 @@ struct facts {
 
 #define COMMAND(event, text)                                                                                           \
         {                                                                                                              \
-                .name = event, .type = BATON_SETTING_TEXT, .help = text                                                \
+                .name = (event), .type = BATON_SETTING_TEXT, .help = (text)                                            \
         }
 
 static const struct baton_setting settings[] = {

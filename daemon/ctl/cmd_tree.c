@@ -98,7 +98,7 @@ static void put_value(json_t *object, const char *data, size_t size)
         }
         static const char digits[] = "0123456789abcdef";
         char *hex = mem_alloc(2 * size + 1);
-        for (size_t i = 0; i < size; i++) {
+        for (size_t i = 0; data && i < size; i++) {
                 hex[2 * i] = digits[(unsigned char)data[i] >> 4];
                 hex[2 * i + 1] = digits[(unsigned char)data[i] & 15];
         }

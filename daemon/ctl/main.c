@@ -122,11 +122,11 @@ int main(int argc, char **argv)
                 return status;
         argc -= optind;
         argv += optind;
+        argc = take_json(argc, argv, &options.json);
         if (argc == 0) {
                 print_help();
                 return CTL_USAGE;
         }
-        argc = take_json(argc, argv, &options.json);
         for (size_t i = 0; i < COMMANDS; i++) {
                 if (strcmp(commands[i].name, argv[0]) != 0)
                         continue;

@@ -18,7 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEDS  100
+#ifdef BATON_SANITIZED
+#define SEEDS 40
+#else
+#define SEEDS 100
+#endif
 #define FAULTS 30
 /* Longest rest of a failed node here (backoff 1 s, doubling, few failures), a wait, an election and a start. */
 #define MENDED_MS 90000

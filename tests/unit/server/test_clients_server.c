@@ -171,7 +171,6 @@ static void test_srvr_has_the_layout_that_tools_parse(void **state)
         unsigned nodes;
         int at = 0;
         const char *text = world_word(w, 1, "srvr");
-        // NOLINTNEXTLINE(cert-err34-c): the layout is what is tested
         assert_int_equal(sscanf(text,
                                 "Zookeeper version: %63[^,], built on %*d-%*d-%*d %*d:%*d UTC\n"
                                 "Latency min/avg/max: %lu/%lf/%lu\nReceived: %lu\nSent: %lu\nConnections: %lu\n"

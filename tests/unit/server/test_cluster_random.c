@@ -26,7 +26,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef BATON_SANITIZED
+#define SEEDS_DEFAULT 40
+#else
 #define SEEDS_DEFAULT 70
+#endif
 #define CLIENTS_MAX   10
 #define FAULTY_MS_MAX 6000
 /* From the moment everything is mended until every server serves: one barrier that still runs into the init
