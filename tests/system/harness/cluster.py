@@ -193,7 +193,7 @@ class Cluster:
         return wait_until(settled, lambda: "settled: " + self.describe(), timeout, step=0.1)
 
     def describe(self):
-        parts = []
+        parts = ["nginx is active on %s" % [h.name for h in self.living() if self.serves(h)]]
         for host in self.living():
             parts.append("--- %s\n%s%s" % (host.name, self.ctl(host, "status", check=False).stdout,
                                            host.journal("-u", "batond", "-u", "baton-guard*", "-n", "60")))
