@@ -127,6 +127,7 @@ def firewall(watched):
 def test_an_engine_that_is_cut_off_moves_nothing(watched, firewall):
     firewall(CUT_ENGINE)
     time.sleep(watched.promised["lost_worst"])      # the others would have waited so long: nothing announces "not"
+    watched.active.run("nft", "delete", "table", "inet", "cut")
     watched.assert_stayed("engine cut off")
 
 
