@@ -141,18 +141,25 @@ static void on_child(uv_signal_t *h, int number)
 
 /* ---- time ---- */
 
-static void on_tick(uv_timer_t *t)
+/* At once when something is held: whoever stops all of us the moment after must find the shorter time in force. */
+static void tell_watchdog(struct supervisor *s)
 {
-        struct supervisor *s = t->data;
-        bool well = true;
         uint64_t limit_ms = UINT64_MAX;
         for (size_t i = 0; i < s->kid_count; i++) {
                 uint64_t kid_ms = kid_watchdog_ms(s->kids[i]);
                 limit_ms = kid_ms < limit_ms ? kid_ms : limit_ms;
+        }
+        notify_watchdog_limit(&s->notify, limit_ms);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+        struct supervisor *s = t->data;
+        bool well = true;
+        for (size_t i = 0; i < s->kid_count; i++) {
                 kid_tick(s->kids[i]);
                 well = well && kid_is_well(s->kids[i]);
         }
-        notify_watchdog_limit(&s->notify, limit_ms);
         if (well)
                 notify_watchdog(&s->notify, clock_boottime_ms());
 }
@@ -197,6 +204,7 @@ static void turn(uv_prepare_t *p)
                 advance(s);
         } while (next_ms <= now_ms);
         set_alarm(s, next_ms);
+        tell_watchdog(s);
         if (s->dirty_status && s->begun) {
                 family_status(s);
                 family_write_status(s);

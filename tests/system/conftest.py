@@ -67,6 +67,15 @@ def cluster(network, tree, home):
         c.close()
 
 
+@pytest.fixture(autouse=True)
+def no_consequences(request):
+    """What a failed test has left must not fail the next one."""
+    if "cluster" in request.fixturenames:
+        c = request.getfixturevalue("cluster")
+        if c.dirty:
+            c.renew()
+
+
 def pytest_terminal_summary(terminalreporter):
     """What was measured beside what `batonctl config check` promises."""
     lines = contract.table()
@@ -84,3 +93,4 @@ def pytest_runtest_makereport(item, call):
         for value in list(getattr(item, "funcargs", {}).values()):
             if isinstance(value, Cluster):
                 report.sections.append(("the hosts", value.describe()))
+                value.dirty = True

@@ -96,6 +96,7 @@ def config(number, policy="leader", connect=None):
 class Cluster:
     def __init__(self, network, home, tree, **settings):
         self.network = network
+        self.dirty = False          # a test has failed
         self.connect = settings.get("connect")      # an ensemble elsewhere: none of the nodes leads
         self.hosts = [self._host(network, n, home, tree, settings) for n in HOSTS]
 
@@ -129,6 +130,15 @@ class Cluster:
         for host in self.hosts:
             if host.nspawn is not None:
                 host.lose_power()
+
+    def renew(self):
+        """As new: for what a failed test has left behind."""
+        self.close()
+        for host in self.hosts:
+            host.wipe()
+        self.boot()
+        self.enable()
+        self.dirty = False
 
     def come_back(self, host):
         """The power is there again."""
@@ -184,6 +194,10 @@ class Cluster:
             for host in self.living():
                 status = self.json(host, "status")
                 if not status or len(status["members"]) != members or not (status["leader"] or self.connect):
+                    continue
+                # A server that still looks for the others is one more fault for whatever comes next.
+                roles = [m["role"] for m in self.json(host, "members") or []]
+                if not self.connect and sorted(roles) != ["following"] * (members - 1) + ["leading"]:
                     continue
                 groups = [g for g in status["groups"] if g["group"] == "web" and g["state"] == "active"]
                 on = [h for h in self.living() if self.serves(h)]

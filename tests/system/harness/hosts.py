@@ -176,6 +176,10 @@ class Host:
         self.nspawn.wait()
         self.nspawn = self.pid = None
 
+    def wipe(self):
+        """An empty disk, for one that is off."""
+        shutil.rmtree(self.home / "disk")
+
     def wait_off(self):
         """Until a shutdown from inside is done."""
         self.nspawn.wait(BOOT_TIMEOUT_S)
