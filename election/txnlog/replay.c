@@ -183,10 +183,23 @@ static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, con
         return 0;
 }
 
+/* A segment is named by its first record. With an older one in it, it is none of this log: passed over now, it
+ * would stand in the way of what is written from here on. */
+static int check_name(const struct txnlog__file *f, const struct txnlog__record *rec, char why[STORE_WHY_MAX])
+{
+        if (rec->zxid >= f->zxid)
+                return 0;
+        return txnlog__fail(why, -EUCLEAN,
+                            "%s: at offset %" PRIu64 " stands 0x%" PRIx64
+                            ", which is older than its name; " TXNLOG__MEND,
+                            f->name, rec->offset, (uint64_t)rec->zxid);
+}
+
 /* 1 when the wanted zxid was reached, 0 at the end of the segment. */
-static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, const char *name, bool last,
+static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, const struct txnlog__file *f, bool last,
                         char why[STORE_WHY_MAX])
 {
+        const char *name = f->name;
         struct txnlog__record rec;
         int64_t seen = -1;
         for (;;) {
@@ -197,13 +210,16 @@ static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, cons
                         return io_error(name, more, why);
                 if (more == 0)
                         return 0;
+                int done = check_name(f, &rec, why);
+                if (done < 0)
+                        return done;
                 seen = rec.zxid;
                 if (rec.zxid > r->until)
                         return 1;
                 r->tail_records = true;
                 if (rec.zxid <= r->from && r->replayed == 0)
                         continue;
-                int done = apply(r, name, &rec, why);
+                done = apply(r, name, &rec, why);
                 if (done < 0)
                         return done;
                 if (rec.zxid == r->until)
@@ -226,7 +242,7 @@ static int read_segment(struct txnlog__replay *r, const struct txnlog__file *f, 
                         r->doubt_offset = 0;
                 r->doubt = r->doubt ? r->doubt : f->name;
         } else {
-                done = read_records(r, &c, f->name, last, why);
+                done = read_records(r, &c, f, last, why);
         }
         if (last && done == 0) {
                 r->tail = f;

@@ -14,7 +14,7 @@
 #define SLOTS 4
 /* Less than a follower may be silent; and a time in which all that times out has done so. */
 #define SLICE_MS    100
-#define PASS_MS_MAX 20000
+#define PASS_MS_MAX 5000
 
 enum { SAY, PACKET, HELLO, JOIN, WRITE, SYNC, HANG_UP, PASS, STEP_MAX };
 

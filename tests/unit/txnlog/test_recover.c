@@ -559,6 +559,27 @@ static void test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on(void *
         database_free(later);
 }
 
+/* Records that are passed over count too: a segment named after a later one than it holds would be met again by what
+ * is written next, or written over. */
+static void test_a_segment_with_records_older_than_its_name_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        size_t len = 0;
+        make_log(f, 4);
+        struct database *db = make_database(4);
+        assert_int_equal(fixture_snapshot(f, db, ZXID(1, 4), 100), 0);
+        database_free(db);
+        const uint8_t *bytes = memory_storage_bytes(f->disk, "log.100000001", &len);
+        uint8_t *copy = test_malloc(len);
+        memcpy(copy, bytes, len);
+        memory_storage_put(f->disk, "log.100000005", copy, len);
+        test_free(copy);
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_non_null(strstr(f->why, "log.100000005: at offset 16 stands 0x100000001, which is older than its name"));
+        memory_storage_drop(f->disk, "log.100000005");
+        fixture_must_open(f);
+}
+
 /* ---- leftovers ---- */
 
 /* A segment without a header holds nothing and goes. The one before it is then the last, also where a snapshot holds
@@ -623,6 +644,7 @@ int main(void)
                 TEST(test_history_is_the_newest_run_within_its_limits),
                 TEST(test_wrong_digest_is_counted_and_said),
                 TEST(test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on),
+                TEST(test_a_segment_with_records_older_than_its_name_is_refused),
                 TEST(test_a_segment_that_holds_nothing_hides_no_damage),
                 TEST(test_temporary_files_are_removed),
         };
