@@ -212,7 +212,7 @@ static int open_pipes(const struct child_spec *spec, struct pipes *ret)
  * control group ends it (no systemd) nobody would come before another node starts the same. So a process beside the
  * group, which does nothing but wait for the end of a pipe that only this worker holds, kills the group then.
  * Async-signal-safe calls only. */
-static void keep(pid_t group, int pipe_fd)
+static _Noreturn void keep(pid_t group, int pipe_fd)
 {
         const struct timespec pause = {.tv_nsec = EMPTY_ASK_MS * 1000000L};
         char byte;
@@ -232,14 +232,14 @@ static void keep(pid_t group, int pipe_fd)
         _exit(0);
 }
 
-static int start_keeper(struct child *c)
+static int start_keeper(struct child *c, pid_t group)
 {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return -errno;
         c->keeper = fork();
         if (c->keeper == 0)
-                keep(c->group, ends[0]);
+                keep(group, ends[0]);
         int r = c->keeper < 0 ? -errno : 0;
         (void)close(ends[0]);
         c->keeper_fd = ends[1];
@@ -286,10 +286,16 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 c->end_fd = c->output_fd = c->keeper_fd = -1;
                 c->record = spec->record ? strdup(spec->record) : NULL;
         }
-        pid_t pid = c && env && (!spec->record || c->record) ? fork() : -1;
+        if (!c || !env || (spec->record && !c->record)) { /* no memory */
+                free(env);
+                close_pipes(&p);
+                child_free(c);
+                return -ENOMEM;
+        }
+        pid_t pid = fork();
         if (pid == 0)
                 become(spec, env, p.input, p.output[1], p.go[0], p.report[1]);
-        r = pid < 0 ? -(errno ? errno : ENOMEM) : 0;
+        r = pid < 0 ? -errno : 0;
         free(env);
         if (pid > 0) {
                 c->group = pid;
@@ -301,7 +307,7 @@ int child_start(const struct child_spec *spec, struct child **ret)
                 p.output[0] = -1;
                 (void)fcntl(c->output_fd, F_SETFL, O_NONBLOCK);
                 if (r == 0)
-                        r = start_keeper(c);
+                        r = start_keeper(c, pid);
                 if (r == 0)
                         r = let_go(c, &p);
         }

@@ -139,6 +139,18 @@ static int read_owner(const char *text, uid_t *ret_uid, gid_t *ret_gid)
         return r == 0 && text[len] ? find_group(text + len + 1, ret_gid) : r;
 }
 
+/* Whether no part of the path is empty, "." or "..". */
+static bool is_plain_path(const char *path)
+{
+        for (size_t len; len = strcspn(path, "/"), len > 0; path += len + 1) {
+                if (strncmp(path, ".", len) == 0 || strncmp(path, "..", len) == 0)
+                        return false;
+                if (!path[len])
+                        return true;
+        }
+        return false;
+}
+
 static void check_settings(const struct baton_host *h)
 {
         const char *path = h->setting(h->context, "path"), *config = h->setting(h->context, "config"), *why = "";
@@ -149,8 +161,9 @@ static void check_settings(const struct baton_host *h)
         gid_t gid;
         if (*path != '/' || path[strlen(path) - 1] == '/')
                 h->problem(h->context, "path", "must be an absolute path of a file");
-        if (*config == '/' || strstr(config, "//") || config[strlen(config) - 1] == '/')
-                h->problem(h->context, "config", "is a path below /baton/config, without a slash at either end");
+        if (!is_plain_path(config))
+                h->problem(h->context, "config",
+                           "is a path below /baton/config, such as nginx/motd: no slash at either end, no '.' or '..'");
         if (read_mode(h->setting(h->context, "mode"), &mode) < 0)
                 h->problem(h->context, "mode", "must be octal, such as 0640");
         if (read_owner(h->setting(h->context, "owner"), &uid, &gid) < 0)

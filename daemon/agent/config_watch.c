@@ -419,7 +419,7 @@ static void found_child(struct node *parent, struct jute_str name, int64_t floor
         }
         struct node *n = find(w, path);
         if (!n && w->count >= CONFIG_NODES_MAX) {
-                leave_out(parent, path, "there are more than 4096 znodes");
+                leave_out(parent, path, "there are more than 16384 znodes");
                 return;
         }
         if (!n)

@@ -21,7 +21,7 @@
 /* Where it is. */
 #define CONFIG_ROOT "/baton/config"
 /* Znodes below the root that are looked at; others are left out, and said so. */
-#define CONFIG_NODES_MAX 4096
+#define CONFIG_NODES_MAX 16384
 /* Levels below the root. */
 #define CONFIG_DEPTH_MAX 16
 /* Bytes of a path below the root. */

@@ -179,10 +179,11 @@ static void on_taken(struct group *g, struct group_call *call, const struct clie
                 return;
         }
         const struct client_op_result *holder = &r->ops[1], *active = &r->ops[r->op_count - 1];
-        /* Whatever else it may be, it is not to be guessed: reading finds the grant. */
-        if (!holder->has_stat || !active->has_stat || active->stat.czxid != r->zxid || g->grant.held)
+        /* Whatever else it may be, it is not to be guessed: reading finds the grant. What was created without a Stat in
+         * the answer (ZooKeeper 3.8.0) is of this transaction, and of version 0. */
+        if ((active->has_stat && active->stat.czxid != r->zxid) || g->grant.held)
                 return;
-        begin(g, &g->wanted, active->stat.czxid, holder->stat.version);
+        begin(g, &g->wanted, r->zxid, holder->has_stat ? holder->stat.version : 0);
         g->grant.deadline_ms = r->sent_ms + lease_holder_ms(g->grant.lease_ms, g->grant.rate_ppm);
         g->grant.renew_ms = r->sent_ms + g->grant.lease_ms / 6;
         group__log(g, LOG_LEVEL_INFO, GROUP_EVENT_TAKEN,

@@ -55,7 +55,8 @@ static struct jute_str get_path(const struct client *c, struct jute_reader *r)
         return client__path_strip(c, path);
 }
 
-/* One operation of a multi. `asked` is its type in the request; a container made by flags answers as create2. */
+/* One operation of a multi. `asked` is its type in the request; a container made by flags answers as create2. ZooKeeper
+ * 3.8.0 answers a create2 as create, without a Stat. */
 static void get_op(const struct client *c, struct jute_reader *r, int32_t asked, struct client_op_result *ret)
 {
         struct jute_multi_header h;
@@ -67,7 +68,8 @@ static void get_op(const struct client *c, struct jute_reader *r, int32_t asked,
                 ret->error = jute_get_int(r);
                 return;
         }
-        if (h.type != asked && !(asked == OP_CREATE && h.type == OP_CREATE2))
+        if (h.type != asked && !(asked == OP_CREATE && h.type == OP_CREATE2) &&
+            !(asked == OP_CREATE2 && h.type == OP_CREATE))
                 jute_fail(r);
         if (h.type == OP_CREATE || h.type == OP_CREATE2)
                 ret->path = get_path(c, r);

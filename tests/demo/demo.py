@@ -172,13 +172,14 @@ class Cluster:
             return None
         return next((n for n in self.nodes if n.name == name), None)
 
-    def wait_serving(self, timeout, other_than=None):
-        """(node, seconds it took); drawn meanwhile."""
+    def wait_serving(self, timeout, other_than=None, meanwhile=lambda: None):
+        """(node, seconds it took)."""
         began = time.monotonic()
         while time.monotonic() - began < timeout:
             node = self.serving()
             if node is not None and node is not other_than:
                 return node, time.monotonic() - began
+            meanwhile()
             time.sleep(PERIOD_S)
         raise AssertionError("nobody serves after %g s" % timeout)
 
@@ -252,7 +253,7 @@ def fail_over(cluster, show, away):
     began = time.monotonic()
     serving.kill()
     show.event("%s is killed: batond, engine, agent and worker." % serving.name)
-    other, _ = cluster.wait_serving(TAKEOVER_TIMEOUT_S, other_than=serving)
+    other, _ = cluster.wait_serving(TAKEOVER_TIMEOUT_S, serving, lambda: show.draw("Waiting for another node …"))
     away.append(time.monotonic() - began)
     show.event("%s has taken over: the service was away %.2f s." % (other.name, away[-1]))
     serving.start()
@@ -277,6 +278,7 @@ def play(cluster, seconds, pause):
     while True:
         show.draw(hint)
         key = key_pressed(interactive)
+        show.lines += key is not None and show.lines > 0     # the line that the key's echo has ended
         over = seconds is not None and time.monotonic() - began >= seconds and len(away) >= FAILOVERS_MIN
         if over or key == "q":
             break
@@ -294,8 +296,8 @@ def summary(away):
     for number, seconds in enumerate(away, 1):
         say("%-8d  %.2f s" % (number, seconds))
     if away:
-        say("%d failovers: the service was away %.2f s at least, %.2f s at most; the contract is %.2f s." % (
-            len(away), min(away), max(away), AWAY_LIMIT_S))
+        say("%d failover%s: the service was away %.2f s at least, %.2f s at most; the contract is %.2f s." % (
+            len(away), "" if len(away) == 1 else "s", min(away), max(away), AWAY_LIMIT_S))
 
 
 def main():

@@ -1,14 +1,33 @@
 """The plugin `unit` on a real systemd, alone: unit_plugin.c, on a host of its own."""
-import os
-import subprocess
-import sys
-from pathlib import Path
+import shutil
 
-HERE = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("BATON_BUILD", HERE.parent.parent / "build" / "release"))
+import pytest
+
+from harness.cluster import BUILD
+from harness.hosts import Host
+
+PROGRAMS = ("bin/unit_plugin", "plugins/unit.so")
 
 
-def test_units_of_a_real_systemd():
-    done = subprocess.run([sys.executable, str(HERE / "one_host.py"), str(BUILD / "bin" / "unit_plugin")],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout
+@pytest.fixture(scope="module")
+def host(network, home):
+    """With the programs where the build has them, wherever that is."""
+    tree = home / "programs"
+    for name in PROGRAMS:
+        target = tree / str(BUILD / name).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(BUILD / name, target)
+    h = Host(network, 1, home, trees=[tree])
+    try:
+        h.boot()
+        h.wait_booted()
+        yield h
+    finally:
+        h.lose_power()
+
+
+def test_units_of_a_real_systemd(host):
+    host.run("systemctl", "enable", "nginx")        # as Debian's package leaves it
+    done = host.run(str(BUILD / "bin" / "unit_plugin"), check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED" in done.stderr + done.stdout

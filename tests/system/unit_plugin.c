@@ -1,5 +1,5 @@
-/* The plugin `unit` against a real systemd: to be run as root on a host of its own (one_host.py), whose units it makes,
- * breaks and stops. Each test has units of its own names, in /run/systemd/system. */
+/* The plugin `unit` against a real systemd: to be run as root on a host of its own (test_unit_plugin.py), whose units
+ * it makes, breaks and stops. Each test has units of its own names, in /run/systemd/system. */
 #include "tests/unit/plugins/mock_host.h"
 
 #include <errno.h>
@@ -632,7 +632,7 @@ int main(int argc, char **argv)
                 cmocka_unit_test(test_nginx),
         };
         if (getpid() == 1 || access("/run/systemd/system", F_OK) < 0) {
-                (void)fputs("unit_plugin: this host does not run systemd; see one_host.py\n", stderr);
+                (void)fputs("unit_plugin: this host does not run systemd; see test_unit_plugin.py\n", stderr);
                 return 2;
         }
         if (argc > 1)

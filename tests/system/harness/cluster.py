@@ -5,11 +5,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from .hosts import Host, wait_until
+from .hosts import BOOT_WANTS, Host, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("BATON_BUILD") or ROOT / "build" / "release")
 HOSTS = (1, 2, 3)
+CONFIG_PATH = "/etc/baton/baton.conf"
 SESSION_TIMEOUT_S = 2.0
 STOP_BUDGET_S = 1.5
 RATE = 0.1
@@ -19,19 +20,19 @@ CONFIG = """\
 name = n{number}
 id = {number}
 
-[ensemble]
-tick_time = 200
-init_limit = 25
-sync_limit = 4
-{members}
-four_letter_words = ruok,srvr,stat,mntr,conf,isro
-
 [engine]
 user = baton
 
 [agent]
 user = baton
 session_timeout = {session_timeout}
+
+[ensemble]
+tick_time = 200
+init_limit = 25
+sync_limit = 4
+{members}
+four_letter_words = ruok,srvr,stat,mntr,conf,isro
 
 [group web]
 policy = {policy}
@@ -41,6 +42,7 @@ stop_budget = {stop_budget}
 module = unit
 group = web
 unit = nginx.service
+user = baton
 check_interval = 500
 
 [plugin motd]
@@ -59,6 +61,20 @@ server {
 """
 
 
+# What the installation of a package does on the machine once: here at each boot, since /etc is lost with the power.
+PACKAGE = """\
+[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=basic.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/systemd-sysusers
+ExecStart=/usr/bin/systemd-tmpfiles --create baton.conf
+"""
+
+
 def install(into):
     """`cmake --install` of the build, as a package would be made."""
     subprocess.run(["cmake", "--install", str(BUILD)], env={**os.environ, "DESTDIR": str(into)}, check=True,
@@ -71,14 +87,16 @@ def config(number, policy="leader", connect=None):
     text = CONFIG.format(number=number, members=members, policy=policy,
                          session_timeout=int(SESSION_TIMEOUT_S * 1000), stop_budget=int(STOP_BUDGET_S * 1000))
     if connect:
-        ensemble = text[text.index("[ensemble]"):text.index("[agent]")]
-        text = text.replace(ensemble, "[ensemble]\nconnect = %s\n\n" % connect).replace("id = %d\n" % number, "")
+        ensemble = text[text.index("[ensemble]"):text.index("[group")]
+        engine = text[text.index("[engine]"):text.index("[agent]")]
+        text = text.replace(engine, "").replace(ensemble, "[ensemble]\nconnect = %s\n\n" % connect).replace("id = %d\n" % number, "")
     return text
 
 
 class Cluster:
     def __init__(self, network, home, tree, **settings):
         self.network = network
+        self.connect = settings.get("connect")      # an ensemble elsewhere: none of the nodes leads
         self.hosts = [self._host(network, n, home, tree, settings) for n in HOSTS]
 
     @staticmethod
@@ -87,8 +105,10 @@ class Cluster:
             "etc/baton/baton.conf": config(number, **settings),
             "etc/nginx/sites-enabled/default": PAGE % number,
             "etc/nginx/motd": "",
+            "etc/systemd/system/package.service": PACKAGE,
         }
-        return Host(network, number, home, trees=[tree], files=files)
+        return Host(network, number, home, trees=[tree], files=files,
+                    links={BOOT_WANTS + "package.service": "/etc/systemd/system/package.service"})
 
     def __getitem__(self, name):
         return next(h for h in self.hosts if h.name == name)
@@ -109,6 +129,30 @@ class Cluster:
         for host in self.hosts:
             if host.nspawn is not None:
                 host.lose_power()
+
+    def come_back(self, host):
+        """The power is there again."""
+        host.boot()
+        host.wait_booted()
+        host.run("systemctl", "start", "--no-block", "batond")
+
+    def reconfigure(self, hosts, change):
+        """Writes what `change` makes of each host's configuration, and reloads. Returns what there was."""
+        before = {}
+        for host in hosts:
+            path = host.path(CONFIG_PATH)
+            before[host.name] = path.read_text()
+            path.write_text(change(before[host.name]))
+        for host in hosts:
+            self.reload(host)
+        return before
+
+    @staticmethod
+    def reload(host):
+        """Until batond has told systemd that it is done, be the new configuration taken or refused."""
+        host.run("systemctl", "reload", "batond")
+        wait_until(lambda: host.out("systemctl", "show", "-P", "SubState", "batond").strip() != "reload",
+                   "%s has reloaded" % host.name, 20)
 
     # --- what it says of itself
 
@@ -135,11 +179,11 @@ class Cluster:
         return host.run("systemctl", "is-active", "--quiet", "nginx", check=False).returncode == 0
 
     def wait_settled(self, members=3, timeout=60.0):
-        """Until so many members are there, one leads, and nginx is active on exactly one host. Returns that host."""
+        """Until so many members are there, one leads (where the ensemble is theirs), and nginx is active on exactly one host. Returns that host."""
         def settled():
             for host in self.living():
                 status = self.json(host, "status")
-                if not status or len(status["members"]) != members or not status["leader"]:
+                if not status or len(status["members"]) != members or not (status["leader"] or self.connect):
                     continue
                 groups = [g for g in status["groups"] if g["group"] == "web" and g["state"] == "active"]
                 on = [h for h in self.living() if self.serves(h)]
@@ -161,6 +205,11 @@ class Cluster:
         found = {c["name"]: c["pid"] for c in status["children"]}
         found["batond"] = status["pid"]
         return found
+
+    @staticmethod
+    def processes(host):
+        """Numbers, inside the host, of all processes of batond.service."""
+        return host.out("cat", "/sys/fs/cgroup/system.slice/batond.service/cgroup.procs").split()
 
 
 def lost_limit():

@@ -10,11 +10,13 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BOOT_TIMEOUT_S = 60.0
 PR_SET_PDEATHSIG = 1
+CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # What this machine starts at boot is not to start in the hosts: these directories of links are hidden.
@@ -26,8 +28,22 @@ HIDDEN = (
 )
 
 
-def _die_with_parent():
+# A link in here starts a unit at boot: it stands for the directories above.
+BOOT_WANTS = "etc/systemd/system/basic.target.wants/"
+
+
+def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def enter_network(path):
+    """Moves the calling thread, and no other, into a network namespace."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(fd, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns: %s" % path)
+    finally:
+        os.close(fd)
 
 
 def wait_until(condition, what, timeout=30.0, step=0.02):
@@ -45,9 +61,11 @@ def wait_until(condition, what, timeout=30.0, step=0.02):
 class Network:
     """A namespace with a bridge. Addresses are 10.91.0.N, N being the number of the host."""
 
-    def __init__(self, name):
+    def __init__(self, name, janitor):
         self.name = name
         self.bridge = "br0"
+        self.janitor = janitor
+        janitor.remember("netns", name)
         subprocess.run(["ip", "netns", "add", name], check=True)
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "link", "add", self.bridge, "type", "bridge", "forward_delay", "0")
@@ -57,23 +75,27 @@ class Network:
     def run(self, *command, **more):
         return subprocess.run(["ip", "netns", "exec", self.name, *command], check=True, **more)
 
-    def close(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
+    def popen(self, *command, **more):
+        """A process in it, that ends with the tests."""
+        return subprocess.Popen(["nsenter", "--net=/run/netns/" + self.name, *command], stdin=subprocess.DEVNULL,
+                                preexec_fn=die_with_parent, **more)
 
 
 class Host:
     """One machine. Laid over this machine's own files before each boot: `trees` (an installation made with DESTDIR),
-    then `files`, path -> text. What the host writes is lost with its power, but for /var/lib/baton."""
+    then `files`, path -> text, and `links`, path -> target. What the host writes is lost with its power, but for /var/lib/baton."""
 
-    def __init__(self, network, number, home, trees=(), files=None):
+    def __init__(self, network, number, home, trees=(), files=None, links=None):
         self.network = network
         self.number = number
         self.name = "n%d" % number
         self.machine = "b%s-%s" % (network.name.rpartition("-")[2], self.name)    # its cable is vb-MACHINE: 15 bytes
         self.address = "10.91.0.%d" % number
+        network.janitor.remember("cgroup", self.machine)
         self.home = Path(home) / self.name
         self.trees = [str(t) for t in trees]
         self.files = dict(files or {})
+        self.links = dict(links or {})
         self.nspawn = None
         self.pid = None
         self.boots = 0
@@ -88,7 +110,7 @@ class Host:
             (top / path).parent.mkdir(parents=True, exist_ok=True)
             os.mknod(top / path, 0o600 | 0o020000, os.makedev(0, 0))     # overlayfs: "not there"
         basics = {
-            "etc/machine-id": "",
+            "etc/machine-id": uuid.uuid5(uuid.NAMESPACE_OID, self.machine).hex + "\n",
             "etc/hostname": self.name + "\n",
             "etc/fstab": "",
             "etc/systemd/network/80-host0.network":
@@ -103,9 +125,10 @@ class Host:
             target = top / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-        wants = top / "etc/systemd/system/basic.target.wants"
-        wants.mkdir(parents=True, exist_ok=True)
-        (wants / "host-address.service").symlink_to("/etc/systemd/system/host-address.service")
+        starts = {BOOT_WANTS + "host-address.service": "/etc/systemd/system/host-address.service"}
+        for path, target in {**starts, **self.links}.items():
+            (top / path).parent.mkdir(parents=True, exist_ok=True)
+            (top / path).symlink_to(target)
         return top
 
     def boot(self):
@@ -121,7 +144,7 @@ class Host:
                 ["nsenter", "--net=/run/netns/" + self.network.name, "unshare", "--mount", "--propagation", "private",
                  "sh", str(HERE / "host.sh"), self.machine, str(work), self.network.bridge, str(data),
                  *self.trees, str(top)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
         self.pid = wait_until(self._find_pid, "%s has a PID 1" % self.name, BOOT_TIMEOUT_S)
 
     def _find_pid(self):
@@ -153,6 +176,11 @@ class Host:
         self.nspawn.wait()
         self.nspawn = self.pid = None
 
+    def wait_off(self):
+        """Until a shutdown from inside is done."""
+        self.nspawn.wait(BOOT_TIMEOUT_S)
+        self.nspawn = self.pid = None
+
     # --- inside
 
     def run(self, *command, check=True, timeout=60, input=None):
@@ -169,6 +197,10 @@ class Host:
     def path(self, path):
         """A file of the host, seen from outside."""
         return Path("/proc/%d/root/%s" % (self.pid, path.lstrip("/")))
+
+    def signal(self, name, *pids):
+        """Of processes of the host, by their numbers there; those that are gone meanwhile are none."""
+        self.run("kill", "-" + name, *map(str, pids), check=False)
 
     def cable(self, plugged):
         self.network.run("ip", "link", "set", "vb-" + self.machine, "up" if plugged else "down")

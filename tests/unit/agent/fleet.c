@@ -490,7 +490,8 @@ struct fleet_options fleet_options(uint64_t seed)
 
 void fleet_init(struct fleet *f, const struct fleet_options *o)
 {
-        *f = (struct fleet){.o = *o};
+        memset(f, 0, sizeof *f); /* a compound literal may stand on the stack once more, for which it is too large */
+        f->o = *o;
         f->story = mem_zalloc(FLEET_STORY_BYTES);
         f->prng.state = o->seed;
         scene_init(&f->s, o->nodes, o->seed);

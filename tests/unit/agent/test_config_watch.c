@@ -379,7 +379,7 @@ static void test_what_is_too_many_is_left_out_until_there_is_room(void **state)
         watch(t);
         run(t, 1000);
         assert_true(t->synced);
-        assert_non_null(strstr(t->log, "more than 4096"));
+        assert_non_null(strstr(t->log, "more than 16384"));
         (void)config_watch_replay(t->w, mark, there);
         while (there[i])
                 i++; /* past the end, were none missing */

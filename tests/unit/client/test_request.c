@@ -192,6 +192,25 @@ static void test_a_multi_succeeds_as_a_whole(void **state)
         script_free(s);
 }
 
+/* As ZooKeeper 3.8.0 answers. */
+static void test_a_create2_in_a_multi_may_be_answered_as_create(void **state)
+{
+        (void)state;
+        struct script *s = script_connected();
+        struct jute_writer w = body_new();
+        const struct client_op op = {.type = OP_CREATE2, .path = "/b", .data = no_data};
+        struct client_call call = script_call(s, "m");
+        assert_int_equal(client_multi(s->c, &op, 1, &call), 0);
+        script_flush(s);
+        script_forget(s);
+        put_multi_header(&w, OP_CREATE, false, 0);
+        jute_put_cstr(&w, "/b");
+        put_multi_header(&w, -1, true, -1);
+        reply_with(s, 1, 6, &w);
+        script_expect(s, "m: answered 0 zxid=0x6 (0 path=/b)\n");
+        script_free(s);
+}
+
 /* client-protocol.md 4.3: the header of a failed multi says 0. */
 static void test_a_failed_multi_says_which_operation_was_at_fault(void **state)
 {
@@ -688,6 +707,7 @@ int main(void)
                 cmocka_unit_test(test_reads_are_sent_and_their_answers_understood),
                 cmocka_unit_test(test_an_error_is_an_answer_without_a_body),
                 cmocka_unit_test(test_a_multi_succeeds_as_a_whole),
+                cmocka_unit_test(test_a_create2_in_a_multi_may_be_answered_as_create),
                 cmocka_unit_test(test_a_failed_multi_says_which_operation_was_at_fault),
                 cmocka_unit_test(test_a_multi_answered_with_other_operations_ends_the_connection),
                 cmocka_unit_test(test_answers_come_in_the_order_of_requests),

@@ -177,6 +177,22 @@ static void test_faults_in_settings_are_told(void **state)
         finish(s);
 }
 
+static void test_the_value_s_path_is_plain(void **state)
+{
+        static const struct {
+                const char *config;
+                size_t problems;
+        } cases[] = {{"a", 0},    {"nginx/motd", 0}, {"...", 0},    {".a/b..", 0}, {"/a", 1},  {"a/", 1},
+                     {"a//b", 1}, {"..", 1},         {"a/../b", 1}, {"./a", 1},    {"a/..", 1}};
+        (void)state;
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct scene *s = begin();
+                mock_host_set(s->m, "config", cases[i].config);
+                assert_int_equal(mock_host_judge(s->m), cases[i].problems);
+                finish(s);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -185,6 +201,7 @@ int main(void)
                 cmocka_unit_test(test_a_removed_value_leaves_the_file_unless_told_otherwise),
                 cmocka_unit_test(test_a_reload_that_is_due_is_not_forgotten),
                 cmocka_unit_test(test_a_directory_that_is_not_there_is_told_and_tried_again),
+                cmocka_unit_test(test_the_value_s_path_is_plain),
                 cmocka_unit_test(test_faults_in_settings_are_told),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
