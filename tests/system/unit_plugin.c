@@ -105,7 +105,7 @@ static void make_service(const char *name, const char *text)
 
 static struct mock_host *load(const char *units)
 {
-        struct mock_host *m = mock_host_load(PLUGIN_DIR "/unit.so");
+        struct mock_host *m = mock_host_load(UNIT_PLUGIN);
         mock_host_set(m, "unit", units);
         return m;
 }
