@@ -251,6 +251,14 @@ static int make_parents(struct ctl *c, const char *path)
         return status;
 }
 
+static void show_made(const struct ctl *c, const char *path)
+{
+        if (ctl_options(c)->json)
+                print_json(json_pack("{s:s}", "path", path));
+        else
+                (void)printf("%s\n", path);
+}
+
 static int create(struct ctl *c, const char *path, struct jute_str value, int32_t flags, bool parents)
 {
         struct ctl_reply r;
@@ -267,7 +275,7 @@ static int create(struct ctl *c, const char *path, struct jute_str value, int32_
         else if (status == CTL_DONE && r.error != ZK_OK)
                 (void)ctl_refused(path, r.error);
         else if (status == CTL_DONE)
-                (void)printf("%s\n", r.path ? r.path : path);
+                show_made(c, r.path ? r.path : path);
         if (status == CTL_DONE && r.error != ZK_OK)
                 status = CTL_REFUSED;
         ctl_reply_done(&r);
@@ -383,6 +391,8 @@ int cmd_delete(const struct ctl_options *o, int argc, char **argv)
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
                 return status;
         status = delete_one(c, a.path, (int32_t)a.version, a.recursive, 0);
+        if (status == CTL_DONE && o->json)
+                print_json(json_pack("{s:s}", "deleted", a.path));
         ctl_close(c);
         return status;
 }

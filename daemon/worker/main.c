@@ -155,14 +155,7 @@ static int load(const char *path, struct node_config **ret)
         int r = node_config_load(path, ret, &problems);
         if (r == 0)
                 return WORKER_EXIT_CLEAN;
-        size_t shown = problems.count < PROBLEMS_MAX ? problems.count : PROBLEMS_MAX;
-        for (size_t i = 0; i < shown; i++) {
-                char text[PROBLEM_TEXT_MAX + NODE_PATH_MAX + 16];
-                (void)problems_text(&problems, i, text, sizeof text);
-                (void)fprintf(stderr, "%s\n", text);
-        }
-        if (shown < problems.count)
-                (void)fprintf(stderr, "%s: %zu more\n", path, problems.count - shown);
+        problems_print(&problems, stderr);
         if (problems.count == 0)
                 (void)fprintf(stderr, "%s: %s\n", path, strerror(-r));
         return WORKER_EXIT_CONFIG;

@@ -43,7 +43,8 @@ def test_znodes_are_made_read_changed_and_removed(ctl):
     assert ctl("ls", "-R", "/a") == "/a/b\n/a/b/c\n/a/b/c/d\n/a/s-0000000000\n"
     node = json.loads(ctl("get", "/a", "--json"))
     assert node["value"] == "two\nlines" and node["stat"]["version"] == 1
-    ctl("delete", "-R", "/a")
+    assert json.loads(ctl("create", "-s", "/a/j-", "--json")) == {"path": "/a/j-0000000002"}
+    assert json.loads(ctl("delete", "-R", "/a", "--json")) == {"deleted": "/a"}
     assert "no such znode" in ctl("get", "/a", status=1)
 
 
