@@ -48,8 +48,12 @@ static struct contract reckon(const struct node_config *c, const struct node_gro
         uint64_t wait = lease_taker_ms(c->session_timeout_ms, t.budget_ms, c->clock_rate_ppm);
         t.detection_ms = c->session_timeout_ms;
         t.stop_ms = wait - t.detection_ms;
+        t.lost_expected_ms = wait + COMMIT_MS - c->session_timeout_ms / RENEWALS_PER_LEASE / 2;
         t.lost_worst_ms = wait + COMMIT_MS;
-        t.lost_expected_ms = t.lost_worst_ms - c->session_timeout_ms / RENEWALS_PER_LEASE / 2;
+        /* Where the lost node led, a renewal that it had just logged is seen only under the next leader, and counts
+         * from then: within a session timeout, or the others have lost their own sessions. */
+        if (c->has_engine)
+                t.lost_worst_ms += c->session_timeout_ms;
         t.moved_worst_ms = t.budget_ms + COMMIT_MS;
         return t;
 }
