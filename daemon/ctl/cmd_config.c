@@ -75,8 +75,10 @@ static void print_contracts(const struct ctl_options *o, const struct contract *
         (void)printf("\nHow long a group may be away, until its next node begins to start it:\n\n");
         table_print(t, o->colour, stdout);
         (void)printf(
-                "\nWhere the lost node also led the ensemble, the new leader is elected meanwhile. The start of the\n"
-                "service comes on top, and half a second for each better candidate that does not take it.\n");
+                "\nAt worst the lost node also led the ensemble, and its last renewal is seen only under the next "
+                "leader.\n"
+                "The start of the service comes on top, and half a second for each better candidate that does not\n"
+                "take it.\n");
         table_free(t);
 }
 
