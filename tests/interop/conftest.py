@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -73,6 +74,46 @@ def module_lab(tmp_path_factory):
     made = servers.Lab(tmp_path_factory.mktemp("lab"))
     yield made
     made.close()
+
+
+# ---- a second run beside ZooKeeper ----
+
+SECOND_RUNS_MAX = 2                     # of all tests together: more is no accident
+second_runs = []                        # (test, how the first one ended)
+
+
+def with_zookeeper(item):
+    return bool({"theirs", "zookeeper"} & set(item.fixturenames))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """ZooKeeper's own servers stall for good now and then under load, also with none of ours near. So a test with
+    one of them may fail once; that it did, and how, is shown at the end. Tests of baton alone get no second run."""
+    if not with_zookeeper(item) or len(second_runs) == SECOND_RUNS_MAX:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failed = [report for report in reports if report.failed]
+    if failed:
+        second_runs.append((item.nodeid, failed[0]))
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter):
+    if second_runs:
+        terminalreporter.section("failed the first time, and run again")
+    for test, report in second_runs:
+        terminalreporter.write_line(test)
+        terminalreporter.write_line(report.longreprtext)
+        for title, text in report.sections:
+            terminalreporter.section(title, sep="-")
+            terminalreporter.write_line(text)
 
 
 @pytest.hookimpl(hookwrapper=True)
