@@ -10,7 +10,7 @@
 #include "election/txnlog/snapfile.h"
 #include "election/txnlog/txnlog_internal.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/txnlog/memory_storage.h"
+#include "tests/sim/world/memory_storage.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 
 #include "election/server/server_internal.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/txnlog/memory_storage.h"
+#include "tests/sim/world/memory_storage.h"
 
 /* The ensemble's ports, the same for each member; hosts are 10.0.0.<sid>. */
 #define ONE_CLIENT_PORT   2181

@@ -3,7 +3,7 @@
 
 #include "election/tree/database.h"
 #include "election/txnlog/store.h"
-#include "tests/unit/txnlog/memory_storage.h"
+#include "tests/sim/world/memory_storage.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include "daemon/agent/config_watch.h"
 #include "election/base/hash.h"
-#include "tests/unit/client/ensemble.h"
+#include "tests/sim/world/scene.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/agent/fleet.h"
+#include "tests/sim/fleet/fleet.h"
 
 #include <errno.h>
 #include <stdio.h>

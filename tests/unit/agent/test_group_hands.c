@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/agent/fleet.h"
+#include "tests/sim/fleet/fleet.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/agent/fleet_internal.h"
+#include "tests/sim/fleet/fleet_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include "daemon/agent/membership.h"
 #include "election/base/alloc.h"
-#include "tests/unit/client/ensemble.h"
+#include "tests/sim/world/scene.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/client/ensemble.h"
+#include "tests/sim/world/scene.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/client/ensemble.h"
+#include "tests/sim/world/scene.h"
 
 #include "election/base/hash.h"
 

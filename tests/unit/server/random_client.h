@@ -4,8 +4,8 @@
 #ifndef BATON_TESTS_SERVER_RANDOM_CLIENT_H
 #define BATON_TESTS_SERVER_RANDOM_CLIENT_H
 
+#include "tests/sim/world/world.h"
 #include "tests/unit/server/random_chronicle.h"
-#include "tests/unit/server/world.h"
 
 /* Kinds of requests, and of trouble a client makes; see random_client.c. */
 #define RANDOM_ACTIONS 17

@@ -9,7 +9,7 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "election/base/hash.h"
-#include "tests/unit/server/world.h"
+#include "tests/sim/world/world.h"
 
 #include <errno.h>
 #include <stdio.h>

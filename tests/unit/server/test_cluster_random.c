@@ -14,8 +14,8 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
+#include "tests/sim/world/world_state.h"
 #include "tests/unit/server/random_client.h"
-#include "tests/unit/server/world_internal.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/server/world.h"
+#include "tests/sim/world/world.h"
 
 #include <stdio.h>
 #include <stdlib.h>

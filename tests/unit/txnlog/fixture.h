@@ -4,7 +4,7 @@
 
 #include "election/txnlog/snapfile.h"
 #include "election/txnlog/store.h"
-#include "tests/unit/txnlog/memory_storage.h"
+#include "tests/sim/world/memory_storage.h"
 
 #define ZXID(epoch, counter) ((int64_t)(epoch) << 32 | (counter))
 

@@ -1,5 +1,5 @@
 /* What else happens to the small world: processes killed, links cut and reset, disks slow or failing. */
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include "election/server/server_internal.h"
 

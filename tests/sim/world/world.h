@@ -1,7 +1,7 @@
 /* A small world for whole servers: cores joined by byte streams, each with a disk in memory behind the
  * production store, and raw clients; all on one virtual clock. What happens is decided by the seed. */
-#ifndef BATON_TESTS_SERVER_WORLD_H
-#define BATON_TESTS_SERVER_WORLD_H
+#ifndef BATON_TESTS_SIM_WORLD_H
+#define BATON_TESTS_SIM_WORLD_H
 
 #include "election/base/list.h"
 #include "election/jute/record.h"

@@ -1,5 +1,5 @@
 /* Byte streams between servers, and between clients and servers. */
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include "election/base/alloc.h"
 

@@ -1,10 +1,10 @@
-/* Clients of the whole servers in tests/unit/server/world.h: carries out a client's effects on the world's byte
+/* Clients of the whole servers in tests/sim/world/world.h: carries out a client's effects on the world's byte
  * streams, and tells it what comes. */
-#ifndef BATON_TESTS_CLIENT_ENSEMBLE_H
-#define BATON_TESTS_CLIENT_ENSEMBLE_H
+#ifndef BATON_TESTS_SIM_WORLD_SCENE_H
+#define BATON_TESTS_SIM_WORLD_SCENE_H
 
 #include "election/client/client.h"
-#include "tests/unit/server/world.h"
+#include "tests/sim/world/world.h"
 
 #define SCENE_PATRONS_MAX 64
 

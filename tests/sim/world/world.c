@@ -1,4 +1,4 @@
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"

@@ -1,4 +1,4 @@
-#include "tests/unit/txnlog/memory_storage.h"
+#include "tests/sim/world/memory_storage.h"
 
 #include "election/base/alloc.h"
 #include "election/base/hash.h"

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/client/ensemble.h"
+#include "tests/sim/world/scene.h"
 
 #include "election/base/alloc.h"
 

@@ -1,10 +1,10 @@
-/* What the files of the small world share. */
-#ifndef BATON_TESTS_SERVER_WORLD_INTERNAL_H
-#define BATON_TESTS_SERVER_WORLD_INTERNAL_H
+/* The insides of the small world: what its files share, and what checkers look at. */
+#ifndef BATON_TESTS_SIM_WORLD_STATE_H
+#define BATON_TESTS_SIM_WORLD_STATE_H
 
 #include "election/base/hash.h"
-#include "tests/unit/server/world.h"
-#include "tests/unit/txnlog/memory_storage.h"
+#include "tests/sim/world/memory_storage.h"
+#include "tests/sim/world/world.h"
 
 #define WORLD_QUORUM_PORT   2888
 #define WORLD_ELECTION_PORT 3888

@@ -7,8 +7,8 @@
  *
  * A sync that fails behaves like Linux: the changes stay visible but are no longer pending, so that the
  * next sync "succeeds" without them and a crash loses them (safety: D6). */
-#ifndef BATON_TESTS_TXNLOG_MEMORY_STORAGE_H
-#define BATON_TESTS_TXNLOG_MEMORY_STORAGE_H
+#ifndef BATON_TESTS_SIM_WORLD_MEMORY_STORAGE_H
+#define BATON_TESTS_SIM_WORLD_MEMORY_STORAGE_H
 
 #include "election/txnlog/storage.h"
 

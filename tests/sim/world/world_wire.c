@@ -1,5 +1,5 @@
 /* Connections of clients that bring their own protocol half. */
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include "election/base/alloc.h"
 

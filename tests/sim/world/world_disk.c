@@ -1,5 +1,5 @@
 /* The disks of the small world: the production store over storage in memory, a group at a time. */
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Raw clients: frames in and out, nothing clever. */
-#include "tests/unit/server/world_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include "election/base/alloc.h"
 

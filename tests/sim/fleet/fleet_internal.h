@@ -1,7 +1,7 @@
-#ifndef BATON_TESTS_AGENT_FLEET_INTERNAL_H
-#define BATON_TESTS_AGENT_FLEET_INTERNAL_H
+#ifndef BATON_TESTS_SIM_FLEET_FLEET_INTERNAL_H
+#define BATON_TESTS_SIM_FLEET_FLEET_INTERNAL_H
 
-#include "tests/unit/agent/fleet.h"
+#include "tests/sim/fleet/fleet.h"
 
 /* 0 … n-1; 0 where n is 0. */
 uint32_t fleet__below(struct fleet *f, uint32_t n);

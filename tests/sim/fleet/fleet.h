@@ -1,16 +1,16 @@
-/* Nodes with groups, in the small world of whole servers (tests/unit/server/world.h): machine n carries server n, an
+/* Nodes with groups, in the small world of whole servers (tests/sim/world/world.h): machine n carries server n, an
  * agent with its groups over a real client, and workers. Workers are models that keep their own deadline on their
  * machine's clock, as docs/failover.md demands; every machine's clock has its own rate.
  *
  * The oracle looks each millisecond of real time: a resource runs from the instant its start is issued until its stop
  * is done. No group may have such resources on two machines at once (F1), and each new grant that starts something has
  * a greater token than all before (F3). What it finds ends the test, with the story told before. */
-#ifndef BATON_TESTS_AGENT_FLEET_H
-#define BATON_TESTS_AGENT_FLEET_H
+#ifndef BATON_TESTS_SIM_FLEET_FLEET_H
+#define BATON_TESTS_SIM_FLEET_FLEET_H
 
 #include "daemon/agent/group.h"
 #include "election/base/hash.h"
-#include "tests/unit/client/ensemble.h"
+#include "tests/sim/world/scene.h"
 
 #define FLEET_NODES_MAX   5
 #define FLEET_GROUPS_MAX  2

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/agent/fleet_internal.h"
+#include "tests/sim/fleet/fleet_internal.h"
 
 #include "election/base/alloc.h"
 
