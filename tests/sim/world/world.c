@@ -75,8 +75,9 @@ void world_set_snap_count(struct world *w, uint32_t count)
         w->config.snap_count = count;
 }
 
-void world__node_free(struct world_node *n)
+void world__node_free(struct world_node *n, enum world_end how)
 {
+        WORLD_TELL(n->world, ended, n->sid, how);
         server_free(n->server);
         n->server = NULL;
         effects_done(&n->fx);
@@ -89,7 +90,7 @@ void world_free(struct world *w)
 {
         for (int sid = 1; sid <= w->count; sid++) {
                 if (w->nodes[sid].running)
-                        world__node_free(&w->nodes[sid]);
+                        world__node_free(&w->nodes[sid], WORLD_END_KILL);
                 memory_storage_free(w->nodes[sid].disk);
         }
         while (!list_empty(&w->streams))
@@ -112,8 +113,7 @@ void world__note(struct world_node *n, const char *text)
         int len = snprintf(n->log + n->log_len, room, "[%" PRIu64 "] %s\n", n->world->now, text);
         if (len > 0 && (size_t)len < room)
                 n->log_len += (size_t)len;
-        if (n->world->on_note)
-                n->world->on_note(n->world->on_note_ctx, n->sid, text);
+        WORLD_TELL(n->world, noted, n->sid, text);
 }
 
 static void queue_copy(struct effects *to, const struct effect *e)
@@ -193,12 +193,13 @@ void world__event(struct world_node *n, struct event *e)
                                  .mono_ns = n->world->now * 1000000,
                                  .wall_ms = (int64_t)n->world->now + 1700000000000};
         server_step(n->server, e, &n->fx);
+        WORLD_TELL(n->world, stepped, n->sid, e, &n->fx);
         for (size_t i = 0; i < n->fx.count; i++)
                 node_effect(n, &n->fx.list[i]);
         effects_reset(&n->fx);
         if (n->halted >= 0) {
                 world__drop_node(n);
-                world__node_free(n);
+                world__node_free(n, WORLD_END_HALT);
         }
 }
 
@@ -215,12 +216,13 @@ void world_start(struct world *w, int sid)
         config.seed = prng_next(&w->prng);
         effects_init(&n->fx);
         n->server = server_new(&config, &r);
-        recovered_done(&r);
         n->running = true;
         n->listening = true;
         n->frozen = false;
         n->halted = -1;
         n->accepted = 0;
+        WORLD_TELL(w, started, sid, &r);
+        recovered_done(&r);
         world__event(n, &(struct event){.type = EVENT_START});
 }
 
@@ -230,7 +232,7 @@ void world_crash(struct world *w, int sid)
         assert(n->running);
         world__drop_node(n);
         (void)world__disk_interrupt(n); /* the crash revives it */
-        world__node_free(n);
+        world__node_free(n, WORLD_END_CRASH);
         world__disk_crash(n);
 }
 
@@ -263,6 +265,12 @@ const char *world_log(const struct world *w, int sid)
         return w->nodes[sid].log;
 }
 
+void world_add_witness(struct world *w, const struct world_witness *witness)
+{
+        assert(w->witness_count < WORLD_WITNESSES_MAX);
+        w->witnesses[w->witness_count++] = *witness;
+}
+
 uint64_t world_now(const struct world *w)
 {
         return w->now;
@@ -289,6 +297,9 @@ static void world_step(struct world *w)
                                 world__event(n, &(struct event){.type = EVENT_TICK});
                 }
         }
+        for (size_t i = 0; i < w->witness_count; i++)
+                if (w->witnesses[i].turned)
+                        w->witnesses[i].turned(w->witnesses[i].ctx, w);
         w->now++;
 }
 

@@ -15,6 +15,33 @@
 struct world;
 struct world_client;
 
+/* How a server came to its end. */
+enum world_end {
+        WORLD_END_HALT,  /* by itself: world_halted() says with what status */
+        WORLD_END_KILL,  /* the process; what it had written and not synced is still there */
+        WORLD_END_CRASH, /* power */
+        WORLD_END_MAX,
+};
+
+/* Somebody who looks on: a checker, the trace, counters. All functions may be NULL; none may change the world. */
+struct world_witness {
+        /* Recovery is done, the server is made and has not seen an event yet; then EVENT_START is the first. `r`:
+         * without what the server has taken over (its database and history). */
+        void (*started)(void *ctx, struct world *w, int sid, const struct recovered *r);
+        /* A server has handled an event; none of the effects has been carried out yet. */
+        void (*stepped)(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx);
+        /* Its database is still there; what it had been asked to write may be lost. */
+        void (*ended)(void *ctx, struct world *w, int sid, enum world_end how);
+        /* Up to this ticket everything is durable at this server; told before the server hears of it. */
+        void (*durable)(void *ctx, struct world *w, int sid, uint64_t ticket);
+        /* A line a server reported. */
+        void (*noted)(void *ctx, struct world *w, int sid, const char *text);
+        /* A millisecond is over. */
+        void (*turned)(void *ctx, struct world *w);
+        void *ctx;
+};
+#define WORLD_WITNESSES_MAX 12
+
 /* `voters` participants and then `observers`, sids from 1; nobody runs yet. Tick 100 ms, limits 10 and 5. */
 struct world *world_new(int voters, int observers, uint64_t seed);
 void world_free(struct world *w);
@@ -36,6 +63,9 @@ bool world_running(const struct world *w, int sid);
 int world_halted(const struct world *w, int sid);
 /* Lines reported by a server since its start, one after the other. */
 const char *world_log(const struct world *w, int sid);
+
+/* They are asked in the order in which they came. `witness` is copied. */
+void world_add_witness(struct world *w, const struct world_witness *witness);
 
 uint64_t world_now(const struct world *w);
 /* A number from the world's seed, for what a test decides. */
@@ -78,8 +108,6 @@ void world_live(struct world *w, int sid);
 /* What servers send takes up to `delay_ms`, and no more than so many bytes of a stream arrive in a millisecond;
  * 0: at once, all. */
 void world_slow_net(struct world *w, uint32_t delay_ms, uint32_t bytes_per_ms);
-/* Called with every line a server reports. */
-void world_on_note(struct world *w, void (*fn)(void *ctx, int sid, const char *text), void *ctx);
 
 /* ---- clients ---- */
 /* Connects to `sid` and runs until the session is open, or refused (NULL). `resume` continues another

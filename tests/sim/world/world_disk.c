@@ -132,6 +132,7 @@ static void run_log(struct world_node *n)
         for (size_t i = 0; i < done; i++)
                 if (n->log_queue.list[i].type == EFFECT_LOG_APPEND)
                         blob_unref(n->log_queue.list[i].log.blob);
+        WORLD_TELL(n->world, durable, n->sid, ticket);
         n->log_queue.count -= done;
         memmove(n->log_queue.list, n->log_queue.list + done, n->log_queue.count * sizeof *n->log_queue.list);
         world__event(n, &(struct event){.type = EVENT_DISK_DONE,

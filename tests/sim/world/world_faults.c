@@ -11,7 +11,7 @@ void world_kill(struct world *w, int sid)
         assert(n->running);
         world__drop_node(n);
         bool interrupted = world__disk_interrupt(n);
-        world__node_free(n);
+        world__node_free(n, WORLD_END_KILL);
         if (interrupted)
                 memory_storage_revive(n->disk);
 }
@@ -103,10 +103,4 @@ void world_slow_net(struct world *w, uint32_t delay_ms, uint32_t bytes_per_ms)
 {
         w->net_delay_ms = delay_ms;
         w->net_bytes_per_ms = bytes_per_ms;
-}
-
-void world_on_note(struct world *w, void (*fn)(void *ctx, int sid, const char *text), void *ctx)
-{
-        w->on_note = fn;
-        w->on_note_ctx = ctx;
 }

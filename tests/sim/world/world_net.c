@@ -28,7 +28,7 @@ void world__end_stream(struct world *w, struct world_stream *s)
         mem_free(s);
 }
 
-static struct world_end *end_find(struct world_node *n, conn_id conn, struct world_end **ret_other)
+static struct world_endpoint *end_find(struct world_node *n, conn_id conn, struct world_endpoint **ret_other)
 {
         for (struct list *l = n->world->streams.next; l != &n->world->streams; l = l->next) {
                 struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
@@ -46,10 +46,10 @@ static enum port port_of(uint16_t number)
         return number == WORLD_ELECTION_PORT ? PORT_ELECTION : number == WORLD_QUORUM_PORT ? PORT_QUORUM : PORT_CLIENT;
 }
 
-static void accept_at(struct world_node *n, struct world_end *end, enum port port, const char *from)
+static void accept_at(struct world_node *n, struct world_endpoint *end, enum port port, const char *from)
 {
         n->accepted += 2;
-        *end = (struct world_end){.sid = n->sid, .conn = n->accepted, .open = true};
+        *end = (struct world_endpoint){.sid = n->sid, .conn = n->accepted, .open = true};
         world__event(n, &(struct event){.type = EVENT_CONN_ACCEPTED,
                                         .conn = end->conn,
                                         .accepted = {.port = port, .address = from, .remote_port = 40000}});
@@ -61,7 +61,7 @@ void world__dial(struct world_node *n, const struct effect *e)
         int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
         bool up = sid >= 1 && sid <= w->count && w->nodes[sid].running && w->nodes[sid].listening;
         struct world_stream *s = stream_new(w);
-        s->end[0] = (struct world_end){.sid = n->sid, .conn = e->conn, .open = true};
+        s->end[0] = (struct world_endpoint){.sid = n->sid, .conn = e->conn, .open = true};
         if (!up) {
                 s->end[0].eof = true;
                 s->end[0].eof_status = -ECONNREFUSED;
@@ -69,7 +69,7 @@ void world__dial(struct world_node *n, const struct effect *e)
                 s->end[1].notify = true; /* marks a dial without an answer yet */
                 return;
         }
-        s->end[1] = (struct world_end){.sid = sid, .open = true, .notify = false};
+        s->end[1] = (struct world_endpoint){.sid = sid, .open = true, .notify = false};
         s->end[1].conn = 0;
         s->end[0].notify = true; /* the outcome of the dial is still to be told */
         s->end[1].eof_status = (int)port_of(e->peer.port);
@@ -81,12 +81,12 @@ struct world_stream *world__client_stream(struct world *w, int sid, struct world
         if (!n->running || !n->listening)
                 return NULL;
         struct world_stream *s = stream_new(w);
-        s->end[0] = (struct world_end){.client = c, .open = true};
+        s->end[0] = (struct world_endpoint){.client = c, .open = true};
         accept_at(n, &s->end[1], PORT_CLIENT, "10.0.1.1");
         return s;
 }
 
-static void hold(struct world *w, struct world_end *end)
+static void hold(struct world *w, struct world_endpoint *end)
 {
         if (w->net_delay_ms)
                 end->ready_ms = w->now + prng_next(&w->prng) % (w->net_delay_ms + 1);
@@ -94,7 +94,7 @@ static void hold(struct world *w, struct world_end *end)
 
 void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t len)
 {
-        struct world_end *other, *end = end_find(n, conn, &other);
+        struct world_endpoint *other, *end = end_find(n, conn, &other);
         /* After a reset nothing more arrives: what came behind a lost part would be a hole. */
         if (!end || other->eof || (!other->open && other->conn != 0))
                 return;
@@ -103,7 +103,7 @@ void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t
         bytes_add(&other->in, data, len);
 }
 
-static void end_gone(struct world_end *end, struct world_end *other, int status)
+static void end_gone(struct world_endpoint *end, struct world_endpoint *other, int status)
 {
         end->open = false;
         if (other->open) {
@@ -114,21 +114,21 @@ static void end_gone(struct world_end *end, struct world_end *other, int status)
 
 void world__close(struct world_node *n, conn_id conn)
 {
-        struct world_end *other, *end = end_find(n, conn, &other);
+        struct world_endpoint *other, *end = end_find(n, conn, &other);
         if (end)
                 end_gone(end, other, 0);
 }
 
 void world__reading(struct world_node *n, conn_id conn, bool on)
 {
-        struct world_end *other, *end = end_find(n, conn, &other);
+        struct world_endpoint *other, *end = end_find(n, conn, &other);
         if (end)
                 end->stopped = !on;
 }
 
 void world__notify(struct world_node *n, conn_id conn)
 {
-        struct world_end *other, *end = end_find(n, conn, &other);
+        struct world_endpoint *other, *end = end_find(n, conn, &other);
         if (end)
                 end->notify = true;
 }
@@ -157,13 +157,13 @@ void world__reset_stream(struct world *w, struct world_stream *s)
 
 /* ---- delivery ---- */
 
-static bool end_frozen(const struct world *w, const struct world_end *end)
+static bool end_frozen(const struct world *w, const struct world_endpoint *end)
 {
         return end->sid && w->nodes[end->sid].frozen;
 }
 
 /* Nothing gets from `from` to `to`. */
-static bool ends_cut(const struct world *w, const struct world_end *from, const struct world_end *to)
+static bool ends_cut(const struct world *w, const struct world_endpoint *from, const struct world_endpoint *to)
 {
         return from->sid && to->sid && w->cut[from->sid][to->sid];
 }
@@ -171,7 +171,7 @@ static bool ends_cut(const struct world *w, const struct world_end *from, const 
 /* A dial's outcome is told before any byte. Returns whether it was a dial. */
 static bool finish_dial(struct world *w, struct world_stream *s)
 {
-        struct world_end *from = &s->end[0], *to = &s->end[1];
+        struct world_endpoint *from = &s->end[0], *to = &s->end[1];
         if (from->sid && from->eof && from->eof_status == -ECONNREFUSED && to->notify) {
                 struct world_node *n = &w->nodes[from->sid];
                 conn_id conn = from->conn;
@@ -224,7 +224,7 @@ static bool finish_dial(struct world *w, struct world_stream *s)
 }
 
 /* How much of it may arrive now; at least a byte where anything may. */
-static size_t within_rate(struct world *w, struct world_end *end, size_t len)
+static size_t within_rate(struct world *w, struct world_endpoint *end, size_t len)
 {
         if (!w->net_bytes_per_ms)
                 return len;
@@ -237,12 +237,12 @@ static size_t within_rate(struct world *w, struct world_end *end, size_t len)
         return len;
 }
 
-static bool rate_used_up(const struct world *w, const struct world_end *end)
+static bool rate_used_up(const struct world *w, const struct world_endpoint *end)
 {
         return w->net_bytes_per_ms && end->taken_ms == w->now && end->taken >= w->net_bytes_per_ms;
 }
 
-static void end_bytes(struct world *w, struct world_end *end)
+static void end_bytes(struct world *w, struct world_endpoint *end)
 {
         /* Any portion may arrive by itself. */
         size_t len = prng_next(&w->prng) % 3 ? end->in.len : 1 + prng_next(&w->prng) % end->in.len;
@@ -259,7 +259,7 @@ static void end_bytes(struct world *w, struct world_end *end)
         mem_free(portion);
 }
 
-static void end_closed(struct world *w, struct world_end *end)
+static void end_closed(struct world *w, struct world_endpoint *end)
 {
         end->open = false;
         end->eof = false;
@@ -270,7 +270,7 @@ static void end_closed(struct world *w, struct world_end *end)
                              &(struct event){.type = EVENT_CONN_CLOSED, .conn = end->conn, .status = end->eof_status});
 }
 
-static bool end_deliver(struct world *w, struct world_end *end, struct world_end *other)
+static bool end_deliver(struct world *w, struct world_endpoint *end, struct world_endpoint *other)
 {
         if (!end->open || end_frozen(w, end) || ends_cut(w, other, end) || w->now < end->ready_ms)
                 return false;

@@ -16,7 +16,7 @@ struct world_bytes {
 };
 
 /* One end of a byte stream: a server's connection, or a raw client's. */
-struct world_end {
+struct world_endpoint {
         int sid; /* 0: a client */
         conn_id conn;
         struct world_client *client;
@@ -33,7 +33,7 @@ struct world_end {
 
 struct world_stream {
         struct list link;
-        struct world_end end[2];
+        struct world_endpoint end[2];
 };
 
 struct world_node {
@@ -72,8 +72,8 @@ struct world {
         char text[16384];
         uint32_t net_delay_ms, net_bytes_per_ms;
         bool cut[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
-        void (*on_note)(void *ctx, int sid, const char *text);
-        void *on_note_ctx;
+        struct world_witness witnesses[WORLD_WITNESSES_MAX];
+        size_t witness_count;
 };
 
 struct world_client {
@@ -94,6 +94,12 @@ struct world_client {
 
 void bytes_add(struct world_bytes *b, const void *data, size_t len);
 void bytes_take(struct world_bytes *b, size_t len);
+
+/* Tells each witness that has this function. */
+#define WORLD_TELL(w, fn, ...)                                                                                         \
+        for (size_t i_ = 0; i_ < (w)->witness_count; i_++)                                                             \
+                if ((w)->witnesses[i_].fn)                                                                             \
+        (w)->witnesses[i_].fn((w)->witnesses[i_].ctx, (w), __VA_ARGS__)
 
 /* world_net.c */
 void world__dial(struct world_node *n, const struct effect *e);
@@ -122,7 +128,7 @@ void world__died(struct world_node *n);
 /* world.c */
 void world__event(struct world_node *n, struct event *e);
 void world__note(struct world_node *n, const char *text);
-void world__node_free(struct world_node *n);
+void world__node_free(struct world_node *n, enum world_end how);
 /* world_client.c */
 void world__client_bytes(struct world_client *c, const uint8_t *data, size_t len);
 

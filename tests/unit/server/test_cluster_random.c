@@ -179,8 +179,9 @@ static void say(const struct run *r, const char *format, ...)
 
 /* ---- what servers say ---- */
 
-static void on_note(void *ctx, int sid, const char *text)
+static void on_note(void *ctx, struct world *w, int sid, const char *text)
 {
+        (void)w;
         struct run *r = ctx;
         struct trouble *t = &r->trouble[sid];
         say(r, "%d: %s", sid, text);
@@ -702,7 +703,7 @@ static void draw_world(struct run *r)
         if (r->bulk && r->world->config.snap_count < 200)
                 r->world->config.snap_count = 200;
         world_slow_net(r->world, delays[draw(r, 5)], draw(r, 2) ? 0 : r->bulk ? 30000 : 4000);
-        world_on_note(r->world, on_note, r);
+        world_add_witness(r->world, &(struct world_witness){.noted = on_note, .ctx = r});
         say(r, "seed %" PRIu64 ": %d voters, %d observers, snap_count %u, commit_log_count %u", r->seed, voters,
             observers, r->world->config.snap_count, r->world->config.commit_log_count);
 }

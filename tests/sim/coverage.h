@@ -1,0 +1,29 @@
+/* Paths that must be taken lest a run be about nothing. One counter each; the report names those that are 0.
+ * A name is said once, in coverage.c; whoever sees the path happen counts it. */
+#ifndef BATON_TESTS_SIM_COVERAGE_H
+#define BATON_TESTS_SIM_COVERAGE_H
+
+#include <stdint.h>
+
+enum mark {
+        /* synchronisation */
+        MARK_DIFF,
+        MARK_TRUNC,
+        MARK_SNAP,
+        MARK_SNAP_INTERRUPTED,
+        MARK_SNAP_UNDER_LOAD,
+        /* the list is extended by whoever has something to count, in its group, with a name in coverage.c */
+        MARK_MAX,
+};
+
+struct coverage {
+        uint64_t counts[MARK_MAX];
+};
+
+const char *mark_name(enum mark mark);
+static inline void coverage_hit(struct coverage *c, enum mark mark)
+{
+        c->counts[mark]++;
+}
+
+#endif
