@@ -62,10 +62,10 @@ struct faults {
         struct coverage *coverage;
         struct fault_plan plan;
         uint64_t seed, next_ms;
-        uint32_t turns;       /* that have come, those passed over among them */
-        struct prng prng;     /* of the fault under way */
-        struct prng mending;  /* how long things take to come back */
-        uint64_t in_sync;     /* deaths in a synchronisation still to come */
+        uint32_t turns;      /* that have come, those passed over among them */
+        struct prng prng;    /* of the fault under way */
+        struct prng mending; /* how long things take to come back */
+        uint64_t in_sync;    /* deaths in a synchronisation still to come */
         uint64_t counts[FAULT_MAX];
         struct trouble trouble[WORLD_SERVERS_MAX + 1];
         uint64_t join_ms[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1];

@@ -136,8 +136,8 @@ static void check_epoch(struct life *l, int sid)
         if (epoch >= EPOCHS_MAX)
                 return;
         if (l->epochs[epoch] && l->epochs[epoch] != sid)
-                verdict_break(&l->result->verdict, world_now(l->world), "Z2", "epoch %" PRId64 " has two leaders: %d, %d",
-                              epoch, l->epochs[epoch], sid);
+                verdict_break(&l->result->verdict, world_now(l->world), "Z2",
+                              "epoch %" PRId64 " has two leaders: %d, %d", epoch, l->epochs[epoch], sid);
         l->epochs[epoch] = sid;
 }
 
@@ -160,7 +160,8 @@ static void look_at(struct life *l, int sid)
                 coverage(l)->counts[MARK_SNAPSHOT_WRITTEN] += n->server->snapshots - s->snapshots;
         s->snapshots = n->server->snapshots;
         if (n->server->digest_mismatches)
-                verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches", sid);
+                verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches",
+                              sid);
         if (leads)
                 check_epoch(l, sid);
 }
@@ -350,8 +351,8 @@ static void compare_trees(struct life *l)
                         i--;
                 if (strcmp(first, text) != 0)
                         verdict_break(&l->result->verdict, world_now(l->world), "Z5",
-                                      "server %d differs from server %d: \"%.100s\", not \"%.100s\"", sid, one, text + i,
-                                      first + i);
+                                      "server %d differs from server %d: \"%.100s\", not \"%.100s\"", sid, one,
+                                      text + i, first + i);
                 mem_free(text);
         }
         check_tree(l, first);
@@ -418,9 +419,10 @@ static void begin(struct life *l)
                 make_node(l, c, path, false);
         }
         world_disconnect(c);
+        world_slow_net(l->world, l->plan->net_delay_ms, l->plan->net_bytes_per_ms);
         for (int i = 0; i < l->plan->clients; i++)
-                l->clients[i] = random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally,
-                                                  draw(l, UINT64_MAX));
+                l->clients[i] =
+                        random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally, draw(l, UINT64_MAX));
 }
 
 static void make_world(struct life *l)
@@ -433,7 +435,6 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
-        world_slow_net(l->world, p->net_delay_ms, p->net_bytes_per_ms);
         faults_init(&l->faults, l->world, &p->faults, p->seed);
         l->faults.trace = &l->trace;
         l->faults.verdict = &l->result->verdict;
