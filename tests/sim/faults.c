@@ -381,7 +381,7 @@ static void heal(struct faults *f, int sid, uint32_t set)
 {
         struct trouble *t = trouble(f, sid);
         for (int to = 1; to <= f->world->count; to++)
-                if (set >> to & 1 && f->world->cut[sid][to])
+                if (set >> to & 1 && f->world->links[sid][to].cut)
                         join(f, sid, to);
         world_slow_disk(f->world, sid, 0, 0);
         world_freeze(f->world, sid, false);
