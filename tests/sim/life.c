@@ -17,6 +17,8 @@
 #define EXPIRE_MS   3500
 #define DIGESTS_MAX (1u << 16)
 #define EPOCHS_MAX  4096
+/* How far from true a clock may go: ρ of docs/failover.md. */
+#define CLOCK_RATE_PPM 100000
 
 struct digest {
         int64_t zxid;
@@ -64,9 +66,14 @@ static bool up(const struct life *l, int sid)
         return l->world->nodes[sid].running;
 }
 
+static bool is_in(uint32_t set, int sid)
+{
+        return set >> sid & 1;
+}
+
 static bool is_healed(const struct life *l, int sid)
 {
-        return l->healed >> sid & 1;
+        return is_in(l->healed, sid);
 }
 
 static struct coverage *coverage(struct life *l)
@@ -197,14 +204,16 @@ static uint32_t everybody(const struct life *l)
         return (2u << l->world->count) - 2;
 }
 
-/* A majority of the voters, no more than needed, and any observers. */
+/* A majority of the voters, no more than needed, and any observers. Who lost its disk, or will when it starts again,
+ * does not count. */
 static uint32_t draw_core(struct life *l)
 {
         uint32_t core = 0;
         for (int need = l->plan->voters / 2 + 1; need > 0;) {
-                uint32_t bit = 2u << draw(l, (uint64_t)l->plan->voters);
-                need -= !(core & bit);
-                core |= bit;
+                int sid = 1 + (int)draw(l, (uint64_t)l->plan->voters);
+                const struct trouble *t = &l->faults.trouble[sid];
+                need -= !is_in(core, sid) && !t->lost && !t->rotten;
+                core |= 1u << sid;
         }
         for (int i = 0; i < l->plan->observers; i++)
                 if (draw(l, 2))
@@ -425,6 +434,12 @@ static void begin(struct life *l)
                         random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally, draw(l, UINT64_MAX));
 }
 
+static void on_fault(void *ctx, struct world *w, const char *text)
+{
+        struct life *l = ctx;
+        trace_line(&l->trace, world_now(w), "* %s", text);
+}
+
 static void make_world(struct life *l)
 {
         const struct life_plan *p = l->plan;
@@ -435,11 +450,14 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
-        faults_init(&l->faults, l->world, &p->faults, p->seed);
+        faults_init(&l->faults, l->world, p->voters, &p->faults, p->seed);
+        l->faults.bulk = p->bulk;
+        l->faults.rate_ppm = CLOCK_RATE_PPM;
         l->faults.trace = &l->trace;
         l->faults.verdict = &l->result->verdict;
         l->faults.coverage = coverage(l);
-        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .stepped = on_step, .ctx = l});
+        world_add_witness(l->world,
+                          &(struct world_witness){.noted = on_note, .stepped = on_step, .fault = on_fault, .ctx = l});
 }
 
 static void count(struct life *l)

@@ -82,5 +82,7 @@ void memory_storage_drop(struct memory_storage *d, const char *name);
 void memory_storage_wipe(struct memory_storage *d);
 /* Number of files whose names begin so. */
 size_t memory_storage_count(const struct memory_storage *d, const char *prefix);
+/* Name of the one at this place among them, in no particular order; false when there is none. */
+bool memory_storage_name(const struct memory_storage *d, const char *prefix, size_t place, char *ret, size_t size);
 
 #endif
