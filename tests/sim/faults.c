@@ -571,11 +571,12 @@ static void lose(struct faults *f, int sid, enum heal how)
         trouble(f, sid)->die_ms = 0;
         if (how == HEAL_DEAD)
                 take_down(f, sid, true, 0);
-        for (int i = 0; i <= f->world->count; i++) {
-                f->links[sid][i] = f->links[i][sid] = (struct link_trouble){.join_ms = 0};
-                world_cut(f->world, sid, i, i > 0);
-                world_cut(f->world, i, sid, i > 0);
-        }
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != sid) {
+                        f->links[sid][i].join_ms = f->links[i][sid].join_ms = 0;
+                        world_cut(f->world, sid, i, true);
+                        world_cut(f->world, i, sid, true);
+                }
         if (how == HEAL_CUT && up(f, sid))
                 world_pause(f->world, sid, WORLD_PAUSE_NONE);
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* From the moment everything is mended until every server serves, in ticks: one barrier that still runs into the
- * init limit, the election's longest wait, and a synchronisation. */
-#define HEAL_TICKS 60
+ * init limit, the election's longest wait, a synchronisation, and then twice the sync limit without a change. */
+#define HEAL_TICKS 80
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
 #define SETTLE_MS   8000
 #define EXPIRE_MS   3500
@@ -41,8 +41,9 @@ struct life {
         struct chronicle chronicle;
         struct random_tally tally;
         struct random_client *clients[LIFE_CLIENTS_MAX];
-        uint32_t healed; /* servers that must serve, a bit for each sid; 0 while things go wrong */
-        bool serves;     /* they have */
+        uint32_t healed;    /* servers that must serve, a bit for each sid; 0 while things go wrong */
+        bool serves;        /* they have */
+        uint64_t steady_ms; /* since then all of them have served */
         struct seen seen[WORLD_SERVERS_MAX + 1];
         struct digest *digests; /* by zxid, what some serving server had: a table with linear probing */
         size_t digest_count;
@@ -221,14 +222,26 @@ static uint32_t draw_core(struct life *l)
         return core;
 }
 
+/* Under one leader; who has not noticed yet that it was left behind serves under another, or leads alone. */
 static bool all_serving(struct life *l)
 {
+        int leader = world_leader(l->world);
         for (int sid = 1; sid <= l->world->count; sid++) {
                 const struct world_node *n = &l->world->nodes[sid];
-                if (is_healed(l, sid) && (!n->running || !n->server->serving || n->server->stopping))
+                if (is_healed(l, sid) &&
+                    (!n->running || !n->server->serving || n->server->stopping || zab_leader(n->server->zab) != leader))
                         return false;
         }
-        return world_leader(l->world) != 0;
+        return leader != 0;
+}
+
+/* For longer than a peer that is gone can stay unnoticed. */
+static bool all_serve_steadily(struct life *l)
+{
+        uint64_t now = world_now(l->world);
+        if (!all_serving(l))
+                l->steady_ms = now;
+        return now >= l->steady_ms + (uint64_t)2 * l->plan->sync_limit * l->plan->tick_ms;
 }
 
 static void heal(struct life *l, uint32_t set)
@@ -237,7 +250,8 @@ static void heal(struct life *l, uint32_t set)
         l->healed = set;
         faults_heal(&l->faults, set, l->plan->rest);
         uint64_t bound = (uint64_t)HEAL_TICKS * l->plan->tick_ms, end = world_now(l->world) + bound;
-        while (!all_serving(l) && !broken(l)) {
+        l->steady_ms = world_now(l->world);
+        while (!all_serve_steadily(l) && !broken(l)) {
                 if (world_now(l->world) > end)
                         verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                       "not every healed server serves within %" PRIu64 " ms of the mend", bound);
