@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct store_config store_config = {
+const struct store_config world__store_config = {
         .item_max = JUTE_MAXBUFFER_DEFAULT + JUTE_EXTRA_DEFAULT,
         .preallocate_bytes = 4096,
         .history_max = 5000,
@@ -36,7 +36,7 @@ void world__disk_revive(struct world_node *n)
 
 int world__disk_open(struct world_node *n, struct recovered *ret)
 {
-        struct store_config config = store_config;
+        struct store_config config = world__store_config;
         int r;
         config.hash_seed = hash_u64(n->world->seed ^ hash_u64(~(n->starts << 8 | (uint64_t)n->sid)));
         for (;;) {
@@ -53,7 +53,7 @@ int world__disk_open(struct world_node *n, struct recovered *ret)
                 /* It died in the middle of it: once more, with what that has left. */
                 world__disk_revive(n);
         }
-        n->snapstore = snapstore_new(n->storage, &store_config);
+        n->snapstore = snapstore_new(n->storage, &world__store_config);
         effects_init(&n->log_queue);
         effects_init(&n->snapshot_queue);
         n->log_dead = false;
