@@ -12,9 +12,23 @@ enum mark {
         MARK_SNAP,
         MARK_SNAP_INTERRUPTED,
         MARK_SNAP_UNDER_LOAD,
-        /* seen by the oracle (tests/sim/oracle): disks and recovery */
+        /* a life as a whole, counted by life.c and faults.c */
+        MARK_SNAPSHOT_WRITTEN,
+        MARK_SNAPSHOT_UNDER_LOAD,
+        MARK_SNAPSHOT_FAILED,
         MARK_TORN_TAIL,
-        MARK_DISK_FAILED,
+        MARK_LEADER_LEFT_PROPOSALS,
+        MARK_DISK_FAILURE,
+        MARK_CORE_SERVES,
+        MARK_REST_RETURNS,
+        /* clients */
+        MARK_SESSION_MOVED,
+        MARK_SESSION_EXPIRED,
+        MARK_WATCH_FIRED,
+        MARK_WATCHES_RESTORED,
+        MARK_LEFT_CONNECTION_SPOKE,
+        MARK_UNKNOWN_OUTCOME,
+        /* seen by the oracle (tests/sim/oracle): disks and recovery */
         MARK_DISK_LOST,
         MARK_RECOVERABLE_GAP,
         MARK_TRUNC_REFUSED,
@@ -25,7 +39,6 @@ enum mark {
         MARK_LEARNER_AHEAD,
         MARK_LEADER_BEHIND,
         MARK_TAIL_ADOPTED,
-        MARK_LEADER_LEFT_PROPOSALS,
         MARK_PROPOSAL_BEFORE_UPTODATE,
         MARK_COMMIT_BEFORE_UPTODATE,
         MARK_EQUAL_ZXIDS,

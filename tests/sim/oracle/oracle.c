@@ -55,7 +55,6 @@ static void before(struct oracle *o, struct oracle_server *s, const struct event
                 break;
         case EVENT_DISK_FAILED:
                 s->disk_failed = true;
-                oracle__mark(o, MARK_DISK_FAILED);
                 break;
         default:
                 break;
@@ -90,11 +89,8 @@ static void role_ends(struct oracle *o, struct oracle_server *s, const struct ef
 {
         if (s->established)
                 last_commits(o, s, fx);
-        if (s->established && s->outstanding)
-                oracle__mark(o, MARK_LEADER_LEFT_PROPOSALS);
         s->candidate = s->established = false;
         s->leads = 0;
-        s->outstanding = 0;
 }
 
 static void role(struct oracle *o, struct oracle_server *s, const struct effects *fx)
@@ -116,7 +112,6 @@ static void role(struct oracle *o, struct oracle_server *s, const struct effects
         if (!s->established)
                 oracle__established(o, s, epoch);
         oracle__commit_to(o, s, epoch, zab_last_committed(z));
-        s->outstanding = zab_outstanding(z);
 }
 
 static int sid_of(const char *host)
@@ -233,8 +228,6 @@ static void on_started(void *ctx, struct world *w, int sid, const struct recover
         s->shown = -1;
         if (verdict_broken(o->verdict))
                 return;
-        if (r->torn)
-                oracle__mark(o, MARK_TORN_TAIL);
         oracle__recovered(o, s,
                           &(struct oracle_found){.last_zxid = r->last_zxid,
                                                  .accepted = r->accepted_epoch,
@@ -250,8 +243,6 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         struct oracle_server *s = &o->servers[sid];
         (void)how;
         o->now = w->now;
-        if (s->established && s->outstanding)
-                oracle__mark(o, MARK_LEADER_LEFT_PROPOSALS);
         for (struct oracle_link *l = o->links; l; l = l->next) {
                 l->dialler_gone |= l->dialler == sid;
                 l->acceptor_gone |= l->acceptor == sid;
@@ -260,7 +251,6 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         map_done(&s->clients);
         s->running = s->candidate = s->established = false;
         s->leads = 0;
-        s->outstanding = 0;
         s->shown = -1;
 }
 
@@ -289,7 +279,7 @@ struct oracle *oracle__new(const struct ensemble *e, struct verdict *v, struct c
 
 struct oracle *oracle_new(struct world *w, struct verdict *v, struct coverage *c)
 {
-        struct oracle *o = oracle__new(&w->config.ensemble, v, c, w->prng.state);
+        struct oracle *o = oracle__new(&w->config.ensemble, v, c, w->seed);
         o->world = w;
         world_add_witness(w, &(struct world_witness){.started = on_started,
                                                      .stepped = on_stepped,

@@ -103,6 +103,21 @@ void oracle__established(struct oracle *o, struct oracle_server *s, int64_t epoc
         s->established = true;
 }
 
+/* Learners that are not ready for it while it happens. */
+static void mark_learners(struct oracle *o, const struct oracle_server *s)
+{
+        bool joining = false, loading = false;
+        for (const struct oracle_link *l = o->links; l; l = l->next) {
+                bool here = l->acceptor == s->sid && !l->acceptor_gone && !l->dialler_gone;
+                joining |= here && l->step == LINK_NEWLEADER;
+                loading |= here && l->raw;
+        }
+        if (joining)
+                oracle__mark(o, MARK_COMMIT_BEFORE_UPTODATE);
+        if (loading)
+                oracle__mark(o, MARK_SNAP_UNDER_LOAD);
+}
+
 void oracle__commit_to(struct oracle *o, struct oracle_server *s, int64_t epoch, int64_t zxid)
 {
         int64_t committed = oracle__committed_end(o);
@@ -117,11 +132,7 @@ void oracle__commit_to(struct oracle *o, struct oracle_server *s, int64_t epoch,
                              "server %d commits " ZX " in epoch %" PRId64 " on a line that lacks " ZX
                              ", which was committed",
                              s->sid, (uint64_t)zxid, epoch, (uint64_t)committed);
-        for (const struct oracle_link *l = o->links; l; l = l->next)
-                if (!l->dialler_gone && !l->acceptor_gone && l->acceptor == s->sid && l->step == LINK_NEWLEADER) {
-                        oracle__mark(o, MARK_COMMIT_BEFORE_UPTODATE);
-                        break;
-                }
+        mark_learners(o, s);
         if (o->world && o->image_period && prng_next(&o->prng) % o->image_period == 0)
                 oracle__test_images(o);
 }

@@ -70,7 +70,6 @@ struct oracle_server {
         int64_t shown;     /* zxid of its database when last looked at while it served; -1: it did not */
         int64_t round;     /* of its election, in this run */
         bool looking;
-        size_t outstanding; /* proposals when last seen leading */
         struct map conns;   /* conn_id -> struct oracle_link */
         struct map clients; /* conn_id -> CLIENT_* */
 };

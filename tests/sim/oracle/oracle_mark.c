@@ -8,9 +8,6 @@ static const struct {
         const char *text, *also;
         enum mark mark;
 } signs[] = {
-        {"synchronising from leader", "by DIFF", MARK_DIFF},
-        {"synchronising from leader", "by TRUNC", MARK_TRUNC},
-        {"synchronising from leader", "by SNAP", MARK_SNAP},
         {"no snapshot and log on disk reach", "", MARK_TRUNC_REFUSED},
         {"is ahead: epoch", "", MARK_LEADER_BEHIND},
         {"left the ensemble", "no quorum can promise", MARK_LEFT_HOPELESS},

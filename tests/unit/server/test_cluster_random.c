@@ -855,7 +855,8 @@ static void test_random_faults_leave_every_promise_kept(void **state)
                 bad += !run_seed(seed, false);
         assert_int_equal(bad, 0);
         for (int i = 0; i < MARK_MAX; i++)
-                print_message("%8" PRIu64 " %s\n", coverage.counts[i], mark_name((enum mark)i));
+                if (coverage.counts[i])
+                        print_message("%8" PRIu64 " %s\n", coverage.counts[i], mark_name((enum mark)i));
         for (int i = 0; i < SEEN_MAX; i++) {
                 print_message("%8" PRIu64 " %s\n", seen[i], seen_name[i]);
                 if (!seen[i] && count >= SEEDS_DEFAULT)
