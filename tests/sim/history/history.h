@@ -85,8 +85,8 @@ struct history_entry {
         int64_t session;
         uint64_t call_us, return_us; /* return_us is `at` for what is no operation */
         int32_t cxid;
-        int32_t err; /* 0, the protocol's, or HISTORY_UNKNOWN */
-        int64_t zxid; /* 0: none was said */
+        int32_t err;             /* 0, the protocol's, or HISTORY_UNKNOWN */
+        int64_t zxid;            /* 0: none was said */
         text_id path, data, acl; /* as asked; of an answer to getACL, acl */
         text_id name;            /* the path that was made */
         text_id got;             /* data that was read */
