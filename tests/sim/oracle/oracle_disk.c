@@ -120,8 +120,7 @@ static bool image_holds(struct oracle *o, int sid, enum memory_crash how, int64_
         struct oracle_server *s = &o->servers[sid];
         char why[STORE_WHY_MAX];
         struct recovered r;
-        struct memory_storage *copy = memory_storage_clone(o->world->nodes[sid].disk);
-        memory_storage_crash_as(copy, how, prng_next(&o->prng));
+        struct memory_storage *copy = memory_storage_image(o->world->nodes[sid].disk, how, prng_next(&o->prng));
         int error = recover(copy, &r, why);
         bool holds = false;
         if (error < 0 && !s->excused)
