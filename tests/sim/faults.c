@@ -66,6 +66,7 @@ static void take_down(struct faults *f, int sid, bool power, uint64_t away_ms)
 static void wipe(struct faults *f, int sid)
 {
         struct trouble *t = trouble(f, sid);
+        oracle_disk_damaged(f->oracle, sid);
         world_wipe(f->world, sid);
         t->lost = true;
 }
