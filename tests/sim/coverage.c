@@ -24,6 +24,7 @@ static const char *const names[] = {
         [MARK_GRANT_AFTER_LEADER_CHANGE] = "grant by another leader than the last",
         [MARK_TOKEN_REFUSED] = "resource refuses an old token",
         [MARK_SLEPT_OVER_LEASE] = "machine sleeps over its lease",
+        [MARK_STOOD_TOO_LATE] = "all of batond stopped by a signal near the end of a lease",
         [MARK_FOREIGN_STOPPED] = "resource started by hand is stopped",
         [MARK_RENEWAL_REFUSED] = "renewal refused",
         [MARK_RENEWAL_UNKNOWN] = "outcome of a renewal unknown",

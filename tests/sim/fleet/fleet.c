@@ -104,7 +104,7 @@ void fleet_machine_off(struct fleet *f, int number)
                 w->resource = (struct fleet_resource){.ended_ms = w->resource.ended_ms};
                 fleet__mirror(w);
         }
-        n->batond_ms = n->reboot_ms = n->overslept_ms = 0;
+        n->batond_ms = n->reboot_ms = n->uncovered_ms = 0;
         n->off = true;
         n->reloads = false;
         if (world_running(f->s->w, number)) {

@@ -173,7 +173,7 @@ struct fleet_node {
         int boot;
         uint64_t woken_ms;      /* real time at which it woke last; 0: never */
         bool was_vm_paused;     /* once in this life: of it only the order of tokens is promised */
-        uint64_t overslept_ms;  /* real time until which it may run what it ran when it slept over its lease */
+        uint64_t uncovered_ms;  /* real time until which F1 is not promised of it (fleet_oracle.c) */
 
         /* batond and PID 1 */
         enum fleet_batond batond;
@@ -181,7 +181,7 @@ struct fleet_node {
         uint64_t batond_ms;       /* real time */
         uint64_t ping_ms;         /* own time of the next round of pings */
         uint64_t fed_ms, fed_limit_ms; /* CLOCK_MONOTONIC: systemd's watchdog */
-        bool feed_soon, workers_told;
+        bool workers_told;
         uint64_t reboot_ms; /* real time; 0: none */
         bool reloads;
         bool mends; /* what it was configured to be at first is to come back */

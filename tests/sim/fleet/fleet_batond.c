@@ -243,10 +243,8 @@ static void ping(struct fleet_node *n)
         FLEET_EACH_WORKER(n, w)
         well = ping_worker(w) && well;
         well = ping_agent(n) && well;
-        if (well && (n->feed_soon || mono >= n->fed_ms + n->fed_limit_ms / 4)) {
+        if (well && mono >= n->fed_ms + n->fed_limit_ms / 4)
                 n->fed_ms = mono;
-                n->feed_soon = false;
-        }
 }
 
 /* As kid_watchdog_ms() and notify_watchdog_limit(). */
@@ -260,11 +258,14 @@ static void tell_watchdog(struct fleet_node *n)
                         continue;
                 uint64_t ms = grant_watchdog_ms(r->lease_ms > 0 ? r->lease_ms : n->lease_ms, r->budget_ms,
                                                 n->config.clock_rate_ppm);
+                uint64_t left = grant_watchdog_left_ms(r, fleet_node_now(n));
+                ms = left < ms ? left : ms;
                 limit_ms = ms < limit_ms ? ms : limit_ms;
         }
-        if (limit_ms != n->fed_limit_ms)
-                n->feed_soon = true;
+        if (limit_ms == n->fed_limit_ms)
+                return;
         n->fed_limit_ms = limit_ms;
+        n->fed_ms = fleet_node_mono(n); /* systemd begins to count anew with WATCHDOG_USEC= */
 }
 
 /* ---- batond's own life ---- */

@@ -25,7 +25,7 @@
 /* Whether F1 is promised of this machine now. */
 static bool is_promised(const struct fleet_node *n)
 {
-        return !n->was_vm_paused && fleet_now(n->f) >= n->overslept_ms;
+        return !n->was_vm_paused && fleet_now(n->f) >= n->uncovered_ms;
 }
 
 static bool occupies(const struct fleet_node *n, size_t group)
@@ -125,12 +125,15 @@ void fleet__look(struct fleet *f)
 
 /* ---- what happens ---- */
 
-/* F4: by this worker's clock its grant is not over, and nobody has seen it stopped. */
+/* F4: it runs, or it or a fresh process may start it, and by its own clock its grant is not over. */
 static bool may_run(const struct fleet_worker *w)
 {
         const struct fleet_node *n = w->node;
-        return !n->off && w->recorded && w->record.state != WORKER_STOPPED &&
-               fleet_node_now(n) < w->record.deadline_ms + w->record.budget_ms;
+        uint64_t now = fleet_node_now(n);
+        bool runs = w->resource.occupied && !w->resource.foreign;
+        if (n->off || !w->recorded || now >= w->record.deadline_ms + w->record.budget_ms)
+                return false;
+        return runs || grant_record_holds(&w->record, w->record.boot_id, now);
 }
 
 void fleet__see_start(struct fleet_worker *w, int64_t token)

@@ -27,7 +27,8 @@ static uint64_t stop_due_ms(struct fleet_worker *w, uint64_t now_ms)
         uint64_t by_force_ms = now_ms + 1 + fleet__below(f, KILL_MS);
         if (!w->resource.occupied)
                 return now_ms + fleet__below(f, KILL_MS);
-        if (until_ms <= by_force_ms)
+        /* So little is told where there is no time to be gentle (worker_core.h). */
+        if (until_ms <= now_ms + WORKER_STOP_MIN_MS || until_ms <= by_force_ms)
                 return by_force_ms;
         uint64_t gently_ms = f->o.stop_ms == UINT32_MAX ? until_ms : now_ms + took(f, f->o.stop_ms);
         if (f->o.random && f->o.stop_ms == UINT32_MAX && fleet__below(f, 3))
@@ -77,7 +78,7 @@ void fleet__plugin_cancel(struct fleet_worker *w, bool raised)
 
 void fleet__resource_end(struct fleet_worker *w)
 {
-        if (w->resource.occupied)
+        if (w->resource.occupied && !w->resource.foreign)
                 w->resource.ended_ms = fleet_now(w->node->f);
         w->resource.occupied = w->resource.foreign = false;
 }
