@@ -171,15 +171,15 @@ struct fleet_node {
         bool vm_paused;  /* nothing runs, no clock goes */
         bool all_stands; /* batond and all it started are stopped by a signal, the engine too */
         int boot;
-        uint64_t woken_ms;      /* real time at which it woke last; 0: never */
-        bool was_vm_paused;     /* once in this life: of it only the order of tokens is promised */
-        uint64_t uncovered_ms;  /* real time until which F1 is not promised of it (fleet_oracle.c) */
+        uint64_t woken_ms;     /* real time at which it woke last; 0: never */
+        bool was_vm_paused;    /* once in this life: of it only the order of tokens is promised */
+        uint64_t uncovered_ms; /* real time until which F1 is not promised of it (fleet_oracle.c) */
 
         /* batond and PID 1 */
         enum fleet_batond batond;
         enum stop_how how;
-        uint64_t batond_ms;       /* real time */
-        uint64_t ping_ms;         /* own time of the next round of pings */
+        uint64_t batond_ms;            /* real time */
+        uint64_t ping_ms;              /* own time of the next round of pings */
         uint64_t fed_ms, fed_limit_ms; /* CLOCK_MONOTONIC: systemd's watchdog */
         bool workers_told;
         uint64_t reboot_ms; /* real time; 0: none */
@@ -187,8 +187,8 @@ struct fleet_node {
         bool mends; /* what it was configured to be at first is to come back */
         enum fleet_change change;
         size_t change_group;
-        bool guard;               /* the guard's unit runs */
-        uint64_t guard_ms;        /* real time at which it begins */
+        bool guard;        /* the guard's unit runs */
+        uint64_t guard_ms; /* real time at which it begins */
         enum last_resort last_resort;
 
         /* the agent */
@@ -235,9 +235,9 @@ struct fleet_options {
 
 /* What only the oracle knows of a group. */
 struct fleet_truth {
-        int64_t token_max;   /* of all that have started */
-        int64_t store_token; /* the greatest a store has seen */
-        int64_t taken_token; /* the last that was taken */
+        int64_t token_max;    /* of all that have started */
+        int64_t store_token;  /* the greatest a store has seen */
+        int64_t taken_token;  /* the last that was taken */
         int taken_by, leader; /* the leader then; 0: none was known */
         bool released;        /* since then */
 };
@@ -273,8 +273,8 @@ struct fleet_options fleet_options(uint64_t seed);
 struct fleet_options fleet_draw_options(uint64_t seed, int nodes);
 /* Starts servers, agents and workers. */
 void fleet_init(struct fleet *f, const struct fleet_options *o);
-/* The same in a scene that is there, on machines 1 to o->nodes, which carry the servers of these sids. The scene outlives
- * the fleet. */
+/* The same in a scene that is there, on machines 1 to o->nodes, which carry the servers of these sids. The scene
+ * outlives the fleet. */
 void fleet_init_in(struct fleet *f, const struct fleet_options *o, struct scene *s);
 /* Whom to tell from now on; each may be NULL. */
 void fleet_watch(struct fleet *f, struct verdict *verdict, struct trace *trace, struct coverage *coverage);

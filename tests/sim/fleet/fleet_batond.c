@@ -78,8 +78,7 @@ static void carry_out(struct fleet_worker *w, const struct child_effects *e)
 
 void fleet__kid_event(struct fleet_worker *w, enum child_event event, enum stop_how how)
 {
-        struct child_input in = {
-                .event = event, .how = how, .dirty = is_dirty(w), .now_ms = fleet_node_now(w->node)};
+        struct child_input in = {.event = event, .how = how, .dirty = is_dirty(w), .now_ms = fleet_node_now(w->node)};
         struct child_effects e = child_step(&w->child, &in);
         carry_out(w, &e);
 }
@@ -92,7 +91,7 @@ void fleet__kid_ready(struct fleet_worker *w)
 
 void fleet__kid_exited(struct fleet_worker *w)
 {
-        if (w->helper && w->status == WORKER_EXIT_CLEAN && w->recorded)
+        if (w->helper && w->status == WORKER_EXIT_CLEAN && w->recorded && !w->record_full)
                 w->record.state = WORKER_STOPPED; /* as runtime_record_stopped() */
         w->helper = false;
         if (w->guarded) {

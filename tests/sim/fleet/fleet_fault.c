@@ -69,8 +69,8 @@ static void znode(struct fleet *f, size_t group)
 
 static void slip(struct fleet *f, struct fleet_worker *w)
 {
-        static const enum worker_call_kind kinds[] = {CALL_ACTIVATE, CALL_DEACTIVATE, CALL_CHECK, CALL_ROLE,
-                                                      CALL_MEMBERS, CALL_OPEN};
+        static const enum worker_call_kind kinds[] = {CALL_ACTIVATE, CALL_DEACTIVATE, CALL_CHECK,
+                                                      CALL_ROLE,     CALL_MEMBERS,    CALL_OPEN};
         static const enum fleet_slip slips[] = {FLEET_SLIP_HANG, FLEET_SLIP_DEAF, FLEET_SLIP_CRASH, FLEET_SLIP_TWICE};
         w->slip_kind = kinds[below(f, 6)];
         w->slip = slips[below(f, 4)];

@@ -13,8 +13,8 @@ void fleet__hit(struct fleet *f, enum mark mark);
 bool fleet__is_dark(const struct fleet_node *n);
 #define FLEET_EACH_WORKER(n, w)                                                                                        \
         for (size_t each_ = 0; each_ < (n)->f->o.groups * (n)->f->o.workers; each_++)                                  \
-                for (struct fleet_worker *w = &(n)->groups[each_ / (n)->f->o.workers]                                  \
-                                                       .workers[each_ % (n)->f->o.workers];                            \
+                for (struct fleet_worker *w =                                                                          \
+                             &(n)->groups[each_ / (n)->f->o.workers].workers[each_ % (n)->f->o.workers];               \
                      w; w = NULL)
 const char *fleet__group_name(size_t group);
 

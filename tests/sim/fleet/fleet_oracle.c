@@ -3,14 +3,12 @@
  *
  *   F1  No group occupies two nodes in one and the same millisecond: one that ends in the millisecond in which another
  *       begins counts as overlapping, for their order within it is not known. Not asked of a machine that was held by
- *       its hypervisor, nor of one that has slept over its lease and still has to stop; of these the order of tokens is.
- *   F2  An active worker is within its grant by its own clock. The deadline it is told is not later than what the lease
- *       gives from now on: the renewal was sent before.
- *   F3  Starts have greater tokens than all before. A store that remembers the greatest token takes none that is smaller
- *   F4  A start under another grant finds every earlier one over: stopped, run out with its whole stop budget, or
- *       switched off.
- *   F6  A stop has begun by the deadline, and is over by the end of the budget.
- *   F8  A resource runs under the token that its worker holds.
+ *       its hypervisor, nor of one that has slept over its lease and still has to stop; of these the order of tokens
+ * is. F2  An active worker is within its grant by its own clock. The deadline it is told is not later than what the
+ * lease gives from now on: the renewal was sent before. F3  Starts have greater tokens than all before. A store that
+ * remembers the greatest token takes none that is smaller F4  A start under another grant finds every earlier one over:
+ * stopped, run out with its whole stop budget, or switched off. F6  A stop has begun by the deadline, and is over by
+ * the end of the budget. F8  A resource runs under the token that its worker holds.
  *
  * F5 (what a grant says of itself does not change) is part of F4: the deadlines are those of the grant. F7 (what is not
  * known counts as active) is how `occupied` is defined. */
@@ -118,7 +116,7 @@ void fleet__look(struct fleet *f)
         for (int i = 0; i < f->o.nodes; i++)
                 if (does_something(&f->nodes[i]))
                         FLEET_EACH_WORKER(&f->nodes[i], w)
-                        look_at_worker(w);
+        look_at_worker(w);
         for (size_t group = 0; group < f->o.groups; group++)
                 look_for_two(f, group);
 }
@@ -153,7 +151,8 @@ void fleet__see_start(struct fleet_worker *w, int64_t token)
                         continue;
                 FLEET_EACH_WORKER(other, o)
                 if (o->group == w->group && may_run(o))
-                        fleet_break(f, "F4", "%s on node %d starts while %s on node %d may still run, for %" PRIu64 " ms",
+                        fleet_break(f, "F4",
+                                    "%s on node %d starts while %s on node %d may still run, for %" PRIu64 " ms",
                                     w->section.name.text, n->number, o->section.name.text, other->number,
                                     o->record.deadline_ms + o->record.budget_ms - fleet_node_now(other));
         }

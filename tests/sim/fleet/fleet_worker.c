@@ -43,8 +43,6 @@ static void on_tell_supervisor(void *ctx, const struct message *m)
 static int on_record(void *ctx, const struct grant_record *r)
 {
         struct fleet_worker *w = ctx;
-        if (w->helper)
-                return 0; /* its parent has the record */
         if (w->record_full) {
                 fleet__hit(w->node->f, MARK_RECORD_FULL);
                 return -ENOSPC;
@@ -124,7 +122,7 @@ void fleet__worker_begin(struct fleet_worker *w, uint64_t helper_ms)
         mine.ctx = w;
         (void)snprintf(boot, sizeof boot, "%08d-0000-4000-8000-%012d", n->number, n->boot);
         w->core = worker_core_new(&w->section, boot, true, &mine);
-        worker_core_start(w->core, now, w->recorded && !w->helper ? &w->record : NULL);
+        worker_core_start(w->core, now, w->recorded ? &w->record : NULL);
         if (w->helper)
                 worker_core_stop(w->core, now, STOP_RELEASE);
         fleet__link(w);
