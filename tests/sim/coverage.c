@@ -26,7 +26,7 @@ static const char *const names[] = {
         [MARK_SLEPT_OVER_LEASE] = "machine sleeps over its lease",
         [MARK_STOOD_TOO_LATE] = "all of batond stopped by a signal near the end of a lease",
         [MARK_FOREIGN_STOPPED] = "resource started by hand is stopped",
-        [MARK_RENEWAL_REFUSED] = "renewal refused",
+        [MARK_GRANT_LOST] = "grant lost: removed, or not renewed in time",
         [MARK_RENEWAL_UNKNOWN] = "outcome of a renewal unknown",
         [MARK_RELOAD_REMOVED] = "group removed by a reload",
 };
