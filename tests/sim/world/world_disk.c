@@ -37,7 +37,11 @@ void world__disk_revive(struct world_node *n)
 int world__disk_open(struct world_node *n, struct recovered *ret)
 {
         struct store_config config = world__store_config;
+        struct member_set self = {0};
         int r;
+        member_set_add(&self, &n->world->config.ensemble, n->sid);
+        config.alone = ensemble_is_quorum(&n->world->config.ensemble, &self);
+        config.history_max = n->world->config.commit_log_count;
         config.hash_seed = hash_u64(n->world->seed ^ hash_u64(~(n->starts << 8 | (uint64_t)n->sid)));
         for (;;) {
                 n->store = store_new(n->storage, &config);

@@ -73,6 +73,24 @@ static size_t used(const uint8_t *data, size_t len)
         return len;
 }
 
+/* The names end in a zxid in hex. */
+static bool newer(const char *a, const char *b)
+{
+        size_t len_a = strlen(a), len_b = strlen(b);
+        return len_a != len_b ? len_a > len_b : strcmp(a, b) > 0;
+}
+
+/* Any file, and every second time the newest: most of what older ones say is never read again. */
+static const char *choose(const struct names *names, struct prng *prng)
+{
+        uint64_t newest = prng_next(prng) % 2;
+        size_t at = prng_next(prng) % names->count;
+        for (size_t i = 0; newest && i < names->count; i++)
+                if (newer(names->list[i], names->list[at]))
+                        at = i;
+        return names->list[at];
+}
+
 bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed)
 {
         static const char *const prefixes[WORLD_FILE_MAX][3] = {
@@ -86,7 +104,7 @@ bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed)
         (void)n->storage->list(n->storage->ctx, collect, &names);
         if (!names.count || !world_may_lose(w, sid))
                 return false;
-        const char *name = names.list[prng_next(&prng) % names.count];
+        const char *name = choose(&names, &prng);
         size_t len = 0;
         const uint8_t *data = memory_storage_durable(n->disk, name, &len);
         len = data ? used(data, len) : 0;
