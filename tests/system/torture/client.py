@@ -14,9 +14,12 @@ from .workload import Workload
 
 CONNECT_TIMEOUT_S = 1.0
 RECONNECT_PAUSE_S = (0.01, 0.1)
+GHOST_PATIENCE_S = 0.3                  # for an answer on a connection that the session has left
+GHOST_XIDS = 1 << 20                    # a number of its own for what is asked there
 NO_SESSION = wire.Session(0, bytes(16))
 
 Sent = collections.namedtuple("Sent", "call xid request")
+Ghost = collections.namedtuple("Ghost", "client k session_id")
 
 
 class Tally:
@@ -67,12 +70,14 @@ class TortureClient(threading.Thread):
         self.recorder = record.Recorder(number, numbers)
         self.tally = tally
         self.workload = Workload(number, self.rng)
-        self.timeout_ms = self.rng.choice((1500, 2500, 4000, 8000))
+        self.timeout_ms = self.rng.choice((1500, 2500, 4000))
         self.depth = self.rng.choice((1, 2, 4, 8))
         self.think_s = self.rng.choice((0.005, 0.01, 0.02))
         self.restores = self.rng.random() < 0.8
         self.leaves_open = self.rng.random() < 0.5      # at the end: its session is left to expire
         self.is_calm = threading.Event()
+        self.sleep_s = 0.0              # without a connection, perhaps for longer than the session lives
+        self.ghost = None               # a connection that was left open
         self.finish_by = None
         self.done = False
         self.problem = None
@@ -101,8 +106,9 @@ class TortureClient(threading.Thread):
                     if self.is_calm.is_set():
                         time.sleep(RECONNECT_PAUSE_S[0])
                     continue
-                with connection:
-                    self._use(connection)
+                self._use(connection)
+                self.is_calm.wait(self.sleep_s)
+                self.sleep_s = 0.0
         except Exception as e:          # a thread's last words: the run fails with them
             self.problem = "%s: %r" % (type(e).__name__, e)
             raise
@@ -133,7 +139,28 @@ class TortureClient(threading.Thread):
         self.session = client.session
         client.xid = self.xid
         client.sock.settimeout(client.timeout_ms / 1000 * 2 / 3)
+        if self.ghost is not None:
+            self._haunt(*self.ghost)
+            self.ghost = None
         return client
+
+    def _haunt(self, client, k, session_id):
+        """A write on the connection that the session has left for another: it must not be carried out any more."""
+        request, xid = self.workload.ghost(), client.xid + GHOST_XIDS
+        call, answer = record.now_us(), (record.UNKNOWN,)
+        try:
+            client.sock.settimeout(GHOST_PATIENCE_S)
+            client.submit(request.code, request.body, xid)
+            while not isinstance(message := client.read_message(), wire.Reply):
+                self.recorder.event(k, message.type, message.path)
+            err, answered, _ = request.judge(message)
+            answer = (err, message.zxid, answered)
+        except (wire.Disconnected, OSError):
+            pass                        # as it should be: nobody listens there any more
+        self.recorder.op(call, k, session_id, xid, request.asked, *answer)
+        self.recorder.lost(k)
+        client.close()
+        self.tally.add("ghosts")
 
     def _use(self, client):
         self.sent = collections.deque()
@@ -147,6 +174,11 @@ class TortureClient(threading.Thread):
                     self.tally.add("sessions closed")
                     return
                 if self.workload.wants_to_move():
+                    if self.workload.keeps_ghosts():
+                        self.ghost = Ghost(client, self.k, self.session.id)
+                    return
+                if self.workload.wants_to_sleep():
+                    self.sleep_s = self.timeout_ms / 1000 * self.rng.uniform(0.5, 2.0)
                     return
                 self._think(client)
             self._finish(client)
@@ -157,7 +189,9 @@ class TortureClient(threading.Thread):
                 self.recorder.op(sent.call, self.k, self.session.id, sent.xid, sent.request.asked, record.UNKNOWN,
                                  subs=sent.request.unanswered())
                 self.tally.add("unknown")
-            self.recorder.lost(self.k)
+            if self.ghost is None:
+                self.recorder.lost(self.k)
+                client.close()
             self.last_zxid, self.xid = (client.last_zxid, client.xid) if self.session.id else (0, 0)
 
     def _finish(self, client):

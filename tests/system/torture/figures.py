@@ -1,5 +1,10 @@
 """What a torture run tells of itself at its end."""
+import collections
+import re
+
 from . import plan
+
+SYNCHRONISED = re.compile(r"synchronising from leader \d+ by (\w+)")
 
 
 def leaderless_s(engines, began_ns, ended_ns):
@@ -33,17 +38,16 @@ def table(run):
     yield "seed %d, %.0f s, %d clients" % (run.seed, seconds, len(run.clients))
     yield "operations        %d (%.0f a second): %d acknowledged, %d refused, %d of unknown outcome" % (
         asked, asked / seconds, counts["acknowledged"], counts["refused"], counts["unknown"])
-    yield "sessions          %d opened, %d resumed, %d closed, %d expired; %d connections lost" % (
+    yield "sessions          %d opened, %d resumed, %d closed, %d expired; %d connections lost, %d haunted" % (
         counts["sessions opened"], counts["sessions resumed"], counts["sessions closed"], counts["sessions refused"],
-        counts["connections lost"])
+        counts["connections lost"], counts["ghosts"])
     yield "watch events      %d" % counts["watch events"]
     yield "faults            %s" % ", ".join("%d %s" % (faults[kind], kind) for kind in plan.KINDS)
     yield "                  %d more met nobody" % run.nemesis.missed
     yield "engines           %d started again; ended with %s" % (run.nemesis.restarts, ", ".join(
         "%s (%d times)" % (what.rpartition(" ")[2], n) for what, n in sorted(faults.items()) if "code" in what))
-    yield "synchronised by   %s" % ", ".join(
-        "%d %s" % (sum(e.sync_ways().count(way) for e in run.field.engines.values()), way)
-        for way in ("DIFF", "TRUNC", "SNAP"))
+    ways = collections.Counter(way for e in run.field.engines.values() for way in SYNCHRONISED.findall(e.log_text()))
+    yield "synchronised by   %s" % ", ".join("%d %s" % (ways[way], way) for way in ("DIFF", "TRUNC", "SNAP"))
     yield "leaders           %d, one after the other" % epochs
     yield "without a leader  %.2f s at the longest" % leaderless
     yield "without a write   %.2f s at the longest" % longest_gap_s(run.tally.write_acks_ns, run.began_ns, run.ended_ns)

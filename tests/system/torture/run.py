@@ -129,6 +129,7 @@ def options(arguments):
     parser = argparse.ArgumentParser(prog="./dev torture", description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=2.0, help="how long there are faults (default: 2)")
     parser.add_argument("--seed", type=int, help="what the faults and the load are drawn from (default: by chance)")
+    parser.add_argument("--history", type=Path, metavar="FILE", help="where what clients were told is kept")
     return parser.parse_args(arguments)
 
 
@@ -156,17 +157,19 @@ def main(arguments=None):
         janitor.remember("dir", home)
         field = Field("torture-%d" % os.getpid(), home, janitor)
         enter_network("/run/netns/" + field.network.name)
-        return judge(Run(seed, given.minutes, field, say), home, again)
+        return judge(Run(seed, given.minutes, field, say), home, again, given.history)
     finally:
         if field is not None:
             field.close()
         janitor.close()
 
 
-def judge(run, home, again):
+def judge(run, home, again, history):
     run.play()
     if run.trees:
         run.check(home / "history.txt")
+        if history:
+            shutil.copyfile(home / "history.txt", history)
     print("\n" + "\n".join(figures.table(run)))
     if not run.problems:
         print("nothing is wrong")

@@ -16,7 +16,9 @@ ACLS = ([(31, "world", "anyone")],
         [(31, "world", "anyone"), (1, "ip", "10.0.0.1")],
         [(31, "world", "anyone"), (3, "ip", "10.0.0.2"), (1, "ip", "10.0.0.1")])
 
-CLOSE_CHANCE, MOVE_CHANCE = 0.001, 0.004                # after each burst
+# After each burst.
+CLOSE_CHANCE, MOVE_CHANCE, SLEEP_CHANCE = 0.001, 0.003, 0.001
+GHOST_CHANCE = 0.5                                      # with each move
 
 
 class Workload:
@@ -54,6 +56,15 @@ class Workload:
 
     def wants_to_move(self):
         return self.rng.random() < MOVE_CHANCE
+
+    def keeps_ghosts(self):
+        return self.rng.random() < GHOST_CHANCE
+
+    def wants_to_sleep(self):
+        return self.rng.random() < SLEEP_CHANCE
+
+    def ghost(self):
+        return requests.set_data(self.rng.choice(HOT), self._value())
 
     def last(self):
         """When all is well again: sees everything and writes once more."""
