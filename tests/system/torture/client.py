@@ -15,11 +15,10 @@ from .workload import Workload
 CONNECT_TIMEOUT_S = 1.0
 RECONNECT_PAUSE_S = (0.01, 0.1)
 GHOST_PATIENCE_S = 0.3                  # for an answer on a connection that the session has left
-GHOST_XIDS = 1 << 20                    # a number of its own for what is asked there
 NO_SESSION = wire.Session(0, bytes(16))
 
 Sent = collections.namedtuple("Sent", "call xid request")
-Ghost = collections.namedtuple("Ghost", "client k session_id")
+Ghost = collections.namedtuple("Ghost", "client k session_id xid")
 
 
 class Tally:
@@ -144,9 +143,9 @@ class TortureClient(threading.Thread):
             self.ghost = None
         return client
 
-    def _haunt(self, client, k, session_id):
+    def _haunt(self, client, k, session_id, xid):
         """A write on the connection that the session has left for another: it must not be carried out any more."""
-        request, xid = self.workload.ghost(), client.xid + GHOST_XIDS
+        request = self.workload.ghost()
         call, answer = record.now_us(), (record.UNKNOWN,)
         try:
             client.sock.settimeout(GHOST_PATIENCE_S)
@@ -175,7 +174,8 @@ class TortureClient(threading.Thread):
                     return
                 if self.workload.wants_to_move():
                     if self.workload.keeps_ghosts():
-                        self.ghost = Ghost(client, self.k, self.session.id)
+                        client.xid += 1
+                        self.ghost = Ghost(client, self.k, self.session.id, client.xid)
                     return
                 if self.workload.wants_to_sleep():
                     self.sleep_s = self.timeout_ms / 1000 * self.rng.uniform(0.5, 2.0)

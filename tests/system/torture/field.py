@@ -2,6 +2,7 @@
 where the clients are. What comes in anywhere can be lost or refused; cables can be pulled; one disk can be filled.
 """
 import ctypes
+import os
 import queue
 import re
 import subprocess
@@ -17,7 +18,8 @@ from . import plan
 CLIENTS = 0                             # in place of a server's number
 CLIENTS_ADDRESS = "10.91.0.254"
 CLIENT_PORT, QUORUM_PORT, ELECTION_PORT = 2181, 2888, 3888
-SMALL_DISK_SIZE = "24m"
+SMALL_DISK_SIZE = "64m"
+COMMIT_LOG_COUNT = 500                  # few: whoever was away for a second or two is sent a snapshot
 MIN_SESSION_MS, MAX_SESSION_MS = 400, 20000
 CLONE_NEWNS = 0x20000
 
@@ -46,7 +48,7 @@ class Engine(servers.Server):
         self.netns = netns
         self.happened = happened
         self.roles = []                 # (monotonic ns, "leading" and so on or None, epoch)
-        self.starts = 0
+        self.kept_logs = self.home / "kept"
 
     def __repr__(self):
         return "server %d" % self.sid
@@ -65,7 +67,6 @@ class Engine(servers.Server):
         if write_config:
             self.write_config()
         self.asked_to_end = False
-        self.starts += 1
         self.process = subprocess.Popen(
             ["nsenter", "--net=/run/netns/" + self.netns, *self.command()], cwd=self.home, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
@@ -86,6 +87,16 @@ class Engine(servers.Server):
             self.roles.append((time.monotonic_ns(), None, 0))
             log.write(b"%.6f --- ended with code %d\n" % (time.monotonic(), code))
         self.happened.put((self, None, code))
+
+    def keep_logs(self):
+        """A second name for every log file, so that it is still there when the engine has no more need of it."""
+        for path in self.log_files():
+            try:
+                os.link(path, self.kept_logs / ("%s.%d" % (path.name, path.stat().st_ino)))
+            except FileExistsError:
+                pass
+            except OSError:
+                return                  # gone already, or the disk is full: the log will not be complete
 
     def role(self):
         """What it says it is, "leading" or "following"; None for neither."""
@@ -155,12 +166,14 @@ class Field:
             small = sid == plan.SMALL_DISK
             settings = servers.Settings(
                 min_session_timeout=MIN_SESSION_MS, max_session_timeout=MAX_SESSION_MS, snap_count=1000,
-                baton_extra={"preallocate_kb": 64 if small else 1024, "commit_log_count": 500})
+                baton_extra={"preallocate_kb": 64 if small else 1024, "commit_log_count": COMMIT_LOG_COUNT})
             members[sid] = Engine(sid, self.home / str(sid), settings, members, namespaces[sid], self.happened)
         self.engines = members
         self.cuts = Cuts(namespaces)
         self.filler = members[plan.SMALL_DISK].data_dir / "filler"
         self._mount_small_disk()
+        for engine in members.values():
+            engine.kept_logs.mkdir()
 
     def _plug(self, sid, janitor):
         name = "%s-%d" % (self.network.name, sid)
@@ -187,6 +200,7 @@ class Field:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + SMALL_DISK_SIZE, "tmpfs", str(engine.data_dir)],
                        check=True)
         (engine.data_dir / "myid").write_text("%d\n" % engine.sid)
+        engine.kept_logs = engine.data_dir / "kept"     # a file has its names on one disk
 
     def fill_disk(self):
         """Takes all the space that is left."""

@@ -41,6 +41,7 @@ def table(run):
     yield "sessions          %d opened, %d resumed, %d closed, %d expired; %d connections lost, %d haunted" % (
         counts["sessions opened"], counts["sessions resumed"], counts["sessions closed"], counts["sessions refused"],
         counts["connections lost"], counts["ghosts"])
+    yield "transactions      %d%s" % (run.committed, "" if run.committed else ": the whole log could not be put together")
     yield "watch events      %d" % counts["watch events"]
     yield "faults            %s" % ", ".join("%d %s" % (faults[kind], kind) for kind in plan.KINDS)
     yield "                  %d more met nobody" % run.nemesis.missed

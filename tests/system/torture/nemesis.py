@@ -36,6 +36,7 @@ class Nemesis:
         self._full = False
         self._pauses = collections.Counter()
         self._pulls = collections.Counter()
+        self._looked = 0.0
         self.keep_running = True
 
     # --- the loop
@@ -56,6 +57,10 @@ class Nemesis:
             now = time.monotonic()
             if now >= end:
                 return False
+            if now >= self._looked + LOOK_S:
+                self._looked = now
+                for engine in self.field.engines.values():
+                    engine.keep_logs()
             if self._todo and self._todo[0][0] <= now:
                 heapq.heappop(self._todo)[2]()
                 continue
@@ -64,6 +69,7 @@ class Nemesis:
                 engine, line, code = self.field.happened.get(timeout=max(wait, 0.0))
             except queue.Empty:
                 continue
+            engine.keep_logs()
             if line is None:
                 self._ended(engine, code)
         return True

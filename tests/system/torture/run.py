@@ -18,7 +18,7 @@ from interop.harness import servers
 from system.harness.hosts import enter_network
 from system.harness.janitor import Janitor
 
-from . import client, figures, plan, requests, verdict, workload
+from . import client, committed, figures, plan, requests, verdict, workload
 from .field import MAX_SESSION_MS, Field, own_mounts
 from .nemesis import Nemesis
 
@@ -44,6 +44,7 @@ class Run:
         self.clients = client.crowd(CLIENTS, seed, numbers, self.tally)
         self.problems = []
         self.trees = {}
+        self.committed = 0              # transactions that the history has
         self.served_again_s = float("nan")
 
     def problem(self, *what):
@@ -109,8 +110,16 @@ class Run:
             self.problem(*verdict.said(engine))
 
     def check(self, path):
+        logs = committed.Logs(self.field.engines.values())
+        self.problem(*logs.problems)
+        try:
+            records = logs.committed()
+        except committed.Incomplete as e:
+            self.say("the committed log can't be put together, and is not checked: %s" % e)
+            records = []
+        self.committed = len(records)
         verdict.write_history(path, ["seed %d" % self.seed], [self.layout.recorder] + [c.recorder for c in self.clients],
-                              self.trees)
+                              self.trees, itertools.chain.from_iterable(map(committed.lines, records)))
         found = verdict.check_history(path)
         if found:
             self.problem(found)

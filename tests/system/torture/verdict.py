@@ -84,11 +84,13 @@ def said(engine):
     return found
 
 
-def write_history(path, head, recorders, trees):
+def write_history(path, head, recorders, trees, log):
+    """`log` are the lines of the committed transactions; none if it is not known."""
     with open(path, "w", encoding="utf-8") as out:
         out.writelines("# %s\n" % line for line in head)
         for recorder in recorders:
             out.writelines(line + "\n" for line in recorder.lines)
+        out.writelines(line + "\n" for line in log)
         for sid, (nodes, acls) in sorted(trees.items()):
             out.writelines(line + "\n" for line in record.final(sid, nodes, acls))
 
