@@ -31,7 +31,7 @@ def longest_gap_s(times_ns, began_ns, ended_ns):
 
 def table(run):
     counts = run.tally.counts
-    seconds = (run.ended_ns - run.began_ns) / 1e9
+    seconds = max(run.ended_ns - run.began_ns, 1) / 1e9
     leaderless, epochs = leaderless_s(run.field.engines.values(), run.began_ns, run.ended_ns)
     asked = counts["acknowledged"] + counts["refused"] + counts["unknown"]
     faults = run.nemesis.done

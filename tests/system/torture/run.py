@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from interop.harness import servers
@@ -46,6 +47,7 @@ class Run:
         self.trees = {}
         self.committed = 0              # transactions that the history has
         self.served_again_s = float("nan")
+        self.began_ns = self.ended_ns = time.monotonic_ns()
 
     def problem(self, *what):
         self.problems.extend(what)
@@ -174,12 +176,15 @@ def main(arguments=None):
 
 
 def judge(run, home, again, history):
-    run.play()
-    if run.trees:
-        run.check(home / "history.txt")
-        if history:
-            shutil.copyfile(home / "history.txt", history)
-    print("\n" + "\n".join(figures.table(run)))
+    try:
+        run.play()
+        if run.trees:
+            run.check(home / "history.txt")
+            if history:
+                shutil.copyfile(home / "history.txt", history)
+        print("\n" + "\n".join(figures.table(run)))
+    except Exception:                   # what is there to look at is kept all the same
+        run.problem(traceback.format_exc())
     if not run.problems:
         print("nothing is wrong")
         return 0
