@@ -25,7 +25,7 @@ struct memory_storage *memory_storage_new(void);
 /* Takes NULL. No file may be open. */
 void memory_storage_free(struct memory_storage *d);
 const struct storage *memory_storage_io(const struct memory_storage *d);
-/* An independent copy, pending changes included; faults are not copied. No file may be open. */
+/* An independent copy, pending changes included; faults are not copied. Files that are open are closed in the copy. */
 struct memory_storage *memory_storage_clone(const struct memory_storage *d);
 
 /* ---- crashes. No file may be open: the program is gone. ---- */
