@@ -18,6 +18,7 @@ static const char *const names[] = {
         [MARK_LOST_DISK_REPLACED] = "a lost disk synchronised anew",
         [MARK_CORE_SERVES] = "a majority serves while the rest is lost",
         [MARK_REST_RETURNS] = "servers return to a majority that went on without them",
+        [MARK_FLEET_SETTLED] = "each group of a fleet active once, and quiet",
         [MARK_SESSION_MOVED] = "session moved",
         [MARK_SESSION_EXPIRED] = "session expired",
         [MARK_WATCH_FIRED] = "watch fired",

@@ -23,6 +23,7 @@ enum mark {
         MARK_LOST_DISK_REPLACED,
         MARK_CORE_SERVES,
         MARK_REST_RETURNS,
+        MARK_FLEET_SETTLED,
         /* clients */
         MARK_SESSION_MOVED,
         MARK_SESSION_EXPIRED,
