@@ -12,6 +12,22 @@ enum mark {
         MARK_SNAP,
         MARK_SNAP_INTERRUPTED,
         MARK_SNAP_UNDER_LOAD,
+        /* a life as a whole, counted by life.c and faults.c */
+        MARK_SNAPSHOT_WRITTEN,
+        MARK_SNAPSHOT_UNDER_LOAD,
+        MARK_SNAPSHOT_FAILED,
+        MARK_TORN_TAIL,
+        MARK_LEADER_LEFT_PROPOSALS,
+        MARK_DISK_FAILURE,
+        MARK_CORE_SERVES,
+        MARK_REST_RETURNS,
+        /* clients */
+        MARK_SESSION_MOVED,
+        MARK_SESSION_EXPIRED,
+        MARK_WATCH_FIRED,
+        MARK_WATCHES_RESTORED,
+        MARK_LEFT_CONNECTION_SPOKE,
+        MARK_UNKNOWN_OUTCOME,
         /* the list is extended by whoever has something to count, in its group, with a name in coverage.c */
         MARK_MAX,
 };
