@@ -19,6 +19,8 @@ enum mark {
         MARK_TORN_TAIL,
         MARK_LEADER_LEFT_PROPOSALS,
         MARK_DISK_FAILURE,
+        MARK_FILES_REFUSED,
+        MARK_LOST_DISK_REPLACED,
         MARK_CORE_SERVES,
         MARK_REST_RETURNS,
         /* clients */
@@ -28,6 +30,32 @@ enum mark {
         MARK_WATCHES_RESTORED,
         MARK_LEFT_CONNECTION_SPOKE,
         MARK_UNKNOWN_OUTCOME,
+        /* seen by the oracle (tests/sim/oracle): disks and recovery */
+        MARK_DISK_LOST,
+        MARK_RECOVERABLE_GAP,
+        MARK_TRUNC_REFUSED,
+        MARK_TRUNC_INTERRUPTED,
+        MARK_SNAP_SAVED_BY_CRASH,
+        /* epochs, and leaders that come and go */
+        MARK_PROMISE_REPEATED,
+        MARK_LEARNER_AHEAD,
+        MARK_LEADER_BEHIND,
+        MARK_TAIL_ADOPTED,
+        MARK_PROPOSAL_BEFORE_UPTODATE,
+        MARK_COMMIT_BEFORE_UPTODATE,
+        MARK_EQUAL_ZXIDS,
+        /* why roles end */
+        MARK_LEFT_HOPELESS,
+        MARK_LEFT_OUTBID,
+        MARK_LEFT_OLD_LEADER,
+        MARK_LEFT_SILENCE,
+        MARK_LEFT_UNREACHED,
+        MARK_LEFT_QUORUM,
+        MARK_LEFT_BARRIER_E,
+        MARK_LEFT_BARRIER_A,
+        MARK_LEFT_BARRIER_N,
+        MARK_LEFT_SLOW_DISK,
+        MARK_LEFT_CONNECTION,
         /* the list is extended by whoever has something to count, in its group, with a name in coverage.c */
         MARK_MAX,
 };

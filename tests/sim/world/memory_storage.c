@@ -803,3 +803,11 @@ size_t memory_storage_count(const struct memory_storage *d, const char *prefix)
                 count += strncmp(d->visible.list[i].name, prefix, strlen(prefix)) == 0;
         return count;
 }
+
+bool memory_storage_name(const struct memory_storage *d, const char *prefix, size_t place, char *ret, size_t size)
+{
+        for (size_t i = 0; i < d->visible.count; i++)
+                if (strncmp(d->visible.list[i].name, prefix, strlen(prefix)) == 0 && place-- == 0)
+                        return snprintf(ret, size, "%s", d->visible.list[i].name) < (int)size;
+        return false;
+}

@@ -25,7 +25,7 @@ struct memory_storage *memory_storage_new(void);
 /* Takes NULL. No file may be open. */
 void memory_storage_free(struct memory_storage *d);
 const struct storage *memory_storage_io(const struct memory_storage *d);
-/* An independent copy, pending changes included; faults are not copied. No file may be open. */
+/* An independent copy, pending changes included; faults are not copied. Files that are open are closed in the copy. */
 struct memory_storage *memory_storage_clone(const struct memory_storage *d);
 
 /* ---- crashes. No file may be open: the program is gone. ---- */
@@ -93,5 +93,7 @@ void memory_storage_drop(struct memory_storage *d, const char *name);
 void memory_storage_wipe(struct memory_storage *d);
 /* Number of files whose names begin so. */
 size_t memory_storage_count(const struct memory_storage *d, const char *prefix);
+/* Name of the one at this place among them, in no particular order; false when there is none. */
+bool memory_storage_name(const struct memory_storage *d, const char *prefix, size_t place, char *ret, size_t size);
 
 #endif
