@@ -170,6 +170,22 @@ static void test_the_atlas_counts_what_lags_as_no_copy(void **state)
         world_free(w);
 }
 
+static void test_a_new_epoch_without_a_transaction_is_no_reason_to_refuse(void **state)
+{
+        (void)state;
+        struct world *w = start_all(3, 8);
+        write_some(w, 3);
+        world_run(w, 3000); /* the session expires, too */
+        int leader = world_leader(w);
+        world_kill(w, leader);
+        world_run(w, 1000);
+        world_start(w, leader);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        world_run(w, 100);
+        assert_true(world_rot(w, 1, WORLD_FILE_LOG, 1));
+        world_free(w);
+}
+
 static void test_five_servers_may_lose_two(void **state)
 {
         (void)state;
@@ -238,6 +254,7 @@ int main(void)
                 cmocka_unit_test(test_space_comes_back),
                 cmocka_unit_test(test_the_atlas_keeps_a_majority_of_copies),
                 cmocka_unit_test(test_the_atlas_counts_what_lags_as_no_copy),
+                cmocka_unit_test(test_a_new_epoch_without_a_transaction_is_no_reason_to_refuse),
                 cmocka_unit_test(test_five_servers_may_lose_two),
                 cmocka_unit_test(test_rot_is_found_or_harmless_and_can_be_remedied),
         };
