@@ -202,7 +202,7 @@ static void test_rot_is_found_or_harmless_and_can_be_remedied(void **state)
 {
         (void)state;
         size_t refused[WORLD_FILE_MAX] = {0}, spoiled[WORLD_FILE_MAX] = {0};
-        for (uint64_t seed = 1; seed <= 36; seed++) {
+        for (uint64_t seed = 1; seed <= 120; seed++) {
                 enum world_file file = (enum world_file)(seed % WORLD_FILE_MAX);
                 struct world *w = world_new(3, 0, seed);
                 world_set_snap_count(w, 8);
