@@ -73,6 +73,7 @@ struct check {
         struct conn *conns;
         size_t conn_count, conn_capacity;
         struct map conn_map, session_map; /* index + 1 as pointer */
+        struct map requests;              /* check__request_key() to entry + 1, with the log only */
         struct session *sessions;
         size_t session_count, session_capacity;
         struct timeline *timelines;
@@ -96,6 +97,9 @@ struct version *check__push(struct timeline *t);
 const struct version *check__at(const struct timeline *t, int64_t zxid);
 /* TEXT_ABSENT for the root; adds it to the strings. */
 text_id check__parent(struct check *c, text_id path);
+uint64_t check__request_key(int64_t session, int32_t cxid);
+/* The entry of kind HISTORY_OP that asked for this, ENTRY_NONE. */
+uint32_t check__request(const struct check *c, int64_t session, int32_t cxid);
 /* Whether this operation changes the tree when it is done. A multi does by its subs. */
 bool check__writes(enum history_verb verb);
 /* The operation a sub belongs to, else itself. */

@@ -102,6 +102,9 @@ static void check_expired_early(struct check *c)
                 if (!e->session || e->kind == HISTORY_SUB || e->kind == HISTORY_TXN)
                         continue;
                 size_t s = (size_t)(check__session(c, e->session) - c->sessions);
+                uint32_t end = c->sessions[s].refused;
+                if (end != ENTRY_NONE && e->call_us > c->entries[end].return_us)
+                        continue;
                 if (touched[s] == ENTRY_NONE || c->entries[touched[s]].call_us < e->call_us)
                         touched[s] = i;
         }

@@ -19,6 +19,7 @@ struct armed {
         int64_t due;     /* first change that is to fire it, INT64_MAX: none is known */
         uint32_t due_by; /* entry */
         enum change change;
+        bool late; /* that has been found; the event itself is still to come */
 };
 
 /* An event that setWatches itself may have sent. */
@@ -117,7 +118,13 @@ static void check_overdue(struct watching *w, uint32_t reply)
                             "the watch on %s was to be told of 0x%" PRIx64 " (line %" PRIu32 ") before this answer",
                             history_string(w->c->h, a.path), (uint64_t)a.due,
                             a.due_by == ENTRY_NONE ? 0 : w->c->entries[a.due_by].line);
-                disarm(w, i);
+                if (comes) {
+                        w->armed[i].due = INT64_MAX;
+                        w->armed[i++].late = true;
+                        next_due(w);
+                } else {
+                        disarm(w, i);
+                }
         }
 }
 
@@ -241,8 +248,8 @@ static void unexpected(struct watching *w, uint32_t i)
 static void check_cause(struct watching *w, const struct armed *a, uint32_t i)
 {
         const struct history_entry *e = &w->c->entries[i];
-        if (a->due == INT64_MAX && !w->c->log_known)
-                return; /* by a write that nobody read */
+        if (a->late || (a->due == INT64_MAX && !w->c->log_known))
+                return; /* found before, or caused by a write that nobody read */
         if (a->due == INT64_MAX || (w->c->log_known && a->change != (enum change)e->event)) {
                 check__find(w->c, "W6", a->by, i, "no change of that kind came first after 0x%" PRIx64,
                             (uint64_t)a->zxid);
