@@ -23,6 +23,11 @@ bool oracle__is_quorum(const struct oracle *o, uint64_t sids)
         return have > voters / 2;
 }
 
+bool oracle__excused(const struct oracle *o, const struct oracle_server *s)
+{
+        return s->lost || s->damaged || (o->world && world_rotten(o->world, s->sid));
+}
+
 /* ---- a step ---- */
 
 static struct zab *zab_of(const struct oracle *o, int sid)
@@ -245,7 +250,7 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         o->now = w->now;
         for (struct oracle_link *l = o->links; l; l = l->next) {
                 l->dialler_gone |= l->dialler == sid;
-                l->acceptor_gone |= l->acceptor == sid;
+                l->acceptor_gone |= l->acceptor == sid && l->accepted;
         }
         map_done(&s->conns);
         map_done(&s->clients);
@@ -319,7 +324,7 @@ void oracle_free(struct oracle *o)
 
 void oracle_disk_damaged(struct oracle *o, int sid)
 {
-        o->servers[sid].excused = true;
+        o->servers[sid].damaged = true;
 }
 
 void oracle_set_image_period(struct oracle *o, uint32_t commits)

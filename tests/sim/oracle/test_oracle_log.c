@@ -209,7 +209,7 @@ static void test_leader_that_lacks_what_was_committed(void **state)
 {
         struct bench *b = *state;
         begin(b);
-        bench_server(b, 2)->excused = true; /* else the quorum alone tells */
+        bench_server(b, 2)->damaged = true; /* else the quorum alone tells */
         bench_candidate(b, 3, 2);
         bench_server(b, 3)->accepted = bench_server(b, 3)->current = 2;
         oracle__established(b->o, bench_server(b, 3), 2);
