@@ -44,7 +44,9 @@ static void note_accepted(struct oracle *o, struct oracle_server *s, const struc
         }
         for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
                 const struct world_stream *st = LIST_ENTRY(l, struct world_stream, link);
-                if (st->end[1].sid == s->sid && st->end[1].conn == e->conn)
+                /* Who has dialled may be dead: the name belongs to another of its connections by now. */
+                bool lives = st->end[0].open && !st->end[0].vanished;
+                if (lives && st->end[1].sid == s->sid && st->end[1].conn == e->conn)
                         oracle__accepted(o, s, e->conn, st->end[0].sid, st->end[0].conn, e->accepted.port);
         }
 }
