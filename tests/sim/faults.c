@@ -8,9 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A damaged byte has at least so many written ones behind it: more than any record but a bulk node's. */
-#define ROT_DISTANCE_BYTES 2048
-
 static uint64_t draw(struct faults *f, uint64_t below)
 {
         return prng_next(&f->prng) % below;
@@ -46,7 +43,6 @@ static void note_end(struct faults *f, int sid)
         *t = (struct trouble){.start_ms = t->start_ms,
                               .disk_failing = t->disk_failing,
                               .reboot = t->reboot,
-                              .rotten = t->rotten,
                               .lost = t->lost,
                               .away = t->away};
         world_hang_disk(f->world, sid, false);
@@ -72,7 +68,6 @@ static void wipe(struct faults *f, int sid)
         struct trouble *t = trouble(f, sid);
         world_wipe(f->world, sid);
         t->lost = true;
-        t->rotten = false;
 }
 
 /* What recovery refuses must be damage of ours; then somebody moves the files away. */
@@ -80,7 +75,7 @@ static void refused(struct faults *f, int sid)
 {
         struct trouble *t = trouble(f, sid);
         coverage_hit(f->coverage, MARK_FILES_REFUSED);
-        if (!t->rotten)
+        if (!world_rotten(f->world, sid))
                 verdict_break(f->verdict, now(f), "D3", "server %d refuses its files: %s", sid,
                               world_refused(f->world, sid));
         wipe(f, sid);
@@ -96,7 +91,7 @@ static void start(struct faults *f, int sid)
         world_fail_snapshots(f->world, sid, 0);
         if (t->reboot)
                 world__disk_crash(&f->world->nodes[sid]);
-        *t = (struct trouble){.rotten = t->rotten, .lost = t->lost};
+        *t = (struct trouble){.lost = t->lost};
         trace_line(f->trace, now(f), "*** start of %d", sid);
         world_start(f->world, sid);
         if (world_refused(f->world, sid))
@@ -262,48 +257,20 @@ static void fault_bad_disk(struct faults *f, int sid)
         trouble(f, sid)->reboot = true;
 }
 
-/* ---- damage that stays: to a minority of the voters at a time, or no ensemble could keep its word ---- */
-
-static bool may_damage(struct faults *f, int sid)
-{
-        int damaged = 0;
-        for (int i = 1; i <= f->voters; i++)
-                damaged += i != sid && (trouble(f, i)->rotten || trouble(f, i)->lost);
-        return sid > f->voters || damaged + 1 <= (f->voters - 1) / 2;
-}
-
-/* Where the last byte stands that is not padding. */
-static size_t written(const uint8_t *data, size_t len)
-{
-        while (len > 0 && data[len - 1] == 0)
-                len--;
-        return len;
-}
-
-/* A bit of a log, so far from its end that records follow: what is damaged at the very end can't be told from a write
- * that was torn (docs/safety.md). Found at the next start, so there is one soon. */
+/* Found when it is read, at the next start: there is one soon. */
 static void fault_rot(struct faults *f, int sid)
 {
-        struct memory_storage *disk = f->world->nodes[sid].disk;
-        char name[64];
-        size_t count = memory_storage_count(disk, "log."), len = 0;
-        if (!count || f->bulk || !may_damage(f, sid) ||
-            !memory_storage_name(disk, "log.", draw(f, count), name, sizeof name))
+        enum world_file file = (enum world_file)draw(f, WORLD_FILE_MAX);
+        if (!world_rot(f->world, sid, file, draw(f, UINT64_MAX)))
                 return;
-        const uint8_t *data = memory_storage_bytes(disk, name, &len);
-        size_t end = written(data, len);
-        if (end < 2 * ROT_DISTANCE_BYTES)
-                return;
-        size_t at = draw(f, end - ROT_DISTANCE_BYTES);
-        memory_storage_flip(disk, name, at, (uint8_t)(1u << draw(f, 8)));
-        trace_line(f->trace, now(f), "*** byte %zu of %s of %d rots", at, name, sid);
-        trouble(f, sid)->rotten = true;
-        trouble(f, sid)->die_ms = now(f) + draw(f, 1000);
+        oracle_disk_damaged(f->oracle, sid);
+        trouble(f, sid)->disk_failing = true;
+        trouble(f, sid)->die_ms = now(f) + 1 + draw(f, 1000);
 }
 
 static void fault_lost_disk(struct faults *f, int sid)
 {
-        if (!may_damage(f, sid))
+        if (!world_may_lose(f->world, sid))
                 return;
         take_down(f, sid, true, draw(f, 1500));
         wipe(f, sid);
@@ -546,9 +513,9 @@ static void mend(struct faults *f, int sid)
         }
 }
 
-void faults_init(struct faults *f, struct world *w, int voters, const struct fault_plan *plan, uint64_t seed)
+void faults_init(struct faults *f, struct world *w, const struct fault_plan *plan, uint64_t seed)
 {
-        *f = (struct faults){.world = w, .voters = voters, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
+        *f = (struct faults){.world = w, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
         f->mending.state = hash_u64(f->seed);
         f->next_ms = now(f) + 1;
 }

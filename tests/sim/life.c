@@ -13,17 +13,10 @@
  * init limit, the election's longest wait, a synchronisation, and then twice the sync limit without a change. */
 #define HEAL_TICKS 80
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
-#define SETTLE_MS   8000
-#define EXPIRE_MS   3500
-#define DIGESTS_MAX (1u << 16)
-#define EPOCHS_MAX  4096
+#define SETTLE_MS 8000
+#define EXPIRE_MS 3500
 /* How far from true a clock may go: ρ of docs/failover.md. */
 #define CLOCK_RATE_PPM 100000
-
-struct digest {
-        int64_t zxid;
-        uint64_t digest;
-};
 
 /* What was last seen of a server. */
 struct seen {
@@ -37,6 +30,7 @@ struct life {
         struct trace trace;
         struct prng prng;
         struct world *world;
+        struct oracle *oracle;
         struct faults faults;
         struct chronicle chronicle;
         struct random_tally tally;
@@ -45,9 +39,6 @@ struct life {
         bool serves;        /* they have */
         uint64_t steady_ms; /* since then all of them have served */
         struct seen seen[WORLD_SERVERS_MAX + 1];
-        struct digest *digests; /* by zxid, what some serving server had: a table with linear probing */
-        size_t digest_count;
-        int epochs[EPOCHS_MAX]; /* leader of each epoch */
 };
 
 static uint64_t draw(struct life *l, uint64_t below)
@@ -87,7 +78,7 @@ static struct coverage *coverage(struct life *l)
 static void on_note(void *ctx, struct world *w, int sid, const char *text)
 {
         struct life *l = ctx;
-        trace_line(&l->trace, world_now(w), "%d: %s", sid, text);
+        (void)w;
         if (strstr(text, "synchronising from leader")) {
                 if (strstr(text, "DIFF"))
                         coverage_hit(coverage(l), MARK_DIFF);
@@ -105,50 +96,6 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         faults_noted(&l->faults, sid, text);
 }
 
-/* Frequent and dull, but whatever differs between two runs of one seed shows here first. */
-static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
-{
-        struct life *l = ctx;
-        trace_mix(&l->trace, world_now(w) << 16 ^ (uint64_t)sid << 8 ^ (uint64_t)e->type);
-        for (size_t i = 0; i < fx->count; i++) {
-                const struct effect *x = &fx->list[i];
-                trace_mix(&l->trace, (uint64_t)x->type << 48 ^ x->conn << 8 ^ x->ticket);
-                if (x->type == EFFECT_SEND)
-                        trace_mix(&l->trace, hash_bytes(x->send.blob->data, x->send.blob->len, 0));
-        }
-}
-
-/* Two servers that have applied the same transactions have the same tree (safety Z3, D4). */
-static void check_digest(struct life *l, int sid)
-{
-        const struct database *db = l->world->nodes[sid].server->db;
-        int64_t zxid = database_zxid(db);
-        uint64_t digest = tree_digest(database_tree(db));
-        if (!(zxid & 0xffffffff))
-                return;
-        size_t i = hash_u64((uint64_t)zxid) % DIGESTS_MAX;
-        while (l->digests[i].zxid && l->digests[i].zxid != zxid)
-                i = (i + 1) % DIGESTS_MAX;
-        if (l->digests[i].zxid && l->digests[i].digest != digest)
-                verdict_break(&l->result->verdict, world_now(l->world), "D4",
-                              "server %d has another tree at %" PRIx64 " than one before", sid, (uint64_t)zxid);
-        if (!l->digests[i].zxid && l->digest_count < DIGESTS_MAX / 2) {
-                l->digest_count++;
-                l->digests[i] = (struct digest){.zxid = zxid, .digest = digest};
-        }
-}
-
-static void check_epoch(struct life *l, int sid)
-{
-        int64_t epoch = zab_current_epoch(l->world->nodes[sid].server->zab);
-        if (epoch >= EPOCHS_MAX)
-                return;
-        if (l->epochs[epoch] && l->epochs[epoch] != sid)
-                verdict_break(&l->result->verdict, world_now(l->world), "Z2",
-                              "epoch %" PRId64 " has two leaders: %d, %d", epoch, l->epochs[epoch], sid);
-        l->epochs[epoch] = sid;
-}
-
 static void look_at(struct life *l, int sid)
 {
         const struct world_node *n = &l->world->nodes[sid];
@@ -160,7 +107,6 @@ static void look_at(struct life *l, int sid)
         if (!n->running || !n->server->serving)
                 return;
         l->faults.trouble[sid].in_snap = false;
-        check_digest(l, sid);
         const struct snapshot_job *j = &n->server->job;
         coverage(l)->counts[MARK_SNAPSHOT_UNDER_LOAD] +=
                 j->kind == JOB_ROUTINE && j->zxid < database_zxid(n->server->db);
@@ -170,8 +116,6 @@ static void look_at(struct life *l, int sid)
         if (n->server->digest_mismatches)
                 verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches",
                               sid);
-        if (leads)
-                check_epoch(l, sid);
 }
 
 /* ---- time ---- */
@@ -212,8 +156,7 @@ static uint32_t draw_core(struct life *l)
         uint32_t core = 0;
         for (int need = l->plan->voters / 2 + 1; need > 0;) {
                 int sid = 1 + (int)draw(l, (uint64_t)l->plan->voters);
-                const struct trouble *t = &l->faults.trouble[sid];
-                need -= !is_in(core, sid) && !t->lost && !t->rotten;
+                need -= !is_in(core, sid) && !l->faults.trouble[sid].lost && !world_rotten(l->world, sid);
                 core |= 1u << sid;
         }
         for (int i = 0; i < l->plan->observers; i++)
@@ -448,12 +391,6 @@ static void begin(struct life *l)
                         random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally, draw(l, UINT64_MAX));
 }
 
-static void on_fault(void *ctx, struct world *w, const char *text)
-{
-        struct life *l = ctx;
-        trace_line(&l->trace, world_now(w), "* %s", text);
-}
-
 static void make_world(struct life *l)
 {
         const struct life_plan *p = l->plan;
@@ -464,14 +401,17 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
-        faults_init(&l->faults, l->world, p->voters, &p->faults, p->seed);
+        l->oracle = oracle_new(l->world, &l->result->verdict, coverage(l));
+        faults_init(&l->faults, l->world, &p->faults, p->seed);
+        l->faults.oracle = l->oracle;
         l->faults.bulk = p->bulk;
         l->faults.rate_ppm = CLOCK_RATE_PPM;
         l->faults.trace = &l->trace;
         l->faults.verdict = &l->result->verdict;
         l->faults.coverage = coverage(l);
-        world_add_witness(l->world,
-                          &(struct world_witness){.noted = on_note, .stepped = on_step, .fault = on_fault, .ctx = l});
+        struct world_witness tracer = world_trace_witness(&l->trace);
+        world_add_witness(l->world, &tracer);
+        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .ctx = l});
 }
 
 static void count(struct life *l)
@@ -483,7 +423,7 @@ static void count(struct life *l)
         r->coverage.counts[MARK_LEFT_CONNECTION_SPOKE] += l->tally.ghosts;
         r->coverage.counts[MARK_UNKNOWN_OUTCOME] += l->tally.unknown;
         r->simulated_ms = world_now(l->world);
-        r->transactions = l->digest_count;
+        r->transactions = oracle_commits(l->oracle);
         r->operations = l->chronicle.write_count + l->chronicle.read_count;
         r->fault_turns = l->faults.turns;
         memcpy(r->faults, l->faults.counts, sizeof r->faults);
@@ -501,7 +441,6 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         l->plan = plan;
         l->result = ret;
         l->prng.state = hash_u64(plan->seed ^ 0x11fe);
-        l->digests = mem_zalloc(DIGESTS_MAX * sizeof *l->digests);
         trace_init(&l->trace, trace);
         life_plan_say(plan, &l->trace);
         chronicle_init(&l->chronicle);
@@ -512,6 +451,8 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         if (!broken(l))
                 recover(l);
         if (!broken(l))
+                oracle_finish(l->oracle);
+        if (!broken(l))
                 compare_trees(l);
         (void)broken(l); /* the chronicle may have its word */
         count(l);
@@ -519,7 +460,7 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
                 if (l->clients[i])
                         random_client_free(l->clients[i]);
         world_free(l->world);
+        oracle_free(l->oracle);
         chronicle_done(&l->chronicle);
-        mem_free(l->digests);
         mem_free(l);
 }

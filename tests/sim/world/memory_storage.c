@@ -571,7 +571,6 @@ static struct memory_storage *clone(const struct memory_storage *d)
 
 struct memory_storage *memory_storage_clone(const struct memory_storage *d)
 {
-        assert_closed(d);
         return clone(d);
 }
 
