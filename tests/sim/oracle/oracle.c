@@ -37,18 +37,15 @@ static struct zab *zab_of(const struct oracle *o, int sid)
 
 static void note_accepted(struct oracle *o, struct oracle_server *s, const struct event *e)
 {
-        const struct world *w = o->world;
         if (e->accepted.port == PORT_CLIENT) {
                 map_put(&s->clients, e->conn, CLIENT_NEW);
                 return;
         }
-        for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
-                const struct world_stream *st = LIST_ENTRY(l, struct world_stream, link);
-                /* Who has dialled may be dead: the name belongs to another of its connections by now. */
-                bool lives = st->end[0].open && !st->end[0].vanished;
-                if (lives && st->end[1].sid == s->sid && st->end[1].conn == e->conn)
-                        oracle__accepted(o, s, e->conn, st->end[0].sid, st->end[0].conn, e->accepted.port);
-        }
+        struct world_endpoint *other = NULL;
+        (void)world__end_find(&o->world->nodes[s->sid], e->conn, &other);
+        /* Who has dialled may be dead: the name belongs to another of its connections by now. */
+        if (other && other->open && !other->vanished)
+                oracle__accepted(o, s, e->conn, other->sid, other->conn, e->accepted.port);
 }
 
 static void before(struct oracle *o, struct oracle_server *s, const struct event *e)
