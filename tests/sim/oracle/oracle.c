@@ -23,6 +23,11 @@ bool oracle__is_quorum(const struct oracle *o, uint64_t sids)
         return have > voters / 2;
 }
 
+bool oracle__excused(const struct oracle *o, const struct oracle_server *s)
+{
+        return s->lost || s->damaged || (o->world && world_rotten(o->world, s->sid));
+}
+
 /* ---- a step ---- */
 
 static struct zab *zab_of(const struct oracle *o, int sid)
@@ -32,16 +37,15 @@ static struct zab *zab_of(const struct oracle *o, int sid)
 
 static void note_accepted(struct oracle *o, struct oracle_server *s, const struct event *e)
 {
-        const struct world *w = o->world;
         if (e->accepted.port == PORT_CLIENT) {
                 map_put(&s->clients, e->conn, CLIENT_NEW);
                 return;
         }
-        for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
-                const struct world_stream *st = LIST_ENTRY(l, struct world_stream, link);
-                if (st->end[1].sid == s->sid && st->end[1].conn == e->conn)
-                        oracle__accepted(o, s, e->conn, st->end[0].sid, st->end[0].conn, e->accepted.port);
-        }
+        struct world_endpoint *other = NULL;
+        (void)world__end_find(&o->world->nodes[s->sid], e->conn, &other);
+        /* Who has dialled may be dead: the name belongs to another of its connections by now. */
+        if (other && other->open && !other->vanished)
+                oracle__accepted(o, s, e->conn, other->sid, other->conn, e->accepted.port);
 }
 
 static void before(struct oracle *o, struct oracle_server *s, const struct event *e)
@@ -245,7 +249,7 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         o->now = w->now;
         for (struct oracle_link *l = o->links; l; l = l->next) {
                 l->dialler_gone |= l->dialler == sid;
-                l->acceptor_gone |= l->acceptor == sid;
+                l->acceptor_gone |= l->acceptor == sid && l->accepted;
         }
         map_done(&s->conns);
         map_done(&s->clients);
@@ -319,7 +323,7 @@ void oracle_free(struct oracle *o)
 
 void oracle_disk_damaged(struct oracle *o, int sid)
 {
-        o->servers[sid].excused = true;
+        o->servers[sid].damaged = true;
 }
 
 void oracle_set_image_period(struct oracle *o, uint32_t commits)
