@@ -19,6 +19,8 @@ enum mark {
         MARK_TORN_TAIL,
         MARK_LEADER_LEFT_PROPOSALS,
         MARK_DISK_FAILURE,
+        MARK_FILES_REFUSED,
+        MARK_LOST_DISK_REPLACED,
         MARK_CORE_SERVES,
         MARK_REST_RETURNS,
         /* clients */

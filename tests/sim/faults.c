@@ -8,6 +8,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* A damaged byte has at least so many written ones behind it: more than any record but a bulk node's. */
+#define ROT_DISTANCE_BYTES 2048
+
 static uint64_t draw(struct faults *f, uint64_t below)
 {
         return prng_next(&f->prng) % below;
@@ -40,9 +43,14 @@ static void note_end(struct faults *f, int sid)
         struct trouble *t = trouble(f, sid);
         if (t->in_snap)
                 coverage_hit(f->coverage, MARK_SNAP_INTERRUPTED);
-        *t = (struct trouble){
-                .start_ms = t->start_ms, .disk_failing = t->disk_failing, .reboot = t->reboot, .away = t->away};
-        f->world->nodes[sid].frozen = false;
+        *t = (struct trouble){.start_ms = t->start_ms,
+                              .disk_failing = t->disk_failing,
+                              .reboot = t->reboot,
+                              .rotten = t->rotten,
+                              .lost = t->lost,
+                              .away = t->away};
+        world_hang_disk(f->world, sid, false);
+        world_pause(f->world, sid, WORLD_PAUSE_NONE);
 }
 
 static void take_down(struct faults *f, int sid, bool power, uint64_t away_ms)
@@ -58,24 +66,47 @@ static void take_down(struct faults *f, int sid, bool power, uint64_t away_ms)
         trouble(f, sid)->start_ms = now(f) + 1 + away_ms;
 }
 
+/* Files that a leader has to replace; its mark stays. */
+static void wipe(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        world_wipe(f->world, sid);
+        t->lost = true;
+        t->rotten = false;
+}
+
+/* What recovery refuses must be damage of ours; then somebody moves the files away. */
+static void refused(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        coverage_hit(f->coverage, MARK_FILES_REFUSED);
+        if (!t->rotten)
+                verdict_break(f->verdict, now(f), "D3", "server %d refuses its files: %s", sid,
+                              world_refused(f->world, sid));
+        wipe(f, sid);
+        t->start_ms = now(f) + 1 + (f->mended ? 0 : draw_mending(f, 1000));
+}
+
 static void start(struct faults *f, int sid)
 {
-        struct world_node *n = &f->world->nodes[sid];
+        struct trouble *t = trouble(f, sid);
         world_fill_disk(f->world, sid, false);
-        for (int op = 0; op < MEMORY_OP_MAX; op++)
-                memory_storage_fail(n->disk, (enum memory_op)op, 0, 0, -EIO);
+        world_hang_disk(f->world, sid, false);
+        world_live(f->world, sid);
         world_fail_snapshots(f->world, sid, 0);
-        if (trouble(f, sid)->reboot)
-                world__disk_crash(n);
-        *trouble(f, sid) = (struct trouble){.start_ms = 0};
+        if (t->reboot)
+                world__disk_crash(&f->world->nodes[sid]);
+        *t = (struct trouble){.rotten = t->rotten, .lost = t->lost};
         trace_line(f->trace, now(f), "*** start of %d", sid);
         world_start(f->world, sid);
+        if (world_refused(f->world, sid))
+                refused(f, sid);
 }
 
 static void cut(struct faults *f, int from, int to, uint64_t for_ms)
 {
         world_cut(f->world, from, to, true);
-        f->join_ms[from][to] = now(f) + for_ms;
+        f->links[from][to].join_ms = now(f) + for_ms;
 }
 
 /* ---- the faults ---- */
@@ -96,10 +127,38 @@ static void fault_stop(struct faults *f, int sid)
                 world_stop_begin(f->world, sid);
 }
 
+static void stand_still(struct faults *f, int sid, enum world_pause how, uint64_t for_ms)
+{
+        world_pause(f->world, sid, how);
+        trouble(f, sid)->thaw_ms = now(f) + for_ms;
+}
+
 static void fault_freeze(struct faults *f, int sid)
 {
-        world_freeze(f->world, sid, true);
-        trouble(f, sid)->thaw_ms = now(f) + 10 + draw(f, 1500);
+        stand_still(f, sid, WORLD_PAUSE_PROCESS, 10 + draw(f, 1500));
+}
+
+static void fault_suspend(struct faults *f, int sid)
+{
+        stand_still(f, sid, WORLD_PAUSE_SUSPEND, 10 + draw(f, 3000));
+}
+
+static void fault_vm_pause(struct faults *f, int sid)
+{
+        stand_still(f, sid, WORLD_PAUSE_VM, 10 + draw(f, 3000));
+}
+
+/* Within what is allowed, preferably at its ends. */
+static void fault_clock_rate(struct faults *f, int sid)
+{
+        int32_t ppm = draw(f, 3) ? f->rate_ppm : (int32_t)draw(f, (uint64_t)f->rate_ppm + 1);
+        world_set_rate(f->world, sid, draw(f, 2) ? ppm : -ppm);
+}
+
+static void fault_wall_clock(struct faults *f, int sid)
+{
+        int64_t by_ms = (int64_t)draw(f, draw(f, 2) ? 5000 : 86400000);
+        world_step_wall(f->world, sid, draw(f, 2) ? by_ms : -by_ms);
 }
 
 /* A pair, or one server from all; one way or both. */
@@ -114,6 +173,68 @@ static void fault_cut(struct faults *f, int sid)
                         cut(f, i, sid, for_ms);
                 cut(f, sid, i, for_ms);
         }
+}
+
+/* Two halves, both with servers that see each other. */
+static void fault_split(struct faults *f, int sid)
+{
+        (void)sid;
+        uint64_t for_ms = 200 + draw(f, 4000), side = draw(f, 1u << f->world->count);
+        for (int i = 1; i <= f->world->count; i++)
+                for (int j = 1; j <= f->world->count; j++)
+                        if ((side >> (i - 1) & 1) != (side >> (j - 1) & 1))
+                                cut(f, i, j, for_ms + draw(f, 100));
+}
+
+static void fault_clients_cut(struct faults *f, int sid)
+{
+        uint64_t for_ms = 20 + draw(f, 2000), how = draw(f, 3);
+        if (how != 1)
+                cut(f, 0, sid, for_ms);
+        if (how != 2)
+                cut(f, sid, 0, for_ms);
+}
+
+static void fault_blackhole(struct faults *f, int sid)
+{
+        uint64_t for_ms = 200 + draw(f, 3000);
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != sid && draw(f, 2)) {
+                        if (draw(f, 2))
+                                world_blackhole(f->world, i, sid, true);
+                        else
+                                world_slow_dials(f->world, i, sid, 1 + (uint32_t)draw(f, 1000));
+                        f->links[i][sid].clear_ms = now(f) + for_ms;
+                }
+}
+
+static void fault_slow_link(struct faults *f, int sid)
+{
+        int other = (int)draw(f, (uint64_t)f->world->count + 1);
+        uint32_t delay_ms = 1 + (uint32_t)draw(f, draw(f, 2) ? 100 : 1000);
+        uint32_t bytes_per_ms = draw(f, 2) ? 0 : f->bulk ? 20000 : 200 + (uint32_t)draw(f, 4000);
+        uint64_t clear_ms = now(f) + 200 + draw(f, 4000);
+        if (other == sid)
+                return;
+        world_slow_link(f->world, sid, other, delay_ms, bytes_per_ms);
+        f->links[sid][other].clear_ms = clear_ms;
+}
+
+/* Connections are made anew while bytes of the old ones are still under way. */
+static void fault_late(struct faults *f, int sid)
+{
+        int other = (int)draw(f, (uint64_t)f->world->count + 1);
+        if (other == sid)
+                return;
+        world_age(f->world, sid, other, 10 + (uint32_t)draw(f, 1500));
+        if (draw(f, 2))
+                world_reset(f->world, sid, other);
+}
+
+static void fault_hanging_disk(struct faults *f, int sid)
+{
+        world_hang_disk(f->world, sid, true);
+        trouble(f, sid)->unhang_ms = now(f) + 50 + draw(f, draw(f, 2) ? 500 : 5000);
 }
 
 static void fault_slow_disk(struct faults *f, int sid)
@@ -135,9 +256,57 @@ static void fault_bad_disk(struct faults *f, int sid)
         static const enum memory_op ops[] = {MEMORY_OP_WRITE,  MEMORY_OP_SYNC,   MEMORY_OP_CREATE,  MEMORY_OP_ALLOCATE,
                                              MEMORY_OP_RENAME, MEMORY_OP_REMOVE, MEMORY_OP_SYNC_DIR};
         enum memory_op op = ops[draw(f, sizeof ops / sizeof *ops)];
-        memory_storage_fail(f->world->nodes[sid].disk, op, draw(f, 20), 1, -EIO);
+        int error = draw(f, 3) ? -EIO : -ENOSPC;
+        world_fail_disk(f->world, sid, op, draw(f, 20), 1, error);
         trouble(f, sid)->disk_failing = true;
         trouble(f, sid)->reboot = true;
+}
+
+/* ---- damage that stays: to a minority of the voters at a time, or no ensemble could keep its word ---- */
+
+static bool may_damage(struct faults *f, int sid)
+{
+        int damaged = 0;
+        for (int i = 1; i <= f->voters; i++)
+                damaged += i != sid && (trouble(f, i)->rotten || trouble(f, i)->lost);
+        return sid > f->voters || damaged + 1 <= (f->voters - 1) / 2;
+}
+
+/* Where the last byte stands that is not padding. */
+static size_t written(const uint8_t *data, size_t len)
+{
+        while (len > 0 && data[len - 1] == 0)
+                len--;
+        return len;
+}
+
+/* A bit of a log, so far from its end that records follow: what is damaged at the very end can't be told from a write
+ * that was torn (docs/safety.md). Found at the next start, so there is one soon. */
+static void fault_rot(struct faults *f, int sid)
+{
+        struct memory_storage *disk = f->world->nodes[sid].disk;
+        char name[64];
+        size_t count = memory_storage_count(disk, "log."), len = 0;
+        if (!count || f->bulk || !may_damage(f, sid) ||
+            !memory_storage_name(disk, "log.", draw(f, count), name, sizeof name))
+                return;
+        const uint8_t *data = memory_storage_bytes(disk, name, &len);
+        size_t end = written(data, len);
+        if (end < 2 * ROT_DISTANCE_BYTES)
+                return;
+        size_t at = draw(f, end - ROT_DISTANCE_BYTES);
+        memory_storage_flip(disk, name, at, (uint8_t)(1u << draw(f, 8)));
+        trace_line(f->trace, now(f), "*** byte %zu of %s of %d rots", at, name, sid);
+        trouble(f, sid)->rotten = true;
+        trouble(f, sid)->die_ms = now(f) + draw(f, 1000);
+}
+
+static void fault_lost_disk(struct faults *f, int sid)
+{
+        if (!may_damage(f, sid))
+                return;
+        take_down(f, sid, true, draw(f, 1500));
+        wipe(f, sid);
 }
 
 static void fault_snapshot(struct faults *f, int sid)
@@ -191,8 +360,7 @@ static void fault_pause(struct faults *f, int sid)
         for (int i = 1; i <= f->world->count; i++)
                 if (i != leader)
                         cut(f, i, leader, for_ms + draw(f, 200));
-        world_freeze(f->world, leader, true);
-        trouble(f, leader)->thaw_ms = now(f) + for_ms;
+        stand_still(f, leader, (enum world_pause)(WORLD_PAUSE_PROCESS + draw(f, 3)), for_ms);
 }
 
 static void fault_midwrite(struct faults *f, int sid)
@@ -212,6 +380,18 @@ static const struct fault_kind {
         [FAULT_KILL] = {"kill", "a server's process dies", fault_kill, false},
         [FAULT_STOP] = {"stop", "clean stop", fault_stop, false},
         [FAULT_FREEZE] = {"freeze", "a server stands still", fault_freeze, false},
+        [FAULT_SUSPEND] = {"suspend", "a machine is suspended: one of its clocks stands", fault_suspend, false},
+        [FAULT_VM_PAUSE] = {"vm-pause", "a virtual machine is paused: its clocks stand", fault_vm_pause, false},
+        [FAULT_CLOCK_RATE] = {"clock-rate", "a clock goes too fast or too slow", fault_clock_rate, true},
+        [FAULT_WALL_CLOCK] = {"wall-clock", "a wall clock is set", fault_wall_clock, true},
+        [FAULT_SPLIT] = {"split", "two halves that don't see each other", fault_split, true},
+        [FAULT_CLIENTS_CUT] = {"clients-cut", "links to the clients cut, one way or both", fault_clients_cut, true},
+        [FAULT_BLACKHOLE] = {"blackhole", "dials without an answer, or slow", fault_blackhole, true},
+        [FAULT_SLOW_LINK] = {"slow-link", "one way between two is slow", fault_slow_link, true},
+        [FAULT_LATE] = {"late", "bytes of old connections arrive among those of new ones", fault_late, true},
+        [FAULT_HANGING_DISK] = {"hanging-disk", "a disk hangs", fault_hanging_disk, false},
+        [FAULT_ROT] = {"rot", "a bit of a log changes", fault_rot, false},
+        [FAULT_LOST_DISK] = {"lost-disk", "the files of a server are gone", fault_lost_disk, false},
         [FAULT_CUT] = {"cut", "links cut, one way or both", fault_cut, true},
         [FAULT_SLOW_DISK] = {"slow-disk", "slow disk", fault_slow_disk, false},
         [FAULT_FULL_DISK] = {"full-disk", "full disk", fault_full_disk, false},
@@ -300,9 +480,27 @@ static bool due(const struct faults *f, uint64_t *at)
 static void join(struct faults *f, int from, int to)
 {
         world_cut(f->world, from, to, false);
-        f->join_ms[from][to] = 0;
+        f->links[from][to].join_ms = 0;
         if (draw_mending(f, 2))
                 world_reset(f->world, from, to); /* else all that waited goes on */
+}
+
+static void clear(struct faults *f, int from, int to)
+{
+        world_blackhole(f->world, from, to, false);
+        world_slow_dials(f->world, from, to, 0);
+        world_slow_link(f->world, from, to, 0, 0);
+        f->links[from][to].clear_ms = 0;
+}
+
+static void mend_links(struct faults *f, int from)
+{
+        for (int to = 0; to <= f->world->count; to++) {
+                if (due(f, &f->links[from][to].join_ms))
+                        join(f, from, to);
+                if (due(f, &f->links[from][to].clear_ms))
+                        clear(f, from, to);
+        }
 }
 
 /* A server that has ended by itself must have had a reason, and comes back. */
@@ -331,7 +529,9 @@ static void mend(struct faults *f, int sid)
         if (due(f, &t->start_ms))
                 start(f, sid);
         if (due(f, &t->thaw_ms))
-                world_freeze(f->world, sid, false);
+                world_pause(f->world, sid, WORLD_PAUSE_NONE);
+        if (due(f, &t->unhang_ms))
+                world_hang_disk(f->world, sid, false);
         if (due(f, &t->mend_ms))
                 world_fill_disk(f->world, sid, false);
         if (due(f, &t->swift_ms))
@@ -340,14 +540,15 @@ static void mend(struct faults *f, int sid)
                 bool power = draw_mending(f, 3) != 0;
                 take_down(f, sid, power, draw_mending(f, 1200));
         }
-        for (int to = 1; to <= f->world->count; to++)
-                if (due(f, &f->join_ms[sid][to]))
-                        join(f, sid, to);
+        if (t->lost && up(f, sid) && !zab_lost(f->world->nodes[sid].server->zab)) {
+                t->lost = false;
+                coverage_hit(f->coverage, MARK_LOST_DISK_REPLACED);
+        }
 }
 
-void faults_init(struct faults *f, struct world *w, const struct fault_plan *plan, uint64_t seed)
+void faults_init(struct faults *f, struct world *w, int voters, const struct fault_plan *plan, uint64_t seed)
 {
-        *f = (struct faults){.world = w, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
+        *f = (struct faults){.world = w, .voters = voters, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
         f->mending.state = hash_u64(f->seed);
         f->next_ms = now(f) + 1;
 }
@@ -358,6 +559,8 @@ void faults_turn(struct faults *f)
                 strike(f);
         for (int sid = 1; sid <= f->world->count; sid++)
                 mend(f, sid);
+        for (int from = 0; from <= f->world->count; from++)
+                mend_links(f, from);
 }
 
 /* ---- the end of all faults ---- */
@@ -368,23 +571,33 @@ static void lose(struct faults *f, int sid, enum heal how)
         trouble(f, sid)->die_ms = 0;
         if (how == HEAL_DEAD)
                 take_down(f, sid, true, 0);
-        for (int i = 1; i <= f->world->count; i++) {
-                f->join_ms[sid][i] = f->join_ms[i][sid] = 0;
-                world_cut(f->world, sid, i, true);
-                world_cut(f->world, i, sid, true);
-        }
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != sid) {
+                        f->links[sid][i].join_ms = f->links[i][sid].join_ms = 0;
+                        world_cut(f->world, sid, i, true);
+                        world_cut(f->world, i, sid, true);
+                }
         if (how == HEAL_CUT && up(f, sid))
-                world_freeze(f->world, sid, false);
+                world_pause(f->world, sid, WORLD_PAUSE_NONE);
 }
 
-static void heal(struct faults *f, int sid, uint32_t set)
+static void heal_links(struct faults *f, int from, uint32_t set)
+{
+        for (int to = 0; to <= f->world->count; to++)
+                if (set >> to & 1) { /* bit 0: the clients */
+                        if (f->links[from][to].clear_ms)
+                                clear(f, from, to);
+                        if (f->world->links[from][to].cut)
+                                join(f, from, to);
+                }
+}
+
+static void heal(struct faults *f, int sid)
 {
         struct trouble *t = trouble(f, sid);
-        for (int to = 1; to <= f->world->count; to++)
-                if (set >> to & 1 && f->world->links[sid][to].cut)
-                        join(f, sid, to);
         world_slow_disk(f->world, sid, 0, 0);
-        world_freeze(f->world, sid, false);
+        world_hang_disk(f->world, sid, false);
+        world_pause(f->world, sid, WORLD_PAUSE_NONE);
         t->die_ms = 0;
         t->away = false;
         /* What was to fail and has not yet: the machine is looked after. */
@@ -406,9 +619,12 @@ void faults_heal(struct faults *f, uint32_t set, enum heal rest)
                         trace_line(f->trace, now(f), "*** %d stays %s", sid, rest == HEAL_DEAD ? "down" : "cut off");
                         lose(f, sid, rest);
                 }
+        for (int from = 0; from <= f->world->count; from++)
+                if ((set | 1) >> from & 1)
+                        heal_links(f, from, set | 1);
         for (int sid = 1; sid <= f->world->count; sid++)
                 if (set >> sid & 1)
-                        heal(f, sid, set);
+                        heal(f, sid);
 }
 
 void faults_restart_ended(struct faults *f, uint32_t set)

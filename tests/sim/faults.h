@@ -18,12 +18,24 @@ enum fault {
         FAULT_KILL,
         FAULT_STOP,
         FAULT_FREEZE,
+        FAULT_SUSPEND,
+        FAULT_VM_PAUSE,
+        FAULT_CLOCK_RATE,
+        FAULT_WALL_CLOCK,
         FAULT_CUT,
+        FAULT_SPLIT,
+        FAULT_CLIENTS_CUT,
+        FAULT_BLACKHOLE,
+        FAULT_SLOW_LINK,
+        FAULT_LATE,
+        FAULT_RESET,
         FAULT_SLOW_DISK,
+        FAULT_HANGING_DISK,
         FAULT_FULL_DISK,
         FAULT_BAD_DISK,
+        FAULT_ROT,
+        FAULT_LOST_DISK,
         FAULT_SNAPSHOT,
-        FAULT_RESET,
         FAULT_ALL_DOWN,
         FAULT_IN_SYNC,
         FAULT_TAIL,
@@ -48,11 +60,18 @@ struct fault_plan {
 
 /* What is going on at one server; times 0: nothing. */
 struct trouble {
-        uint64_t start_ms, thaw_ms, mend_ms, swift_ms, die_ms;
+        uint64_t start_ms, thaw_ms, mend_ms, swift_ms, die_ms, unhang_ms;
         bool disk_failing; /* it may halt because of its disk */
         bool reboot;       /* the machine starts anew with it: its page cache is gone */
         bool in_snap;      /* is being sent a snapshot */
+        bool rotten;       /* bits of its files have changed: they may be refused */
+        bool lost;         /* its files are gone, and no leader has synchronised it since */
         bool away;         /* and stays so */
+};
+
+/* What is going on between two; 0 stands for the clients. */
+struct link_trouble {
+        uint64_t join_ms, clear_ms;
 };
 
 struct faults {
@@ -62,17 +81,20 @@ struct faults {
         struct coverage *coverage;
         struct fault_plan plan;
         uint64_t seed, next_ms;
-        uint32_t turns;       /* that have come, those passed over among them */
-        struct prng prng;     /* of the fault under way */
-        struct prng mending;  /* how long things take to come back */
-        uint64_t in_sync;     /* deaths in a synchronisation still to come */
+        uint32_t turns;      /* that have come, those passed over among them */
+        struct prng prng;    /* of the fault under way */
+        struct prng mending; /* how long things take to come back */
+        uint64_t in_sync;    /* deaths in a synchronisation still to come */
         uint64_t counts[FAULT_MAX];
         struct trouble trouble[WORLD_SERVERS_MAX + 1];
-        uint64_t join_ms[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1];
-        bool mended; /* nothing goes wrong any more */
+        struct link_trouble links[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
+        int voters;
+        int32_t rate_ppm; /* clocks go so much too fast or too slow at most */
+        bool bulk;        /* records may be large */
+        bool mended;      /* nothing goes wrong any more */
 };
 
-void faults_init(struct faults *f, struct world *w, const struct fault_plan *plan, uint64_t seed);
+void faults_init(struct faults *f, struct world *w, int voters, const struct fault_plan *plan, uint64_t seed);
 /* Once a millisecond: what is due goes wrong, what has been wrong for long enough is mended. */
 void faults_turn(struct faults *f);
 /* A server has said a line: some faults wait for one. */

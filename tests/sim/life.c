@@ -10,13 +10,15 @@
 #include <string.h>
 
 /* From the moment everything is mended until every server serves, in ticks: one barrier that still runs into the
- * init limit, the election's longest wait, and a synchronisation. */
-#define HEAL_TICKS 60
+ * init limit, the election's longest wait, a synchronisation, and then twice the sync limit without a change. */
+#define HEAL_TICKS 80
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
 #define SETTLE_MS   8000
 #define EXPIRE_MS   3500
 #define DIGESTS_MAX (1u << 16)
 #define EPOCHS_MAX  4096
+/* How far from true a clock may go: ρ of docs/failover.md. */
+#define CLOCK_RATE_PPM 100000
 
 struct digest {
         int64_t zxid;
@@ -39,8 +41,9 @@ struct life {
         struct chronicle chronicle;
         struct random_tally tally;
         struct random_client *clients[LIFE_CLIENTS_MAX];
-        uint32_t healed; /* servers that must serve, a bit for each sid; 0 while things go wrong */
-        bool serves;     /* they have */
+        uint32_t healed;    /* servers that must serve, a bit for each sid; 0 while things go wrong */
+        bool serves;        /* they have */
+        uint64_t steady_ms; /* since then all of them have served */
         struct seen seen[WORLD_SERVERS_MAX + 1];
         struct digest *digests; /* by zxid, what some serving server had: a table with linear probing */
         size_t digest_count;
@@ -64,9 +67,14 @@ static bool up(const struct life *l, int sid)
         return l->world->nodes[sid].running;
 }
 
+static bool is_in(uint32_t set, int sid)
+{
+        return set >> sid & 1;
+}
+
 static bool is_healed(const struct life *l, int sid)
 {
-        return l->healed >> sid & 1;
+        return is_in(l->healed, sid);
 }
 
 static struct coverage *coverage(struct life *l)
@@ -136,8 +144,8 @@ static void check_epoch(struct life *l, int sid)
         if (epoch >= EPOCHS_MAX)
                 return;
         if (l->epochs[epoch] && l->epochs[epoch] != sid)
-                verdict_break(&l->result->verdict, world_now(l->world), "Z2", "epoch %" PRId64 " has two leaders: %d, %d",
-                              epoch, l->epochs[epoch], sid);
+                verdict_break(&l->result->verdict, world_now(l->world), "Z2",
+                              "epoch %" PRId64 " has two leaders: %d, %d", epoch, l->epochs[epoch], sid);
         l->epochs[epoch] = sid;
 }
 
@@ -160,7 +168,8 @@ static void look_at(struct life *l, int sid)
                 coverage(l)->counts[MARK_SNAPSHOT_WRITTEN] += n->server->snapshots - s->snapshots;
         s->snapshots = n->server->snapshots;
         if (n->server->digest_mismatches)
-                verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches", sid);
+                verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches",
+                              sid);
         if (leads)
                 check_epoch(l, sid);
 }
@@ -196,14 +205,16 @@ static uint32_t everybody(const struct life *l)
         return (2u << l->world->count) - 2;
 }
 
-/* A majority of the voters, no more than needed, and any observers. */
+/* A majority of the voters, no more than needed, and any observers. Who lost its disk, or will when it starts again,
+ * does not count. */
 static uint32_t draw_core(struct life *l)
 {
         uint32_t core = 0;
         for (int need = l->plan->voters / 2 + 1; need > 0;) {
-                uint32_t bit = 2u << draw(l, (uint64_t)l->plan->voters);
-                need -= !(core & bit);
-                core |= bit;
+                int sid = 1 + (int)draw(l, (uint64_t)l->plan->voters);
+                const struct trouble *t = &l->faults.trouble[sid];
+                need -= !is_in(core, sid) && !t->lost && !t->rotten;
+                core |= 1u << sid;
         }
         for (int i = 0; i < l->plan->observers; i++)
                 if (draw(l, 2))
@@ -211,14 +222,26 @@ static uint32_t draw_core(struct life *l)
         return core;
 }
 
+/* Under one leader; who has not noticed yet that it was left behind serves under another, or leads alone. */
 static bool all_serving(struct life *l)
 {
+        int leader = world_leader(l->world);
         for (int sid = 1; sid <= l->world->count; sid++) {
                 const struct world_node *n = &l->world->nodes[sid];
-                if (is_healed(l, sid) && (!n->running || !n->server->serving || n->server->stopping))
+                if (is_healed(l, sid) &&
+                    (!n->running || !n->server->serving || n->server->stopping || zab_leader(n->server->zab) != leader))
                         return false;
         }
-        return world_leader(l->world) != 0;
+        return leader != 0;
+}
+
+/* For longer than a peer that is gone can stay unnoticed. */
+static bool all_serve_steadily(struct life *l)
+{
+        uint64_t now = world_now(l->world);
+        if (!all_serving(l))
+                l->steady_ms = now;
+        return now >= l->steady_ms + (uint64_t)2 * l->plan->sync_limit * l->plan->tick_ms;
 }
 
 static void heal(struct life *l, uint32_t set)
@@ -227,7 +250,8 @@ static void heal(struct life *l, uint32_t set)
         l->healed = set;
         faults_heal(&l->faults, set, l->plan->rest);
         uint64_t bound = (uint64_t)HEAL_TICKS * l->plan->tick_ms, end = world_now(l->world) + bound;
-        while (!all_serving(l) && !broken(l)) {
+        l->steady_ms = world_now(l->world);
+        while (!all_serve_steadily(l) && !broken(l)) {
                 if (world_now(l->world) > end)
                         verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                       "not every healed server serves within %" PRIu64 " ms of the mend", bound);
@@ -350,8 +374,8 @@ static void compare_trees(struct life *l)
                         i--;
                 if (strcmp(first, text) != 0)
                         verdict_break(&l->result->verdict, world_now(l->world), "Z5",
-                                      "server %d differs from server %d: \"%.100s\", not \"%.100s\"", sid, one, text + i,
-                                      first + i);
+                                      "server %d differs from server %d: \"%.100s\", not \"%.100s\"", sid, one,
+                                      text + i, first + i);
                 mem_free(text);
         }
         check_tree(l, first);
@@ -418,9 +442,16 @@ static void begin(struct life *l)
                 make_node(l, c, path, false);
         }
         world_disconnect(c);
+        world_slow_net(l->world, l->plan->net_delay_ms, l->plan->net_bytes_per_ms);
         for (int i = 0; i < l->plan->clients; i++)
-                l->clients[i] = random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally,
-                                                  draw(l, UINT64_MAX));
+                l->clients[i] =
+                        random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally, draw(l, UINT64_MAX));
+}
+
+static void on_fault(void *ctx, struct world *w, const char *text)
+{
+        struct life *l = ctx;
+        trace_line(&l->trace, world_now(w), "* %s", text);
 }
 
 static void make_world(struct life *l)
@@ -433,12 +464,14 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
-        world_slow_net(l->world, p->net_delay_ms, p->net_bytes_per_ms);
-        faults_init(&l->faults, l->world, &p->faults, p->seed);
+        faults_init(&l->faults, l->world, p->voters, &p->faults, p->seed);
+        l->faults.bulk = p->bulk;
+        l->faults.rate_ppm = CLOCK_RATE_PPM;
         l->faults.trace = &l->trace;
         l->faults.verdict = &l->result->verdict;
         l->faults.coverage = coverage(l);
-        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .stepped = on_step, .ctx = l});
+        world_add_witness(l->world,
+                          &(struct world_witness){.noted = on_note, .stepped = on_step, .fault = on_fault, .ctx = l});
 }
 
 static void count(struct life *l)

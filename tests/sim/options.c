@@ -1,5 +1,7 @@
 #include "tests/sim/options.h"
 
+#include "tests/sim/plants.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -187,11 +189,11 @@ static const struct option {
         bool has_value;
         int (*set)(const struct parsing *p, const char *option, const char *value);
 } options[] = {
-        {"--seeds", true, set_seeds},       {"--from", true, set_from},         {"--jobs", true, set_jobs},
-        {"--minutes", true, set_minutes},   {"--seed", true, set_seed},         {"--trace", false, flag_trace},
-        {"--without", true, set_without},   {"--faults", true, set_faults},     {"--shrink", true, set_shrink},
-        {"--repeat", false, flag_repeat},   {"--digests", false, flag_digests}, {"--suite", false, flag_suite},
-        {"--plant", true, set_plant},       {"--plants", false, flag_plants},   {"--help", false, flag_help},
+        {"--seeds", true, set_seeds},     {"--from", true, set_from},         {"--jobs", true, set_jobs},
+        {"--minutes", true, set_minutes}, {"--seed", true, set_seed},         {"--trace", false, flag_trace},
+        {"--without", true, set_without}, {"--faults", true, set_faults},     {"--shrink", true, set_shrink},
+        {"--repeat", false, flag_repeat}, {"--digests", false, flag_digests}, {"--suite", false, flag_suite},
+        {"--plant", true, set_plant},     {"--plants", false, flag_plants},   {"--help", false, flag_help},
         {"-h", false, flag_help},
 };
 
@@ -207,6 +209,20 @@ static uint32_t processors(void)
 {
         long n = sysconf(_SC_NPROCESSORS_ONLN);
         return n < 1 ? 1 : n > SIM_JOBS_MAX ? SIM_JOBS_MAX : (uint32_t)n;
+}
+
+static int check(const struct parsing *p)
+{
+        const struct sim_options *o = p->o;
+        if (o->trace && o->mode != SIM_ONE)
+                return wrong(p, "--trace goes with --seed only");
+        if (!o->plant)
+                return 0;
+        if (!plants_present())
+                return wrong(p, "--plant is for baton-sim-planted, which ./dev sim calls for it");
+        if (strcmp(o->plant, "all") != 0 && plant_by_name(o->plant) == PLANT_NONE)
+                return wrong(p, "there is no bug '%s' to plant; --plants lists them", o->plant);
+        return 0;
 }
 
 int sim_options_parse(int argc, char **argv, struct sim_options *ret, char *why, size_t size)
@@ -226,9 +242,7 @@ int sim_options_parse(int argc, char **argv, struct sim_options *ret, char *why,
                         return r;
                 i += o->has_value;
         }
-        if (ret->trace && ret->mode != SIM_ONE)
-                return wrong(&p, "%s goes with %s only", "--trace", "--seed");
-        return 0;
+        return check(&p);
 }
 
 static void add(char *text, size_t size, const char *before, const char *word)

@@ -107,9 +107,10 @@ void life_plan_say(const struct life_plan *p, struct trace *t)
 {
         trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers, %d clients", p->seed, p->voters, p->observers,
                    p->clients);
-        trace_line(t, 0, "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
-                         ", committed log of %" PRIu32, p->tick_ms, p->init_limit, p->sync_limit, p->snap_count,
-                   p->commit_log_count);
+        trace_line(t, 0,
+                   "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
+                   ", committed log of %" PRIu32,
+                   p->tick_ms, p->init_limit, p->sync_limit, p->snap_count, p->commit_log_count);
         trace_line(t, 0, "net: up to %" PRIu32 " ms, %" PRIu32 " bytes per ms (0: all)", p->net_delay_ms,
                    p->net_bytes_per_ms);
         trace_line(t, 0, "faults for %" PRIu64 " ms, one in about %" PRIu64 " ms", p->faulty_ms, p->faults.pause_ms);

@@ -17,6 +17,7 @@
 
 struct world;
 struct world_client;
+struct trace;
 
 /* How a server came to its end. */
 enum world_end {
@@ -104,6 +105,10 @@ const char *world_log(const struct world *w, int sid);
 /* They are asked in the order in which they came. `witness` is copied. */
 void world_add_witness(struct world *w, const struct world_witness *witness);
 
+/* Writes a line of everything that is not frequent, faults included; bytes and ticks go into the digest. `t` must
+ * outlive the world. */
+struct world_witness world_trace_witness(struct trace *t);
+
 uint64_t world_now(const struct world *w);
 /* A number from the world's seed, for what a test decides: WORLD_DRAW_WORK. */
 uint64_t world_draw(struct world *w);
@@ -182,6 +187,21 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count);
 void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
 /* What was to come of that comes no more, nor what was to fail. */
 void world_live(struct world *w, int sid);
+/* A bit of a durable byte flips, in a file of this kind; in what is no padding, and in an epoch so that it is no number
+ * any more. Returns false, and does nothing, when there is no such file or world_may_lose() says no. */
+enum world_file {
+        WORLD_FILE_LOG,
+        WORLD_FILE_SNAPSHOT,
+        WORLD_FILE_EPOCH,
+        WORLD_FILE_MAX,
+};
+bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed);
+/* Something of it has rotted and is still there: it may refuse to start (and is then to be wiped), or halt by what it
+ * reads. */
+bool world_rotten(const struct world *w, int sid);
+/* A majority of the voters has intact copies, on its disks, of all that was ever applied, not counting this one. Ask
+ * before files of a server are wiped that were not refused. */
+bool world_may_lose(const struct world *w, int sid);
 /* The files of a server that does not run are gone; what stands beside them is not (its mark). The remedy for files
  * that were refused: it counts again when a leader has synchronised it. */
 void world_wipe(struct world *w, int sid);

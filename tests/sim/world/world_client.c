@@ -33,11 +33,8 @@ static void client_put(struct world_client *c, const struct jute_writer *frame_b
 {
         uint8_t len[4] = {(uint8_t)(frame_body->len >> 24), (uint8_t)(frame_body->len >> 16),
                           (uint8_t)(frame_body->len >> 8), (uint8_t)frame_body->len};
-        /* Behind what a reset has swallowed nothing arrives. */
-        if (!c->stream || !c->stream->end[1].open || c->stream->end[1].eof)
-                return;
-        bytes_add(&c->stream->end[1].in, len, 4);
-        bytes_add(&c->stream->end[1].in, frame_body->data, frame_body->len);
+        world__client_send(c, len, 4);
+        world__client_send(c, frame_body->data, frame_body->len);
 }
 
 struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume)

@@ -31,20 +31,19 @@ static bool end_dead(const struct world *w, const struct world_endpoint *end)
 static void tell_dialled(struct world *w, struct world_stream *s, int status)
 {
         struct world_endpoint *from = &s->end[0];
-        conn_id conn = from->conn;
-        if (status < 0) {
-                world__end_shut(w, from);
-                world__end_shut(w, &s->end[1]);
-                if (from->client) {
-                        from->client->refused = true;
-                        from->client->closed = true;
-                }
-        }
-        s->dial = status < 0 ? WORLD_DIAL_DONE : s->dial;
-        if (!s->told)
-                world__event(&w->nodes[from->sid],
-                             &(struct event){.type = EVENT_CONN_DIALLED, .conn = conn, .status = status});
+        bool told = s->told;
         s->told = true;
+        if (status < 0) {
+                s->dial = WORLD_DIAL_DONE;
+                from->open = s->end[1].open = false; /* and found no more, once this has been told */
+                if (from->client)
+                        from->client->refused = from->client->closed = true;
+        }
+        if (!told)
+                world__event(&w->nodes[from->sid],
+                             &(struct event){.type = EVENT_CONN_DIALLED, .conn = from->conn, .status = status});
+        if (status < 0)
+                world__end_shut(w, from);
 }
 
 static bool dial_under_way(struct world *w, struct world_stream *s)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct store_config store_config = {
+const struct store_config world__store_config = {
         .item_max = JUTE_MAXBUFFER_DEFAULT + JUTE_EXTRA_DEFAULT,
         .preallocate_bytes = 4096,
         .history_max = 5000,
@@ -36,8 +36,12 @@ void world__disk_revive(struct world_node *n)
 
 int world__disk_open(struct world_node *n, struct recovered *ret)
 {
-        struct store_config config = store_config;
+        struct store_config config = world__store_config;
+        struct member_set self = {0};
         int r;
+        member_set_add(&self, &n->world->config.ensemble, n->sid);
+        config.alone = ensemble_is_quorum(&n->world->config.ensemble, &self);
+        config.history_max = n->world->config.commit_log_count;
         config.hash_seed = hash_u64(n->world->seed ^ hash_u64(~(n->starts << 8 | (uint64_t)n->sid)));
         for (;;) {
                 n->store = store_new(n->storage, &config);
@@ -53,7 +57,7 @@ int world__disk_open(struct world_node *n, struct recovered *ret)
                 /* It died in the middle of it: once more, with what that has left. */
                 world__disk_revive(n);
         }
-        n->snapstore = snapstore_new(n->storage, &store_config);
+        n->snapstore = snapstore_new(n->storage, &world__store_config);
         effects_init(&n->log_queue);
         effects_init(&n->snapshot_queue);
         n->log_dead = false;

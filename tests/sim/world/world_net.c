@@ -81,7 +81,7 @@ struct world_endpoint *world__end_find(struct world_node *n, conn_id conn, struc
         return end;
 }
 
-static struct world_stream *stream_of(struct world_endpoint *end)
+struct world_stream *world__stream_of(struct world_endpoint *end)
 {
         return end->conn % 2 ? LIST_ENTRY(end, struct world_stream, end[0])
                              : LIST_ENTRY(end, struct world_stream, end[1]);
@@ -167,7 +167,7 @@ void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t
         /* After a reset nothing more arrives: what came behind a lost part would be a hole. */
         if (!end || !end->open || end->overrun || other->eof || (!other->open && !other->vanished))
                 return;
-        const struct world_stream *s = stream_of(end);
+        const struct world_stream *s = world__stream_of(end);
         size_t backlog = s->port == PORT_CLIENT ? w->client_backlog_bytes : w->peer_backlog_bytes;
         if (other->in.len + len > w->socket_bytes + backlog) {
                 end->overrun = true;
@@ -177,6 +177,14 @@ void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t
                 return;
         }
         bytes_add(&other->in, data, len);
+}
+
+void world__client_send(struct world_client *c, const void *data, size_t len)
+{
+        struct world_endpoint *to = c->stream ? &c->stream->end[1] : NULL;
+        /* Behind what a reset has swallowed nothing arrives. */
+        if (to && !to->eof && (to->open || to->vanished))
+                bytes_add(&to->in, data, len);
 }
 
 void world__end_gone(struct world *w, struct world_endpoint *end, struct world_endpoint *other, int status)

@@ -171,11 +171,14 @@ void world__reading(struct world_node *n, conn_id conn, bool on);
 void world__notify(struct world_node *n, conn_id conn);
 /* NULL: refused. Where the way is cut or the server stands still the dial is under way. */
 struct world_stream *world__client_stream(struct world *w, int sid, struct world_client *c);
+/* On its connection, if it has one; a machine without power takes it too. */
+void world__client_send(struct world_client *c, const void *data, size_t len);
 /* The process has ended, or (`silent`) the machine without a word. */
 void world__drop_node(struct world_node *n, bool silent);
 void world__reset_stream(struct world *w, struct world_stream *s);
 void world__end_stream(struct world *w, struct world_stream *s);
 struct world_endpoint *world__end_find(struct world_node *n, conn_id conn, struct world_endpoint **ret_other);
+struct world_stream *world__stream_of(struct world_endpoint *end); /* of a server's named end */
 void world__end_name(struct world *w, struct world_endpoint *end, conn_id conn);
 /* It is closed: nobody may find it any more. */
 void world__end_shut(struct world *w, struct world_endpoint *end);
@@ -189,6 +192,7 @@ void world__accept(struct world *w, struct world_stream *s);
 bool world__deliver(struct world *w);
 
 /* world_disk.c */
+extern const struct store_config world__store_config;
 /* 0, or what recovery said; then nothing is open and `n->refusal` has the reason. */
 int world__disk_open(struct world_node *n, struct recovered *ret);
 /* Whoever dies while a group is under way dies between two operations of it. Returns whether one was; then the
