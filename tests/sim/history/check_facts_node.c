@@ -34,7 +34,7 @@ static bool spend(const struct node *n, const struct fact *x, enum history_verb 
 /* Whether it can have gone between what was known and this, by nobody's acknowledged deed. */
 static bool may_vanish(struct node *n, const struct fact *x)
 {
-        if (n->container)
+        if (n->container || facts__fleeting(n->f, x->path, x->entry))
                 return true;
         if (n->has_owner && n->owner) {
                 const struct session *s = check__session(n->c, n->owner);
@@ -264,8 +264,10 @@ static void seen(struct node *n, const struct fact *x)
 {
         const struct history_entry *e = &n->c->entries[x->entry];
         const struct history_stat *s = &e->stat;
-        if (s->mzxid > x->zxid || s->czxid > x->zxid || s->pzxid > x->zxid)
+        if (s->mzxid > x->zxid || s->czxid > x->zxid || s->pzxid > x->zxid) {
                 check__find(n->c, "D2", x->entry, ENTRY_NONE, "it shows a change that comes later");
+                return;
+        }
         if (!check_owner(n, x, s->owner))
                 return;
         check_written(n, x, s);
