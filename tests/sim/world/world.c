@@ -209,7 +209,10 @@ void world_start(struct world *w, int sid)
         struct recovered r;
         assert(!n->running);
         n->log_len = 0;
-        world__disk_open(n, &r);
+        if (world__disk_open(n, &r) < 0) {
+                n->halted = SERVER_STATUS_DATA;
+                return;
+        }
         struct server_config config = w->config;
         (void)snprintf(config.name, sizeof config.name, "n%d", sid);
         config.sid = sid;

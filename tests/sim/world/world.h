@@ -48,7 +48,7 @@ void world_free(struct world *w);
 /* Snapshots after about this many transactions; to be set before the start. */
 void world_set_snap_count(struct world *w, uint32_t count);
 
-/* Servers go by sid. */
+/* Servers go by sid. One whose store refuses what is on its disk has halted with status 3, and its log says why. */
 void world_start(struct world *w, int sid);
 /* Power loss: what was not synced is gone. */
 void world_crash(struct world *w, int sid);
@@ -136,6 +136,15 @@ int world_sync(struct world_client *c);
 /* The next notification, as "type path"; "" if none has come. */
 const char *world_event(struct world_client *c);
 
+/* ---- packets that wait (world_gate.c) ---- */
+/* Any packet. */
+#define WORLD_PACKET_ANY (-1)
+/* On quorum connections nothing from the first packet of this type on gets from one server to the other; 0: all that
+ * waited goes on. Behind a SNAP packets are not told apart, and all of them pass. */
+void world_hold(struct world *w, int from, int to, int32_t packet);
+/* One waits now. */
+bool world_held(const struct world *w, int from, int to);
+
 /* ---- wires: connections of clients that are not the world's own; bytes, nothing more ---- */
 struct world_wire;
 /* A connection to the client port of `sid`, NULL when it is refused. world_wire_close() ends it. */
@@ -149,5 +158,13 @@ size_t world_wire_take(struct world_wire *wire, void *ret, size_t size);
 bool world_wire_ended(const struct world_wire *wire);
 /* The sid at the other end, 0 once the connection has ended. */
 int world_wire_server(const struct world_wire *wire);
+
+/* ---- servers played by hand (world_peer.c) ---- */
+/* Server `sid`, which does not run, takes dials from now on. */
+void world_play(struct world *w, int sid, bool played);
+/* A connection of it to a port of `to`, NULL when it is refused; or the oldest one that was dialled to a port of it and
+ * not taken yet, and by whom (0: it has ended already). Both are ended by world_wire_close(). */
+struct world_wire *world_peer_dial(struct world *w, int from, int to, enum port port);
+struct world_wire *world_peer_accept(struct world *w, int sid, enum port port, int *ret_from);
 
 #endif

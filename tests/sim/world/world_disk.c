@@ -34,17 +34,20 @@ void world__disk_revive(struct world_node *n)
                 memory_storage_revive(n->disk);
 }
 
-void world__disk_open(struct world_node *n, struct recovered *ret)
+int world__disk_open(struct world_node *n, struct recovered *ret)
 {
         char why[STORE_WHY_MAX];
         struct store_config config = store_config;
         config.hash_seed = prng_next(&n->world->prng);
         n->store = store_new(n->storage, &config);
         memset(ret, 0, sizeof *ret);
-        while (store_recover(n->store, ret, why) < 0) {
+        for (int r; (r = store_recover(n->store, ret, why)) < 0;) {
                 if (!memory_storage_dead(n->disk)) {
-                        (void)fprintf(stderr, "server %d does not recover: %s\n", n->sid, why);
-                        abort();
+                        recovered_done(ret);
+                        store_free(n->store);
+                        n->store = NULL;
+                        world__note(n, why);
+                        return r;
                 }
                 /* It died in the middle of it: once more, with what that has left. */
                 recovered_done(ret);
@@ -60,6 +63,7 @@ void world__disk_open(struct world_node *n, struct recovered *ret)
         n->snapshot_due = 0;
         if (ret->note[0])
                 world__note(n, ret->note);
+        return 0;
 }
 
 bool world__disk_interrupt(struct world_node *n)

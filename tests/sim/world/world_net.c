@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct world_stream *stream_new(struct world *w)
+struct world_stream *world__stream_new(struct world *w)
 {
         struct world_stream *s = mem_zalloc(sizeof *s);
         list_push(&w->streams, &s->link);
@@ -46,7 +46,7 @@ static enum port port_of(uint16_t number)
         return number == WORLD_ELECTION_PORT ? PORT_ELECTION : number == WORLD_QUORUM_PORT ? PORT_QUORUM : PORT_CLIENT;
 }
 
-static void accept_at(struct world_node *n, struct world_endpoint *end, enum port port, const char *from)
+void world__accept(struct world_node *n, struct world_endpoint *end, enum port port, const char *from)
 {
         n->accepted += 2;
         *end = (struct world_endpoint){.sid = n->sid, .conn = n->accepted, .open = true};
@@ -59,9 +59,14 @@ void world__dial(struct world_node *n, const struct effect *e)
 {
         struct world *w = n->world;
         int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
+        if (sid >= 1 && sid <= w->count && w->nodes[sid].played) {
+                world__dial_peer(n, e, sid);
+                return;
+        }
         bool up = sid >= 1 && sid <= w->count && w->nodes[sid].running && w->nodes[sid].listening;
-        struct world_stream *s = stream_new(w);
+        struct world_stream *s = world__stream_new(w);
         s->end[0] = (struct world_endpoint){.sid = n->sid, .conn = e->conn, .open = true};
+        s->quorum = e->peer.port == WORLD_QUORUM_PORT;
         if (!up) {
                 s->end[0].eof = true;
                 s->end[0].eof_status = -ECONNREFUSED;
@@ -80,9 +85,9 @@ struct world_stream *world__client_stream(struct world *w, int sid, struct world
         struct world_node *n = &w->nodes[sid];
         if (!n->running || !n->listening)
                 return NULL;
-        struct world_stream *s = stream_new(w);
+        struct world_stream *s = world__stream_new(w);
         s->end[0] = (struct world_endpoint){.client = c, .open = true};
-        accept_at(n, &s->end[1], PORT_CLIENT, "10.0.1.1");
+        world__accept(n, &s->end[1], PORT_CLIENT, "10.0.1.1");
         return s;
 }
 
@@ -172,6 +177,11 @@ static bool ends_cut(const struct world *w, const struct world_endpoint *from, c
 static bool finish_dial(struct world *w, struct world_stream *s)
 {
         struct world_endpoint *from = &s->end[0], *to = &s->end[1];
+        if (to->dialled) {
+                to->dialled = false;
+                world__event(&w->nodes[to->sid], &(struct event){.type = EVENT_CONN_DIALLED, .conn = to->conn});
+                return true;
+        }
         if (from->sid && from->eof && from->eof_status == -ECONNREFUSED && to->notify) {
                 struct world_node *n = &w->nodes[from->sid];
                 conn_id conn = from->conn;
@@ -216,7 +226,7 @@ static bool finish_dial(struct world *w, struct world_stream *s)
         (void)snprintf(address, sizeof address, "10.0.0.%d", from->sid);
         if (!told)
                 from->notify = false;
-        accept_at(target, to, port, address);
+        world__accept(target, to, port, address);
         to->in = early;
         if (from->open && !told)
                 world__event(&w->nodes[from->sid], &(struct event){.type = EVENT_CONN_DIALLED, .conn = from->conn});
@@ -242,11 +252,14 @@ static bool rate_used_up(const struct world *w, const struct world_endpoint *end
         return w->net_bytes_per_ms && end->taken_ms == w->now && end->taken >= w->net_bytes_per_ms;
 }
 
-static void end_bytes(struct world *w, struct world_endpoint *end)
+/* At most `max` of them. */
+static void end_bytes(struct world *w, struct world_endpoint *end, size_t max, bool quorum)
 {
         /* Any portion may arrive by itself. */
         size_t len = prng_next(&w->prng) % 3 ? end->in.len : 1 + prng_next(&w->prng) % end->in.len;
-        len = within_rate(w, end, len);
+        len = within_rate(w, end, len < max ? len : max);
+        if (quorum)
+                world__gate_passed(end, len);
         uint8_t *portion = mem_dup(end->in.data, len);
         bytes_take(&end->in, len);
         hold(w, end);
@@ -270,14 +283,16 @@ static void end_closed(struct world *w, struct world_endpoint *end)
                              &(struct event){.type = EVENT_CONN_CLOSED, .conn = end->conn, .status = end->eof_status});
 }
 
-static bool end_deliver(struct world *w, struct world_endpoint *end, struct world_endpoint *other)
+static bool end_deliver(struct world *w, struct world_stream *s, int side)
 {
+        struct world_endpoint *end = &s->end[side], *other = &s->end[!side];
         if (!end->open || end_frozen(w, end) || ends_cut(w, other, end) || w->now < end->ready_ms)
                 return false;
         if (end->in.len && !end->stopped) {
-                if (rate_used_up(w, end))
+                size_t max = s->quorum ? world__gate(w, other->sid, end) : end->in.len;
+                if (!max || rate_used_up(w, end))
                         return false;
-                end_bytes(w, end);
+                end_bytes(w, end, max, s->quorum);
                 return true;
         }
         if (end->notify && !other->in.len) {
@@ -304,7 +319,7 @@ bool world__deliver(struct world *w)
                 if (!dialled &&
                     s->end[1].conn + (conn_id)(s->end[1].client != NULL) + (conn_id)(s->end[0].client != NULL))
                         for (int i = 0; i < 2; i++)
-                                any |= end_deliver(w, &s->end[i], &s->end[!i]);
+                                any |= end_deliver(w, s, i);
                 l = l->next; /* read after the deliveries: they only add at the end */
                 if (!s->end[0].open && !s->end[1].open)
                         world__end_stream(w, s);

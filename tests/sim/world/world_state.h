@@ -29,10 +29,16 @@ struct world_endpoint {
         uint32_t taken;        /* and how many bytes in that millisecond */
         bool eof;              /* the other end is gone: told after the last byte */
         int eof_status;
+        /* Quorum port (world_gate.c): what is left of the packet that is arriving; from a SNAP on, packets are not told
+         * apart; one waits that is held. */
+        size_t packet_left;
+        bool raw, held;
+        bool dialled; /* at a server played by hand: accepted, and that is still to be told */
 };
 
 struct world_stream {
         struct list link;
+        bool quorum; /* a connection to a quorum port */
         struct world_endpoint end[2];
 };
 
@@ -57,6 +63,7 @@ struct world_node {
         bool dies_by_power;           /* then; else the process alone does */
         conn_id accepted;             /* last even number given */
         bool listening;
+        bool played; /* by hand: world_peer.c */
         char log[WORLD_LOG_SIZE];
         size_t log_len;
 };
@@ -71,7 +78,8 @@ struct world {
         struct list clients;
         char text[16384];
         uint32_t net_delay_ms, net_bytes_per_ms;
-        bool cut[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
+        bool cut[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1];     /* [from][to] */
+        int32_t hold[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to]; 0: nothing is held */
         struct world_witness witnesses[WORLD_WITNESSES_MAX];
         size_t witness_count;
 };
@@ -79,6 +87,9 @@ struct world {
 struct world_client {
         struct world *world;
         struct list link;
+        int played;     /* the sid of the server this is an end of (world_peer.c), 0: a client's */
+        enum port port; /* which of its ports was dialled */
+        bool accepted;  /* its owner knows of it */
         struct world_stream *stream;
         bool connected, refused, closed;
         int64_t session;
@@ -113,8 +124,21 @@ void world__reset_stream(struct world *w, struct world_stream *s);
 void world__end_stream(struct world *w, struct world_stream *s);
 bool world__deliver(struct world *w);
 
+/* world_gate.c: how many of the bytes on their way to this end may arrive, and the next `len` do. */
+size_t world__gate(struct world *w, int from, struct world_endpoint *end);
+void world__gate_passed(struct world_endpoint *end, size_t len);
+/* world_peer.c */
+struct world_stream *world__stream_new(struct world *w);
+void world__accept(struct world_node *n, struct world_endpoint *end, enum port port, const char *from);
+/* A dial to a server that is played by hand is accepted at once. */
+void world__dial_peer(struct world_node *n, const struct effect *e, int sid);
+
+/* world_wire.c */
+struct world_wire *world__wire_of(struct world_client *c);
+
 /* world_disk.c */
-void world__disk_open(struct world_node *n, struct recovered *ret);
+/* Returns 0, or the store's error with the server's last word noted. */
+int world__disk_open(struct world_node *n, struct recovered *ret);
 /* Whoever dies while a group is under way dies between two operations of it. Returns whether one was; then the
  * disk is to be revived or crashed. */
 bool world__disk_interrupt(struct world_node *n);

@@ -3,12 +3,20 @@
 
 #include "election/base/alloc.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 /* The world's end of such a connection is a client's; it stays with the world until that ends. */
 struct world_wire {
         struct world_client end;
 };
+
+struct world_wire *world__wire_of(struct world_client *c)
+{
+        static_assert(offsetof(struct world_wire, end) == 0, "an end is a wire");
+        return (struct world_wire *)c;
+}
 
 struct world_wire *world_wire_open(struct world *w, int sid)
 {
