@@ -34,6 +34,9 @@ static void connected(struct actor *a, struct jute_reader *r)
                 return;
         }
         bool same = a->session == reply.session_id;
+        const char *other = stage_actor_of_session(a->st, reply.session_id);
+        if (!same && stage_actor(a->st, other))
+                (void)stage_fail(a->st, "S1: %s has been given the session of %s", a->name, other);
         a->connected = true;
         a->session = reply.session_id;
         a->timeout_ms = reply.timeout;

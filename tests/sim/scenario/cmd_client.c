@@ -349,6 +349,10 @@ bool stage_actor_command(struct stage *st, struct actor *a, char **words, size_t
                 return ok;
         if (strcmp(words[1], "many") == 0)
                 return many(a, words, count, wanted);
+        if (!a->connected && wanted) {
+                (void)snprintf(a->outcome, sizeof a->outcome, "lost");
+                return settle(a, wanted);
+        }
         if (!request(a, words + 1, count - 1, count > 2 ? words[2] : "", false))
                 return false;
         /* What a read yields is in the transcript. */

@@ -190,5 +190,5 @@ static bool slow_net(struct stage *st, char **words, size_t count)
 const struct stage_command stage_net_commands[] = {
         {"cut", 2, cut},           {"mend", 2, mend}, {"isolate", 2, isolate}, {"heal", 1, heal},
         {"reset", 3, reset},       {"hold", 3, hold}, {"release", 2, release}, {"lose", 2, lose},
-        {"slow-net", 2, slow_net}, {NULL, 0, NULL},
+        {"slow-net", 1, slow_net}, {NULL, 0, NULL},
 };

@@ -45,7 +45,21 @@ static bool play(struct stage *st, char **words, size_t count)
         return true;
 }
 
-const struct stage_command stage_peer_commands[] = {{"play", 2, play}, {NULL, 0, NULL}};
+/* unplay SERVER: it can be started again */
+static bool unplay(struct stage *st, char **words, size_t count)
+{
+        int sid;
+        (void)count;
+        if (!stage_server(st, words[1], &sid))
+                return false;
+        if (!st->played[sid])
+                return stage_fail(st, "server %d is not played", sid);
+        stage_played_free(st, sid);
+        world_play(st->w, sid, false);
+        return true;
+}
+
+const struct stage_command stage_peer_commands[] = {{"play", 2, play}, {"unplay", 2, unplay}, {NULL, 0, NULL}};
 
 static void close_line(struct line *l)
 {
@@ -185,7 +199,30 @@ static bool vote_state(struct stage *st, const char *word, enum vote_state *ret)
         return !word || stage_fail(st, "%s is no state of a server", word);
 }
 
-/* votes SERVER leader=N zxid=ZXID epoch=N round=N [state=…] [sid=N] */
+/* An election connection with `to`. The one that the larger sid has dialled counts: a server that is greeted by a
+ * smaller one dials back. */
+static bool greet(struct stage *st, struct played *p, int to)
+{
+        struct line *l = &p->election[to];
+        char host[32];
+        struct world_wire *wire = world_peer_dial(st->w, p->sid, to, PORT_ELECTION);
+        if (!wire)
+                return stage_fail(st, "%d can't be dialled", to);
+        (void)snprintf(host, sizeof host, "10.0.0.%d", p->sid);
+        struct blob *hello = vote__handshake_encode(p->sid, host, WORLD_ELECTION_PORT);
+        world_wire_send(wire, hello->data, hello->len);
+        blob_unref(hello);
+        if (p->sid > to) {
+                l->wire = wire;
+                return true;
+        }
+        for (int i = 0; i < STAGE_AWAIT_MS && !l->wire; i++)
+                stage_step(st);
+        world_wire_close(wire);
+        return l->wire || stage_fail(st, "%d does not dial back", to);
+}
+
+/* votes SERVER leader=N zxid=ZXID epoch=N round=N [state=…] [freshly]: on a new connection */
 static bool votes(struct stage *st, struct played *p, char **words, size_t count)
 {
         static const char config[] = "version=0";
@@ -198,20 +235,10 @@ static bool votes(struct stage *st, struct played *p, char **words, size_t count
             !vote_state(st, stage_option(words, count, "state"), &n.state) || (zxid && !stage_zxid(st, zxid, &n.zxid)))
                 return false;
         struct line *l = &p->election[to];
-        if (!l->wire || stage_has(words, count, "freshly")) {
+        if (stage_has(words, count, "freshly"))
                 close_line(l);
-                l->wire = world_peer_dial(st->w, p->sid, to, PORT_ELECTION);
-                if (!l->wire)
-                        return stage_fail(st, "%d can't be dialled", to);
-                char host[32];
-                int64_t sid = p->sid;
-                if (!stage_option_number(st, words, count, "sid", &sid))
-                        return false;
-                (void)snprintf(host, sizeof host, "10.0.0.%d", p->sid);
-                struct blob *hello = vote__handshake_encode(sid, host, WORLD_ELECTION_PORT);
-                world_wire_send(l->wire, hello->data, hello->len);
-                blob_unref(hello);
-        }
+        if (!l->wire && !greet(st, p, to))
+                return false;
         struct blob *b = vote__notification_encode(&n, config, sizeof config - 1);
         world_wire_send(l->wire, b->data, b->len);
         blob_unref(b);
