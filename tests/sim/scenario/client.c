@@ -95,7 +95,7 @@ void actor_drop(struct actor *a, const char *why)
                 (void)snprintf(a->outcome, sizeof a->outcome, "lost");
         }
         a->count = 0;
-        a->connecting = a->connected = false;
+        a->connecting = a->connected = a->cut = a->deaf = false;
         text_clear(&a->held);
 }
 

@@ -19,6 +19,7 @@ enum watch_kind { WATCHES_DATA, WATCHES_EXIST, WATCHES_CHILD, WATCHES_KIND_MAX }
 struct actor_watch {
         enum watch_kind kind;
         char path[ACTOR_PATH_BYTES];
+        int64_t mzxid; /* of the node when it was set, for data */
 };
 
 /* One change that a request asks for. */

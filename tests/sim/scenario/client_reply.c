@@ -90,7 +90,22 @@ static void note_watch(struct actor *a, const struct actor_request *q, int32_t e
                 return;
         struct actor_watch *w = &a->watches[a->watch_count++];
         w->kind = kind;
+        w->mzxid = 0;
         (void)snprintf(w->path, sizeof w->path, "%s", q->ops[0].path);
+}
+
+/* A reply that shows a change behind a watch of this client must come after the event (W3). */
+static void check_watches(struct actor *a, const struct actor_request *q, int64_t mzxid)
+{
+        for (size_t i = 0; i < a->watch_count; i++) {
+                struct actor_watch *w = &a->watches[i];
+                if (w->kind != WATCHES_DATA || strcmp(w->path, q->ops[0].path) != 0)
+                        continue;
+                if (!w->mzxid)
+                        w->mzxid = mzxid;
+                else if (mzxid > w->mzxid)
+                        (void)stage_fail(a->st, "W3: %s sees %s changed before it was told", a->name, w->path);
+        }
 }
 
 static void copy(struct jute_str s, char *ret, size_t size)
@@ -168,6 +183,7 @@ static void answered(struct actor *a, const struct actor_request *q, const struc
         } else if (!error && q->type == OP_GET_DATA) {
                 jute_get_get_data_response(r, &g);
                 copy(g.data, a->outcome, sizeof a->outcome);
+                check_watches(a, q, g.stat.mzxid);
                 (void)snprintf(detail, sizeof detail, " version %" PRId32, g.stat.version);
         } else if (!error && (q->type == OP_SET_DATA || q->type == OP_EXISTS)) {
                 jute_get_stat(r, &stat);

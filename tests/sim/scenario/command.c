@@ -21,12 +21,16 @@ static const struct stage_command *find(const char *name)
 
 /* ---- variables: "$n" anywhere in a word ---- */
 
-static const struct stage_variable *variable(const struct stage *st, const char *name, size_t len)
+/* The longest name that stands there; NULL for none. */
+static const struct stage_variable *variable(const struct stage *st, const char *at)
 {
-        for (size_t i = 0; i < st->variable_count; i++)
-                if (strlen(st->variables[i].name) == len && strncmp(st->variables[i].name, name, len) == 0)
-                        return &st->variables[i];
-        return NULL;
+        const struct stage_variable *found = NULL;
+        for (size_t i = 0; i < st->variable_count; i++) {
+                const struct stage_variable *v = &st->variables[i];
+                if (strncmp(at, v->name, strlen(v->name)) == 0 && (!found || strlen(v->name) > strlen(found->name)))
+                        found = v;
+        }
+        return found;
 }
 
 static bool expand(struct stage *st, const char *word, struct text *ret)
@@ -38,12 +42,11 @@ static bool expand(struct stage *st, const char *word, struct text *ret)
                 word += len;
                 if (!*word)
                         break;
-                size_t name = strspn(word + 1, "abcdefghijklmnopqrstuvwxyz");
-                const struct stage_variable *v = variable(st, word + 1, name);
+                const struct stage_variable *v = variable(st, word + 1);
                 if (!v)
-                        return stage_fail(st, "there is no variable %.*s", (int)name + 1, word);
+                        return stage_fail(st, "there is no variable %s", word);
                 text_add(ret, "%lld", (long long)v->value);
-                word += 1 + name;
+                word += 1 + strlen(v->name);
         }
         return true;
 }
