@@ -5,6 +5,8 @@
  * until a renewal of it is confirmed. */
 #include "daemon/agent/group_internal.h"
 
+#include "election/base/plant.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,7 +90,8 @@ static void on_renewed(struct group *g, struct group_call *call, const struct cl
                 group__read_want(g);
                 return;
         }
-        uint64_t deadline_ms = r->sent_ms + lease_holder_ms(grant->lease_ms, grant->rate_ppm);
+        uint64_t counted_ms = PLANTED(M13_LEASE_FROM_REPLY) ? now_ms : r->sent_ms;
+        uint64_t deadline_ms = counted_ms + lease_holder_ms(grant->lease_ms, grant->rate_ppm);
         grant->renewed++;
         g->troubles = 0;
         /* A deadline that has passed is not moved: the workers have begun to stop. */

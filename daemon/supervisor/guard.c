@@ -61,7 +61,7 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how;
         struct identity_ids ids;
-        char why[SPAWN_WHY_MAX] = "", budget[24];
+        char why[SPAWN_WHY_MAX] = "", budget[24], record[16];
         uint64_t left_ms = w->end_ms > now_ms + GUARD_TRY_MIN_MS ? w->end_ms - now_ms : GUARD_TRY_MIN_MS;
         int r = runtime_worker_load(g->dir, w->name.text, &how);
         if (r == 0)
@@ -76,14 +76,16 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
         free(text);
         if (r == 0) {
                 (void)snprintf(budget, sizeof budget, "%" PRIu64, left_ms);
-                const char *argv[] = {"baton-worker", "--config",   "/proc/self/fd/3",
-                                      "--plugin",     w->name.text, "--ensure-stopped",
-                                      "--budget",     budget,       NULL};
+                (void)snprintf(record, sizeof record, "%d", SPAWN_FD_CONTROL + 1);
+                /* With the record it knows when the resource has to be stopped; the budget is only for the try. */
+                const char *argv[] = {
+                        "baton-worker", "--config", "/proc/self/fd/3", "--plugin", w->name.text, "--ensure-stopped",
+                        "--budget",     budget,     "--record-fd",     record,     NULL};
                 const struct spawn spawn = {.program = how.program,
                                             .argv = argv,
                                             .identity = &ids,
-                                            .fds = {config},
-                                            .fd_count = 1,
+                                            .fds = {config, w->record_fd},
+                                            .fd_count = 2,
                                             .output = -1};
                 r = spawn_process(&spawn, &w->pid, why);
         }

@@ -2,6 +2,8 @@
  * has been judged. Every refusal is one sentence that quotes what was found. */
 #include "election/base/ensemble.h"
 
+#include "election/base/plant.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -435,5 +437,7 @@ bool ensemble_is_quorum(const struct ensemble *e, const struct member_set *s)
                 voters++;
                 present += (s->bits >> i) & 1;
         }
+        if (PLANTED(M5_HALF_IS_ENOUGH))
+                return 2 * present >= voters;
         return present > voters / 2;
 }

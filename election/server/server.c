@@ -118,7 +118,8 @@ static void server_look(struct server *s, struct effects *fx)
                 return;
         s->state = SERVER_LOOKING;
         if (zab_again(s->zab)) { /* the election's outcome stands */
-                server_resync(s);
+                if (zab_distrusts(s->zab))
+                        server_resync(s);
                 return;
         }
         bool humble = zab_distrusts(s->zab);

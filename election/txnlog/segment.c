@@ -10,6 +10,7 @@
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -171,11 +172,13 @@ int txnlog__segment_sync(struct txnlog__segment *s, char why[STORE_WHY_MAX])
                 return r;
         if (s->unsynced) {
                 r = s->io->sync(s->file);
+                if (r < 0 && PLANTED(M11_FSYNC_TRIED_AGAIN))
+                        r = s->io->sync(s->file);
                 if (r < 0)
                         return fail(s, r, "sync failed", why);
                 s->unsynced = false;
         }
-        if (s->unnamed) {
+        if (s->unnamed && !PLANTED(M11_DIRECTORY_NOT_SYNCED)) {
                 r = s->io->sync_dir(s->io->ctx);
                 if (r < 0)
                         return fail(s, r, "sync of the directory failed", why);

@@ -1,11 +1,13 @@
 #include "election/vote/tally.h"
 
+#include "election/base/plant.h"
+
 #include <assert.h>
 #include <string.h>
 
 bool vote__ballot_better(const struct vote_ballot *a, const struct vote_ballot *b)
 {
-        if (a->epoch != b->epoch)
+        if (a->epoch != b->epoch && !(PLANTED(M6_ZXID_BEFORE_EPOCH) && a->zxid != b->zxid))
                 return a->epoch > b->epoch;
         if (a->zxid != b->zxid)
                 return a->zxid > b->zxid;

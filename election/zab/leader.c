@@ -9,6 +9,7 @@
 #include "election/zab/zab_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -181,6 +182,8 @@ static void promise_check(struct zab *z, uint64_t now_ms, struct effects *fx)
 static bool is_ahead(const struct zab *z, int64_t epoch, int64_t zxid)
 {
         const struct zab_leader *l = &z->leader;
+        if (PLANTED(M6_ZXID_BEFORE_EPOCH))
+                return zxid > l->own_zxid;
         return epoch > l->own_epoch || (epoch == l->own_epoch && zxid > l->own_zxid);
 }
 

@@ -4,6 +4,7 @@
 #include "election/zab/zab_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -163,7 +164,7 @@ static void send_ack_epoch(struct zab *z, struct effects *fx)
 
 static void promise_if_durable(struct zab *z, struct effects *fx)
 {
-        if (z->disk.count == 0)
+        if (z->disk.count == 0 || PLANTED(M2_PROMISE_BEFORE_FSYNC))
                 send_ack_epoch(z, fx);
 }
 
@@ -195,7 +196,7 @@ static void on_leader_info(struct zab *z, uint64_t now_ms, const struct jute_quo
                 return;
         }
         l->step = STEP_PROMISE;
-        l->promise = -1;
+        l->promise = PLANTED(M4_PROMISE_COUNTS_TWICE) ? z->current_epoch : -1;
         if (l->epoch > z->accepted_epoch) {
                 l->promise = z->current_epoch;
                 zab__epoch_write(z, now_ms, EPOCH_ACCEPTED, l->epoch, fx);

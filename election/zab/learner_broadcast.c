@@ -5,6 +5,8 @@
  * kept). What is out of order is never skipped over: the role ends (safety: Z11, Z13). */
 #include "election/zab/zab_internal.h"
 
+#include "election/base/plant.h"
+
 #include <assert.h>
 #include <inttypes.h>
 
@@ -62,6 +64,8 @@ bool zab__learner_proposal(struct zab *z, uint64_t now_ms, int64_t zxid, struct 
         if (z->role == ZAB_FOLLOWING) {
                 int64_t *owed = zab__ring_push(&l->acks);
                 *owed = zxid;
+                if (PLANTED(M1_ACK_BEFORE_FSYNC))
+                        zab__learner_acks(z, fx);
         }
         return true;
 }
@@ -125,7 +129,7 @@ void zab__learner_acks(struct zab *z, struct effects *fx)
         jute_writer_init(&w, l->acks.count * JUTE_QUORUM_PACKET_MIN);
         while (l->acks.count > 0) {
                 int64_t zxid = *(const int64_t *)zab__ring_at(&l->acks, 0);
-                if (zxid > z->durable_zxid)
+                if (zxid > z->durable_zxid && !PLANTED(M1_ACK_BEFORE_FSYNC))
                         break;
                 zab__ring_pop(&l->acks);
                 struct jute_quorum_packet q = {

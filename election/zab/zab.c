@@ -337,6 +337,9 @@ static void cut_done(struct zab *z, int64_t zxid, struct recovered *r, struct ef
         z->cutting = false;
         if (!r) {
                 z->hide_log = true;
+                /* Without an election: the leader has this server's promise for its epoch. The answer that asks for
+                 * a snapshot does not count, and where there is no more than a bare quorum no other one would. */
+                z->again = zab__learning(z) && !z->leaving;
                 zab__leave_soon(z, "the log can't be cut back to 0x%" PRIx64 "; asking for a snapshot", (uint64_t)zxid);
                 effect_report(fx, REPORT_WARNING, "no snapshot and log on disk reach 0x%" PRIx64 ": nothing was cut",
                               (uint64_t)zxid);

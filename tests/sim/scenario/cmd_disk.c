@@ -358,8 +358,7 @@ static bool hang_disk(struct stage *st, char **words, size_t count)
         (void)count;
         if (!stage_server(st, words[1], &sid))
                 return false;
-        world_slow_disk(st->w, sid, UINT32_MAX, 0); /* what is drawn from so much is weeks */
-        st->w->nodes[sid].log_due = UINT64_MAX;
+        world_hang_disk(st->w, sid, true);
         return true;
 }
 
@@ -369,8 +368,7 @@ static bool mend_disk(struct stage *st, char **words, size_t count)
         (void)count;
         if (!stage_server(st, words[1], &sid))
                 return false;
-        world_slow_disk(st->w, sid, 0, 0);
-        st->w->nodes[sid].log_due = 0;
+        world_hang_disk(st->w, sid, false);
         return true;
 }
 

@@ -145,9 +145,10 @@ static bool power_off(struct stage *st, char **words, size_t count)
                         world_crash(st->w, sid);
                         continue;
                 }
-                world__drop_node(&st->w->nodes[sid]);
+                world__drop_node(&st->w->nodes[sid], true);
                 world__node_free(&st->w->nodes[sid], WORLD_END_CRASH);
                 memory_storage_crash_as(st->w->nodes[sid].disk, (enum memory_crash)how, world_draw(st->w));
+                world_boot(st->w, sid, false);
         }
         return true;
 }

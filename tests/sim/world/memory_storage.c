@@ -25,6 +25,14 @@ struct change {
         uint8_t *data;
 };
 
+/* Rotten bytes of one file that are remembered. */
+#define ROTS_MAX 8
+
+struct rot {
+        size_t offset;
+        uint8_t byte;
+};
+
 struct inode {
         struct list link; /* memory_storage.inodes */
         struct bytes visible, durable;
@@ -32,6 +40,8 @@ struct inode {
         size_t count, capacity;
         size_t opened;
         int spoiled;
+        struct rot rots[ROTS_MAX];
+        size_t rot_count;
         bool marked; /* by the collector; also "index" while cloning */
         struct inode *copy;
 };
@@ -324,6 +334,8 @@ static int64_t memory_read_at(struct storage_file *f, uint64_t offset, void *buf
                 return -EIO;
         if (f->inode->spoiled)
                 return f->inode->spoiled;
+        if (fault_fires(&f->disk->faults[MEMORY_OP_READ]))
+                return f->disk->faults[MEMORY_OP_READ].error;
         if (offset >= b->len)
                 return 0;
         if (len > b->len - offset)
@@ -534,13 +546,14 @@ static void clone_inode(struct memory_storage *to, struct inode *from)
                 n->count++;
         }
         n->spoiled = from->spoiled;
+        memcpy(n->rots, from->rots, sizeof n->rots);
+        n->rot_count = from->rot_count;
         from->copy = n;
 }
 
-struct memory_storage *memory_storage_clone(const struct memory_storage *d)
+static struct memory_storage *clone(const struct memory_storage *d)
 {
         struct memory_storage *to = memory_storage_new();
-        assert_closed(d);
         for (struct list *l = d->inodes.next; l != &d->inodes; l = l->next)
                 clone_inode(to, LIST_ENTRY(l, struct inode, link));
         for (size_t i = 0; i < d->visible.count; i++)
@@ -553,6 +566,19 @@ struct memory_storage *memory_storage_clone(const struct memory_storage *d)
                 to->moves[to->count++].inode = d->moves[i].inode->copy;
         }
         to->ops = d->ops;
+        return to;
+}
+
+struct memory_storage *memory_storage_clone(const struct memory_storage *d)
+{
+        assert_closed(d);
+        return clone(d);
+}
+
+struct memory_storage *memory_storage_image(const struct memory_storage *d, enum memory_crash how, uint64_t seed)
+{
+        struct memory_storage *to = clone(d);
+        memory_storage_crash_as(to, how, seed);
         return to;
 }
 
@@ -717,6 +743,40 @@ void memory_storage_flip(struct memory_storage *d, const char *name, size_t offs
                 n->durable.data[offset] ^= mask;
 }
 
+bool memory_storage_rot(struct memory_storage *d, const char *name, size_t offset, uint8_t mask)
+{
+        struct inode *n = find(&d->visible, name);
+        if (!n || offset >= n->durable.len || n->rot_count == ROTS_MAX)
+                return false;
+        n->durable.data[offset] ^= mask;
+        if (offset < n->visible.len)
+                n->visible.data[offset] ^= mask;
+        n->rots[n->rot_count++] = (struct rot){.offset = offset, .byte = n->durable.data[offset]};
+        return true;
+}
+
+/* What looks rotten still may be a new byte like it: that errs on the safe side. */
+size_t memory_storage_rotten(const struct memory_storage *d)
+{
+        size_t count = 0;
+        for (size_t i = 0; i < d->durable.count; i++) {
+                const struct inode *n = d->durable.list[i].inode;
+                for (size_t k = 0; k < n->rot_count; k++)
+                        count += n->rots[k].offset < n->durable.len &&
+                                 n->durable.data[n->rots[k].offset] == n->rots[k].byte;
+        }
+        return count;
+}
+
+const uint8_t *memory_storage_durable(const struct memory_storage *d, const char *name, size_t *ret_len)
+{
+        const struct inode *n = find(&d->visible, name);
+        if (!n || !n->durable.len)
+                return NULL;
+        *ret_len = n->durable.len;
+        return n->durable.data;
+}
+
 void memory_storage_drop(struct memory_storage *d, const char *name)
 {
         unlink_name(&d->visible, name);
@@ -742,4 +802,12 @@ size_t memory_storage_count(const struct memory_storage *d, const char *prefix)
         for (size_t i = 0; i < d->visible.count; i++)
                 count += strncmp(d->visible.list[i].name, prefix, strlen(prefix)) == 0;
         return count;
+}
+
+bool memory_storage_name(const struct memory_storage *d, const char *prefix, size_t place, char *ret, size_t size)
+{
+        for (size_t i = 0; i < d->visible.count; i++)
+                if (strncmp(d->visible.list[i].name, prefix, strlen(prefix)) == 0 && place-- == 0)
+                        return snprintf(ret, size, "%s", d->visible.list[i].name) < (int)size;
+        return false;
 }

@@ -25,7 +25,7 @@ struct memory_storage *memory_storage_new(void);
 /* Takes NULL. No file may be open. */
 void memory_storage_free(struct memory_storage *d);
 const struct storage *memory_storage_io(const struct memory_storage *d);
-/* An independent copy, pending changes included; faults are not copied. No file may be open. */
+/* An independent copy, pending changes included; faults are not copied. Files that are open are closed in the copy. */
 struct memory_storage *memory_storage_clone(const struct memory_storage *d);
 
 /* ---- crashes. No file may be open: the program is gone. ---- */
@@ -41,6 +41,9 @@ void memory_storage_crash_as(struct memory_storage *d, enum memory_crash how, ui
 /* One of the first three, as the seed says: what a disk does that keeps the order of writes. */
 void memory_storage_crash(struct memory_storage *d, uint64_t seed);
 
+/* What is left after a crash of it now, as an independent disk; files may be open here. */
+struct memory_storage *memory_storage_image(const struct memory_storage *d, enum memory_crash how, uint64_t seed);
+
 /* ---- faults: each changing operation counts (all but list, open, open_write, read_at, size, close) ---- */
 enum memory_op {
         MEMORY_OP_ANY,
@@ -52,6 +55,7 @@ enum memory_op {
         MEMORY_OP_RENAME,
         MEMORY_OP_REMOVE,
         MEMORY_OP_SYNC_DIR,
+        MEMORY_OP_READ, /* counted for its own faults alone: it changes nothing */
         MEMORY_OP_MAX,
 };
 /* Operations so far, failed ones included. */
@@ -77,10 +81,19 @@ bool memory_storage_exists(const struct memory_storage *d, const char *name);
 const uint8_t *memory_storage_bytes(const struct memory_storage *d, const char *name, size_t *ret_len);
 void memory_storage_put(struct memory_storage *d, const char *name, const void *data, size_t len);
 void memory_storage_flip(struct memory_storage *d, const char *name, size_t offset, uint8_t mask);
+/* As flip, of a durable byte, and remembered until it is overwritten or gone. Returns false when there is no such byte,
+ * or too much of the file has rotted already. */
+bool memory_storage_rot(struct memory_storage *d, const char *name, size_t offset, uint8_t mask);
+/* Rotten bytes that are still there. */
+size_t memory_storage_rotten(const struct memory_storage *d);
+/* What a file that the program sees has of durable bytes; NULL when there is none. Lives until the next change. */
+const uint8_t *memory_storage_durable(const struct memory_storage *d, const char *name, size_t *ret_len);
 void memory_storage_drop(struct memory_storage *d, const char *name);
 /* All files go, those in the directory above stay (their names begin with "../"). Nothing may be pending. */
 void memory_storage_wipe(struct memory_storage *d);
 /* Number of files whose names begin so. */
 size_t memory_storage_count(const struct memory_storage *d, const char *prefix);
+/* Name of the one at this place among them, in no particular order; false when there is none. */
+bool memory_storage_name(const struct memory_storage *d, const char *prefix, size_t place, char *ret, size_t size);
 
 #endif

@@ -126,9 +126,9 @@ static void patron_turn(struct scene *s, struct patron *p)
                 patron_effects(s, p);
                 return;
         }
-        if (p->conn && !p->wire) {
+        if (p->conn && (!p->wire || (!p->dialled && world_wire_refused(p->wire)))) {
                 patron_gone(s, p, true);
-        } else if (p->wire && !p->dialled) {
+        } else if (p->wire && !p->dialled && world_wire_dialled(p->wire)) {
                 p->dialled = true;
                 client_conn_dialled(p->c, scene_patron_now(s, p), p->conn, 0, &p->fx);
                 patron_effects(s, p);

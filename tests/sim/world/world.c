@@ -30,8 +30,12 @@ void bytes_take(struct world_bytes *b, size_t len)
 struct world *world_new(int voters, int observers, uint64_t seed)
 {
         struct world *w = mem_zalloc(sizeof *w);
-        w->prng.state = seed;
+        w->seed = seed;
+        for (uint64_t i = 0; i < WORLD_DRAW_MAX; i++)
+                w->draws[i].state = hash_u64(seed ^ hash_u64(i + 1));
         w->now = 1000;
+        w->peer_backlog_bytes = SERVER_PEER_BACKLOG_BYTES;
+        w->client_backlog_bytes = SERVER_CLIENT_BACKLOG_BYTES;
         w->count = voters + observers;
         list_init(&w->streams);
         list_init(&w->clients);
@@ -80,6 +84,7 @@ void world__node_free(struct world_node *n, enum world_end how)
         WORLD_TELL(n->world, ended, n->sid, how);
         server_free(n->server);
         n->server = NULL;
+        n->tick_ms = UINT64_MAX;
         effects_done(&n->fx);
         world__disk_close(n);
         n->running = false;
@@ -102,6 +107,7 @@ void world_free(struct world *w)
                 mem_free(c->reply);
                 mem_free(c);
         }
+        mem_free(w->portion.data);
         mem_free(w);
 }
 
@@ -143,7 +149,7 @@ static void node_effect(struct world_node *n, const struct effect *e)
                 world__send(n, e->conn, e->send.blob->data, e->send.blob->len);
                 break;
         case EFFECT_CLOSE:
-                world__close(n, e->conn);
+                world__close(n, e->conn, e->close.flush);
                 break;
         case EFFECT_NOTIFY_SENT:
                 world__notify(n, e->conn);
@@ -157,7 +163,8 @@ static void node_effect(struct world_node *n, const struct effect *e)
         case EFFECT_EPOCH_WRITE:
         case EFFECT_TRUNCATE:
                 if (!n->log_queue.count)
-                        n->log_due = n->world->now + prng_next(&n->world->prng) % (n->log_ms ? n->log_ms : 4);
+                        n->log_due =
+                                n->world->now + world__draw(n->world, WORLD_DRAW_DISK) % (n->log_ms ? n->log_ms : 4);
                 queue_copy(&n->log_queue, e);
                 break;
         case EFFECT_SNAPSHOT_BEGIN:
@@ -165,7 +172,7 @@ static void node_effect(struct world_node *n, const struct effect *e)
         case EFFECT_SNAPSHOT_END:
         case EFFECT_SNAPSHOT_ABORT:
                 if (!n->snapshot_queue.count && n->snapshot_ms)
-                        n->snapshot_due = n->world->now + prng_next(&n->world->prng) % n->snapshot_ms;
+                        n->snapshot_due = n->world->now + world__draw(n->world, WORLD_DRAW_DISK) % n->snapshot_ms;
                 queue_copy(&n->snapshot_queue, e);
                 break;
         case EFFECT_UNLISTEN:
@@ -189,16 +196,17 @@ void world__event(struct world_node *n, struct event *e)
 {
         if (!n->running || n->halted >= 0)
                 return;
-        e->now = (struct moment){.mono_ms = n->world->now,
-                                 .mono_ns = n->world->now * 1000000,
-                                 .wall_ms = (int64_t)n->world->now + 1700000000000};
+        e->now = world__moment(n);
         server_step(n->server, e, &n->fx);
+        world__set_deadline(n);
+        if (n->world->committed < database_zxid(n->server->db))
+                n->world->committed = database_zxid(n->server->db);
         WORLD_TELL(n->world, stepped, n->sid, e, &n->fx);
         for (size_t i = 0; i < n->fx.count; i++)
                 node_effect(n, &n->fx.list[i]);
         effects_reset(&n->fx);
         if (n->halted >= 0) {
-                world__drop_node(n);
+                world__drop_node(n, false);
                 world__node_free(n, WORLD_END_HALT);
         }
 }
@@ -209,20 +217,27 @@ void world_start(struct world *w, int sid)
         struct recovered r;
         assert(!n->running);
         n->log_len = 0;
+        n->off = false;
+        n->refused = false;
+        n->halted = -1;
+        world_pause(w, sid, WORLD_PAUSE_NONE);
+        n->starts++;
         if (world__disk_open(n, &r) < 0) {
-                n->halted = SERVER_STATUS_DATA;
+                n->refused = true;
+                n->halted = WORLD_STATUS_REFUSED;
+                world__note(n, n->refusal);
+                WORLD_TELL(w, refused, sid, n->refusal);
                 return;
         }
         struct server_config config = w->config;
         (void)snprintf(config.name, sizeof config.name, "n%d", sid);
         config.sid = sid;
-        config.seed = prng_next(&w->prng);
+        /* Of what else happens to others independent. */
+        config.seed = hash_u64(w->seed ^ hash_u64((n->starts << 8) + (uint64_t)sid));
         effects_init(&n->fx);
         n->server = server_new(&config, &r);
         n->running = true;
         n->listening = true;
-        n->frozen = false;
-        n->halted = -1;
         n->accepted = 0;
         WORLD_TELL(w, started, sid, &r);
         recovered_done(&r);
@@ -233,10 +248,12 @@ void world_crash(struct world *w, int sid)
 {
         struct world_node *n = &w->nodes[sid];
         assert(n->running);
-        world__drop_node(n);
+        world__fault(w, "%d loses its power", sid);
+        world__drop_node(n, !w->loud_crashes);
         (void)world__disk_interrupt(n); /* the crash revives it */
         world__node_free(n, WORLD_END_CRASH);
         world__disk_crash(n);
+        world_boot(w, sid, w->loud_crashes);
 }
 
 void world_stop(struct world *w, int sid)
@@ -246,11 +263,6 @@ void world_stop(struct world *w, int sid)
         for (int i = 0; i < 5000 && n->running; i++)
                 world_run(w, 1);
         assert(!n->running);
-}
-
-void world_freeze(struct world *w, int sid, bool frozen)
-{
-        w->nodes[sid].frozen = frozen;
 }
 
 bool world_running(const struct world *w, int sid)
@@ -263,6 +275,11 @@ int world_halted(const struct world *w, int sid)
         return w->nodes[sid].halted;
 }
 
+const char *world_refused(const struct world *w, int sid)
+{
+        return w->nodes[sid].refused ? w->nodes[sid].refusal : NULL;
+}
+
 const char *world_log(const struct world *w, int sid)
 {
         return w->nodes[sid].log;
@@ -272,44 +289,6 @@ void world_add_witness(struct world *w, const struct world_witness *witness)
 {
         assert(w->witness_count < WORLD_WITNESSES_MAX);
         w->witnesses[w->witness_count++] = *witness;
-}
-
-uint64_t world_now(const struct world *w)
-{
-        return w->now;
-}
-
-uint64_t world_draw(struct world *w)
-{
-        return prng_next(&w->prng);
-}
-
-/* One millisecond: whatever can happen at this instant, then the clock moves. */
-static void world_step(struct world *w)
-{
-        for (bool more = true; more;) {
-                more = world__deliver(w);
-                for (int sid = 1; sid <= w->count; sid++) {
-                        struct world_node *n = &w->nodes[sid];
-                        if (!n->running || n->frozen)
-                                continue;
-                        world__disk_run(n);
-                        if (n->disk_died)
-                                world__died(n);
-                        if (n->running && server_deadline(n->server) <= w->now)
-                                world__event(n, &(struct event){.type = EVENT_TICK});
-                }
-        }
-        for (size_t i = 0; i < w->witness_count; i++)
-                if (w->witnesses[i].turned)
-                        w->witnesses[i].turned(w->witnesses[i].ctx, w);
-        w->now++;
-}
-
-void world_run(struct world *w, uint64_t ms)
-{
-        for (uint64_t end = w->now + ms; w->now < end;)
-                world_step(w);
 }
 
 /* ---- looking from outside ---- */
@@ -354,7 +333,7 @@ int world_leader(struct world *w)
 
 bool world_serving(struct world *w, int sid, uint64_t max_ms)
 {
-        for (uint64_t end = w->now + max_ms; w->now < end; world_step(w)) {
+        for (uint64_t end = w->now + max_ms; w->now < end; world_run(w, 1)) {
                 bool all = true;
                 for (int i = 1; i <= w->count; i++)
                         if ((sid == i || (!sid && w->nodes[i].running && !w->nodes[i].frozen)) &&

@@ -33,10 +33,8 @@ static void client_put(struct world_client *c, const struct jute_writer *frame_b
 {
         uint8_t len[4] = {(uint8_t)(frame_body->len >> 24), (uint8_t)(frame_body->len >> 16),
                           (uint8_t)(frame_body->len >> 8), (uint8_t)frame_body->len};
-        if (!c->stream)
-                return;
-        bytes_add(&c->stream->end[1].in, len, 4);
-        bytes_add(&c->stream->end[1].in, frame_body->data, frame_body->len);
+        world__client_send(c, len, 4);
+        world__client_send(c, frame_body->data, frame_body->len);
 }
 
 struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume)
@@ -81,9 +79,7 @@ void world_disconnect(struct world_client *c)
 {
         if (!c->stream)
                 return;
-        c->stream->end[0].open = false;
-        c->stream->end[1].eof = true;
-        c->stream->end[1].eof_status = 0;
+        world__end_gone(c->world, &c->stream->end[0], &c->stream->end[1], 0);
         c->closed = true;
         c->stream = NULL;
         world_run(c->world, 1);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct store_config store_config = {
+const struct store_config world__store_config = {
         .item_max = JUTE_MAXBUFFER_DEFAULT + JUTE_EXTRA_DEFAULT,
         .preallocate_bytes = 4096,
         .history_max = 5000,
@@ -19,8 +19,8 @@ static const struct store_config store_config = {
  * ways a journal allows. */
 void world__disk_crash(struct world_node *n)
 {
-        uint64_t seed = prng_next(&n->world->prng);
-        if (prng_next(&n->world->prng) % 2)
+        uint64_t seed = world__draw(n->world, WORLD_DRAW_CRASH);
+        if (world__draw(n->world, WORLD_DRAW_CRASH) % 2)
                 memory_storage_crash_as(n->disk, MEMORY_CRASH_PREFIX, seed);
         else
                 memory_storage_crash(n->disk, seed);
@@ -36,27 +36,28 @@ void world__disk_revive(struct world_node *n)
 
 int world__disk_open(struct world_node *n, struct recovered *ret)
 {
-        char why[STORE_WHY_MAX];
-        struct store_config config = store_config;
-        config.hash_seed = prng_next(&n->world->prng);
-        n->store = store_new(n->storage, &config);
-        memset(ret, 0, sizeof *ret);
-        for (int r; (r = store_recover(n->store, ret, why)) < 0;) {
-                if (!memory_storage_dead(n->disk)) {
-                        recovered_done(ret);
-                        store_free(n->store);
-                        n->store = NULL;
-                        world__note(n, why);
-                        return r;
-                }
-                /* It died in the middle of it: once more, with what that has left. */
-                recovered_done(ret);
-                store_free(n->store);
-                world__disk_revive(n);
+        struct store_config config = world__store_config;
+        struct member_set self = {0};
+        int r;
+        member_set_add(&self, &n->world->config.ensemble, n->sid);
+        config.alone = ensemble_is_quorum(&n->world->config.ensemble, &self);
+        config.history_max = n->world->config.commit_log_count;
+        config.hash_seed = hash_u64(n->world->seed ^ hash_u64(~(n->starts << 8 | (uint64_t)n->sid)));
+        for (;;) {
                 n->store = store_new(n->storage, &config);
                 memset(ret, 0, sizeof *ret);
+                r = store_recover(n->store, ret, n->refusal);
+                if (r >= 0)
+                        break;
+                recovered_done(ret);
+                store_free(n->store);
+                n->store = NULL;
+                if (!memory_storage_dead(n->disk))
+                        return r;
+                /* It died in the middle of it: once more, with what that has left. */
+                world__disk_revive(n);
         }
-        n->snapstore = snapstore_new(n->storage, &store_config);
+        n->snapstore = snapstore_new(n->storage, &world__store_config);
         effects_init(&n->log_queue);
         effects_init(&n->snapshot_queue);
         n->log_dead = false;
@@ -72,7 +73,8 @@ bool world__disk_interrupt(struct world_node *n)
         struct recovered reloaded = {0};
         if (!n->log_queue.count || n->log_dead || memory_storage_dead(n->disk))
                 return false;
-        memory_storage_die(n->disk, prng_next(&n->world->prng) % 4, prng_next(&n->world->prng) % 2);
+        uint64_t skip = world__draw(n->world, WORLD_DRAW_CRASH) % 4;
+        memory_storage_die(n->disk, skip, world__draw(n->world, WORLD_DRAW_CRASH) % 2);
         int r = 0;
         for (size_t i = 0; i < n->log_queue.count && r == 0; i++)
                 r = store_perform(n->store, &n->log_queue.list[i], &reloaded, why);
@@ -90,11 +92,6 @@ void world__disk_close(struct world_node *n)
         n->snapstore = NULL;
         effects_done(&n->log_queue);
         effects_done(&n->snapshot_queue);
-}
-
-void world_fill_disk(struct world *w, int sid, bool full)
-{
-        memory_storage_limit(w->nodes[sid].disk, full ? 0 : UINT64_MAX);
 }
 
 static void log_failed(struct world_node *n, int status, const char *why)
@@ -160,7 +157,8 @@ static void run_snapshots(struct world_node *n)
                 n->disk_died = true;
                 return;
         }
-        n->snapshot_due = n->world->now + (n->snapshot_ms ? prng_next(&n->world->prng) % n->snapshot_ms : 0);
+        n->snapshot_due =
+                n->world->now + (n->snapshot_ms ? world__draw(n->world, WORLD_DRAW_DISK) % n->snapshot_ms : 0);
         if (e->type == EFFECT_SNAPSHOT_CHUNK)
                 blob_unref(e->snapshot.blob);
         n->snapshot_queue.count--;
@@ -169,10 +167,26 @@ static void run_snapshots(struct world_node *n)
                      &(struct event){.type = EVENT_SNAPSHOT_DONE, .status = r, .disk = {.ticket = ticket, .why = why}});
 }
 
-void world__disk_run(struct world_node *n)
+/* Whether something of a queue is to be done now. */
+static bool due(struct world *w, size_t count, uint64_t at)
 {
-        if (n->running && n->log_queue.count && !n->log_dead && n->world->now >= n->log_due)
+        if (count && w->now < at)
+                world__soon(w, at);
+        return count && w->now >= at;
+}
+
+bool world__disk_run(struct world_node *n)
+{
+        bool acted = false;
+        if (n->disk_hangs)
+                return false;
+        if (n->running && !n->log_dead && due(n->world, n->log_queue.count, n->log_due)) {
                 run_log(n);
-        if (n->running && !n->disk_died && n->snapshot_queue.count && n->world->now >= n->snapshot_due)
+                acted = true;
+        }
+        if (n->running && !n->disk_died && due(n->world, n->snapshot_queue.count, n->snapshot_due)) {
                 run_snapshots(n);
+                acted = true;
+        }
+        return acted;
 }

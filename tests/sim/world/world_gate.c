@@ -7,7 +7,7 @@
 void world_hold(struct world *w, int from, int to, int32_t packet)
 {
         assert(from >= 1 && from <= w->count && to >= 1 && to <= w->count);
-        w->hold[from][to] = packet;
+        w->links[from][to].hold = packet;
 }
 
 bool world_held(const struct world *w, int from, int to)
@@ -15,7 +15,7 @@ bool world_held(const struct world *w, int from, int to)
         for (const struct list *l = w->streams.next; l != &w->streams; l = l->next) {
                 const struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
                 for (int i = 0; i < 2; i++)
-                        if (s->end[i].sid == to && s->end[!i].sid == from && s->end[i].open && s->end[i].held)
+                        if (s->end[i].sid == to && s->end[!i].sid == from && s->end[i].open && s->end[i].gated)
                                 return true;
         }
         return false;
@@ -34,15 +34,15 @@ static size_t packet_at(const struct world_endpoint *end, size_t at, int32_t *re
 
 size_t world__gate(struct world *w, int from, struct world_endpoint *end)
 {
-        int32_t hold = from && end->sid ? w->hold[from][end->sid] : 0;
-        end->held = false;
+        int32_t hold = w->links[from][end->sid].hold;
+        end->gated = false;
         if (!hold || end->raw)
                 return end->in.len;
         for (size_t at = end->packet_left; at < end->in.len;) {
                 int32_t type;
                 size_t size = packet_at(end, at, &type);
                 if (size && (type == hold || hold == WORLD_PACKET_ANY)) {
-                        end->held = true;
+                        end->gated = true;
                         return at;
                 }
                 if (!size || type == QP_SNAP)

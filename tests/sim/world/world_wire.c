@@ -35,12 +35,9 @@ void world_wire_close(struct world_wire *wire)
 {
         struct world_stream *s = wire->end.stream;
         if (s) {
-                s->end[0].open = false;
-                s->end[0].client = NULL;
-                if (!s->end[1].eof) {
-                        s->end[1].eof = true;
-                        s->end[1].eof_status = 0;
-                }
+                struct world_endpoint *other, *end = world__client_end(&wire->end, &other);
+                world__end_gone(wire->end.world, end, other, 0);
+                end->client = NULL;
         }
         list_remove(&wire->end.link);
         mem_free(wire->end.in.data);
@@ -49,10 +46,7 @@ void world_wire_close(struct world_wire *wire)
 
 void world_wire_send(struct world_wire *wire, const void *data, size_t len)
 {
-        struct world_stream *s = wire->end.stream;
-        /* Behind what a reset has swallowed nothing arrives. */
-        if (s && s->end[1].open && !s->end[1].eof)
-                bytes_add(&s->end[1].in, data, len);
+        world__client_send(&wire->end, data, len);
 }
 
 size_t world_wire_take(struct world_wire *wire, void *ret, size_t size)
@@ -65,6 +59,31 @@ size_t world_wire_take(struct world_wire *wire, void *ret, size_t size)
         return len;
 }
 
+bool world_wire_dialled(const struct world_wire *wire)
+{
+        if (!wire->end.stream) /* has come to its end since */
+                return !wire->end.refused;
+        return wire->end.stream->dial != WORLD_DIAL_UNDER_WAY;
+}
+
+bool world_wire_refused(const struct world_wire *wire)
+{
+        return wire->end.refused;
+}
+
+void world_wire_vanish(struct world_wire *wire)
+{
+        struct world_stream *s = wire->end.stream;
+        if (s && s->end[0].open) {
+                s->end[0].open = false;
+                s->end[0].vanished = s->end[1].open && !s->end[1].eof;
+                s->end[0].client = NULL;
+        }
+        list_remove(&wire->end.link);
+        mem_free(wire->end.in.data);
+        mem_free(wire);
+}
+
 bool world_wire_ended(const struct world_wire *wire)
 {
         return wire->end.closed;
@@ -72,5 +91,9 @@ bool world_wire_ended(const struct world_wire *wire)
 
 int world_wire_server(const struct world_wire *wire)
 {
-        return wire->end.stream ? wire->end.stream->end[1].sid : 0;
+        struct world_endpoint *other;
+        if (!wire->end.stream)
+                return 0;
+        (void)world__client_end(&wire->end, &other);
+        return other->sid;
 }

@@ -211,6 +211,7 @@ static void watches_survive(uint64_t seed)
         watch(&s, p, client_exists, "/m", &missing, ZK_NO_NODE);
         watch(&s, p, client_get, "/q", &quiet, ZK_OK);
         watch(&s, p, client_exists, "/g", &gone, ZK_OK);
+        world_set_loud_crashes(s.w, true); /* what else would tell the writer that there is no leader? */
         world_crash(s.w, scene_server(p));
         p->stopped = true; /* it notices only when all has happened */
         assert_true(scene_connected(&s, writer, SETTLE_MS));

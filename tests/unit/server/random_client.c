@@ -111,13 +111,10 @@ void random_client_free(struct random_client *a)
 
 static void link_put(struct world_client *c, const struct jute_writer *frame)
 {
-        struct world_endpoint *to = c->stream ? &c->stream->end[1] : NULL;
         uint8_t len[4] = {(uint8_t)(frame->len >> 24), (uint8_t)(frame->len >> 16), (uint8_t)(frame->len >> 8),
                           (uint8_t)frame->len};
-        if (!to || !to->open || to->eof)
-                return;
-        bytes_add(&to->in, len, sizeof len);
-        bytes_add(&to->in, frame->data, frame->len);
+        world__client_send(c, len, sizeof len);
+        world__client_send(c, frame->data, frame->len);
 }
 
 static void link_close(struct world_client *c)

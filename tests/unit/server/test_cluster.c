@@ -152,13 +152,14 @@ static void test_leader_loss_elects_another_and_keeps_what_was_acknowledged(void
         }
 }
 
-/* A crash resets connections and refuses dials: nothing has to be waited for. A clean stop even less. */
+/* A crash that resets connections and refuses dials: nothing has to be waited for. A clean stop even less. */
 static void test_failover_needs_no_timer_after_a_crash_or_a_stop(void **state)
 {
         (void)state;
         for (uint64_t seed = 1; seed <= 20; seed++) {
                 struct world *w = start_all(3, 0, seed);
                 int leader = world_leader(w);
+                world_set_loud_crashes(w, true);
                 world_run(w, 1000);
                 if (seed % 2)
                         world_crash(w, leader);

@@ -14,6 +14,7 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
+#include "tests/sim/oracle/oracle.h"
 #include "tests/sim/world/world_state.h"
 #include "tests/unit/server/random_client.h"
 
@@ -77,44 +78,44 @@ static const char *const fault_name[] = {
 };
 
 /* What must happen in some seed, lest the test be about nothing. */
-enum mark {
-        MARK_DIFF,
-        MARK_TRUNC,
-        MARK_SNAP,
-        MARK_SNAPSHOT_WRITTEN,
-        MARK_SNAPSHOT_UNDER_LOAD,
-        MARK_SNAPSHOT_FAILED,
-        MARK_SNAP_INTERRUPTED,
-        MARK_TORN_TAIL,
-        MARK_LEADER_LEFT_PROPOSALS,
-        MARK_DISK_FAILURE,
-        MARK_SESSION_MOVED,
-        MARK_SESSION_EXPIRED,
-        MARK_WATCH_FIRED,
-        MARK_WATCHES_RESTORED,
-        MARK_LEFT_CONNECTION_SPOKE,
-        MARK_UNKNOWN_OUTCOME,
-        MARK_MAX,
+enum sight {
+        SEEN_DIFF,
+        SEEN_TRUNC,
+        SEEN_SNAP,
+        SEEN_SNAPSHOT_WRITTEN,
+        SEEN_SNAPSHOT_UNDER_LOAD,
+        SEEN_SNAPSHOT_FAILED,
+        SEEN_SNAP_INTERRUPTED,
+        SEEN_TORN_TAIL,
+        SEEN_LEADER_LEFT_PROPOSALS,
+        SEEN_DISK_FAILURE,
+        SEEN_SESSION_MOVED,
+        SEEN_SESSION_EXPIRED,
+        SEEN_WATCH_FIRED,
+        SEEN_WATCHES_RESTORED,
+        SEEN_LEFT_CONNECTION_SPOKE,
+        SEEN_UNKNOWN_OUTCOME,
+        SEEN_MAX,
 };
-static const char *const mark_name[] = {
-        [MARK_DIFF] = "sync by DIFF",
-        [MARK_TRUNC] = "sync by TRUNC",
-        [MARK_SNAP] = "sync by SNAP",
-        [MARK_SNAPSHOT_WRITTEN] = "snapshot written",
-        [MARK_SNAPSHOT_UNDER_LOAD] = "snapshot while transactions were applied",
-        [MARK_SNAPSHOT_FAILED] = "snapshot file failed",
-        [MARK_SNAP_INTERRUPTED] = "learner died during SNAP",
-        [MARK_TORN_TAIL] = "torn tail cut",
-        [MARK_LEADER_LEFT_PROPOSALS] = "leader ended with proposals outstanding",
-        [MARK_DISK_FAILURE] = "server halted by its disk",
-        [MARK_SESSION_MOVED] = "session moved",
-        [MARK_SESSION_EXPIRED] = "session expired",
-        [MARK_WATCH_FIRED] = "watch fired",
-        [MARK_WATCHES_RESTORED] = "watches restored",
-        [MARK_LEFT_CONNECTION_SPOKE] = "write on a connection its session had left",
-        [MARK_UNKNOWN_OUTCOME] = "write without an answer",
+static const char *const seen_name[] = {
+        [SEEN_DIFF] = "sync by DIFF",
+        [SEEN_TRUNC] = "sync by TRUNC",
+        [SEEN_SNAP] = "sync by SNAP",
+        [SEEN_SNAPSHOT_WRITTEN] = "snapshot written",
+        [SEEN_SNAPSHOT_UNDER_LOAD] = "snapshot while transactions were applied",
+        [SEEN_SNAPSHOT_FAILED] = "snapshot file failed",
+        [SEEN_SNAP_INTERRUPTED] = "learner died during SNAP",
+        [SEEN_TORN_TAIL] = "torn tail cut",
+        [SEEN_LEADER_LEFT_PROPOSALS] = "leader ended with proposals outstanding",
+        [SEEN_DISK_FAILURE] = "server halted by its disk",
+        [SEEN_SESSION_MOVED] = "session moved",
+        [SEEN_SESSION_EXPIRED] = "session expired",
+        [SEEN_WATCH_FIRED] = "watch fired",
+        [SEEN_WATCHES_RESTORED] = "watches restored",
+        [SEEN_LEFT_CONNECTION_SPOKE] = "write on a connection its session had left",
+        [SEEN_UNKNOWN_OUTCOME] = "write without an answer",
 };
-static_assert(sizeof mark_name / sizeof *mark_name == MARK_MAX, "a name for each mark");
+static_assert(sizeof seen_name / sizeof *seen_name == SEEN_MAX, "a name for each mark");
 static_assert(sizeof fault_name / sizeof *fault_name == FAULT_MAX, "a name for each fault");
 
 /* What is going on at one server; times 0: nothing. */
@@ -138,6 +139,8 @@ struct run {
         bool bulk;   /* the tree is larger than a portion of a snapshot */
         bool mended; /* everybody serves, nothing goes wrong any more */
         struct world *world;
+        struct verdict verdict;
+        struct oracle *oracle;
         struct chronicle chronicle;
         struct random_habits habits;
         struct random_tally tally;
@@ -154,7 +157,8 @@ struct run {
         int64_t epochs[4096]; /* leader of each epoch */
 };
 
-static uint64_t marks[MARK_MAX];
+static uint64_t seen[SEEN_MAX];
+static struct coverage coverage;
 /* Ready for a signal handler. */
 static char seed_text[64];
 static size_t seed_text_len;
@@ -185,15 +189,15 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         struct run *r = ctx;
         struct trouble *t = &r->trouble[sid];
         say(r, "%d: %s", sid, text);
-        marks[MARK_DIFF] += strstr(text, "synchronising from leader") && strstr(text, "DIFF");
-        marks[MARK_TRUNC] += strstr(text, "synchronising from leader") && strstr(text, "TRUNC");
-        marks[MARK_TORN_TAIL] += strstr(text, "was torn") != NULL;
-        marks[MARK_SNAPSHOT_FAILED] += strstr(text, "can't be written") && strstr(text, "snapshot");
-        marks[MARK_SESSION_EXPIRED] += strstr(text, "session") && strstr(text, "expired");
+        seen[SEEN_DIFF] += strstr(text, "synchronising from leader") && strstr(text, "DIFF");
+        seen[SEEN_TRUNC] += strstr(text, "synchronising from leader") && strstr(text, "TRUNC");
+        seen[SEEN_TORN_TAIL] += strstr(text, "was torn") != NULL;
+        seen[SEEN_SNAPSHOT_FAILED] += strstr(text, "can't be written") && strstr(text, "snapshot");
+        seen[SEEN_SESSION_EXPIRED] += strstr(text, "session") && strstr(text, "expired");
         if (!strstr(text, "synchronising from leader"))
                 return;
         bool snap = strstr(text, "SNAP") != NULL;
-        marks[MARK_SNAP] += snap;
+        seen[SEEN_SNAP] += snap;
         t->in_snap = snap;
         if (!r->deaths_in_sync || draw(r, 3))
                 return;
@@ -228,15 +232,15 @@ static void watch_server(struct run *r, int sid)
         struct trouble *t = &r->trouble[sid];
         bool leads = n->running && zab_role(n->server->zab) == ZAB_LEADING;
         if (!leads && t->outstanding)
-                marks[MARK_LEADER_LEFT_PROPOSALS]++;
+                seen[SEEN_LEADER_LEFT_PROPOSALS]++;
         t->outstanding = leads ? zab_outstanding(n->server->zab) : 0;
         if (!n->running || !n->server->serving)
                 return;
         t->in_snap = false;
         check_digest(r, sid);
         const struct snapshot_job *j = &n->server->job;
-        marks[MARK_SNAPSHOT_UNDER_LOAD] += j->kind == JOB_ROUTINE && j->zxid < database_zxid(n->server->db);
-        marks[MARK_SNAPSHOT_WRITTEN] += n->server->snapshots - t->snapshots;
+        seen[SEEN_SNAPSHOT_UNDER_LOAD] += j->kind == JOB_ROUTINE && j->zxid < database_zxid(n->server->db);
+        seen[SEEN_SNAPSHOT_WRITTEN] += n->server->snapshots - t->snapshots;
         t->snapshots = n->server->snapshots;
         if (n->server->digest_mismatches)
                 chronicle_fail(&r->chronicle, "server %d counts digest mismatches", sid);
@@ -258,7 +262,7 @@ static bool up(const struct run *r, int sid)
 static void note_end(struct run *r, int sid)
 {
         struct trouble *t = &r->trouble[sid];
-        marks[MARK_SNAP_INTERRUPTED] += t->in_snap;
+        seen[SEEN_SNAP_INTERRUPTED] += t->in_snap;
         *t = (struct trouble){.start_ms = t->start_ms,
                               .disk_failing = t->disk_failing,
                               .reboot = t->reboot,
@@ -459,7 +463,7 @@ static void mend_ended(struct run *r, int sid)
         if (n->running || t->start_ms)
                 return;
         if (n->halted > 0) {
-                marks[MARK_DISK_FAILURE]++;
+                seen[SEEN_DISK_FAILURE]++;
                 if (n->halted != SERVER_STATUS_DISK || !t->disk_failing)
                         chronicle_fail(&r->chronicle, "server %d ended by itself with status %d", sid, n->halted);
         }
@@ -522,6 +526,8 @@ static void step(struct run *r, bool busy)
         for (int i = 0; i < r->client_count; i++)
                 random_client_step(r->clients[i], busy);
         world_run(r->world, 1);
+        if (verdict_broken(&r->verdict))
+                chronicle_fail(&r->chronicle, "%s: %s", r->verdict.checker, r->verdict.text);
         for (int sid = 1; sid <= r->world->count; sid++) {
                 watch_server(r, sid);
                 if (r->mended && !up(r, sid))
@@ -704,6 +710,7 @@ static void draw_world(struct run *r)
                 r->world->config.snap_count = 200;
         world_slow_net(r->world, delays[draw(r, 5)], draw(r, 2) ? 0 : r->bulk ? 30000 : 4000);
         world_add_witness(r->world, &(struct world_witness){.noted = on_note, .ctx = r});
+        r->oracle = oracle_new(r->world, &r->verdict, &coverage);
         say(r, "seed %" PRIu64 ": %d voters, %d observers, snap_count %u, commit_log_count %u", r->seed, voters,
             observers, r->world->config.snap_count, r->world->config.commit_log_count);
 }
@@ -771,13 +778,13 @@ static void begin(struct run *r)
                 r->clients[i] = random_client_new(r->world, &r->chronicle, &r->habits, &r->tally, draw(r, UINT64_MAX));
 }
 
-static void count_marks(const struct run *r)
+static void count_seen(const struct run *r)
 {
-        marks[MARK_SESSION_MOVED] += r->tally.moved;
-        marks[MARK_WATCH_FIRED] += r->tally.events;
-        marks[MARK_WATCHES_RESTORED] += r->tally.restored;
-        marks[MARK_LEFT_CONNECTION_SPOKE] += r->tally.ghosts;
-        marks[MARK_UNKNOWN_OUTCOME] += r->tally.unknown;
+        seen[SEEN_SESSION_MOVED] += r->tally.moved;
+        seen[SEEN_WATCH_FIRED] += r->tally.events;
+        seen[SEEN_WATCHES_RESTORED] += r->tally.restored;
+        seen[SEEN_LEFT_CONNECTION_SPOKE] += r->tally.ghosts;
+        seen[SEEN_UNKNOWN_OUTCOME] += r->tally.unknown;
 }
 
 /* Returns whether all was well. */
@@ -806,7 +813,11 @@ static bool run_seed(uint64_t seed, bool loud)
                 settle(r);
         if (!failed(r))
                 compare_trees(r);
-        count_marks(r);
+        if (!failed(r))
+                oracle_finish(r->oracle);
+        if (verdict_broken(&r->verdict))
+                chronicle_fail(&r->chronicle, "%s: %s", r->verdict.checker, r->verdict.text);
+        count_seen(r);
         say(r, "%" PRIu64 " writes acknowledged, %" PRIu64 " without an answer, %zu reads", r->tally.acked,
             r->tally.unknown, r->chronicle.read_count);
         bool ok = !failed(r);
@@ -816,6 +827,7 @@ static bool run_seed(uint64_t seed, bool loud)
         for (int i = 0; i < r->client_count; i++)
                 random_client_free(r->clients[i]);
         world_free(r->world);
+        oracle_free(r->oracle);
         chronicle_done(&r->chronicle);
         mem_free(r->digests);
         mem_free(r);
@@ -842,10 +854,13 @@ static void test_random_faults_leave_every_promise_kept(void **state)
         for (uint64_t seed = first; seed < first + count; seed++)
                 bad += !run_seed(seed, false);
         assert_int_equal(bad, 0);
-        for (int i = 0; i < MARK_MAX; i++) {
-                print_message("%8" PRIu64 " %s\n", marks[i], mark_name[i]);
-                if (!marks[i] && count >= SEEDS_DEFAULT)
-                        fail_msg("%s: never", mark_name[i]);
+        for (int i = 0; i < MARK_MAX; i++)
+                if (coverage.counts[i])
+                        print_message("%8" PRIu64 " %s\n", coverage.counts[i], mark_name((enum mark)i));
+        for (int i = 0; i < SEEN_MAX; i++) {
+                print_message("%8" PRIu64 " %s\n", seen[i], seen_name[i]);
+                if (!seen[i] && count >= SEEDS_DEFAULT)
+                        fail_msg("%s: never", seen_name[i]);
         }
 }
 

@@ -403,7 +403,8 @@ static struct item txn_item(int64_t zxid)
 }
 
 /* 29 (ZOOKEEPER-3701): a cut that can't be made is never passed over: the next sync is a snapshot; the
- * answer that asks for it understates the log, so it does not count; and it is given only once. */
+ * answer that asks for it understates the log, so it does not count; and it is given only once. It is given to the same
+ * leader at once, which has this server's promise: with no more than a bare quorum it would never have another. */
 static void test_impossible_trunc_asks_for_a_snapshot(void **state)
 {
         (void)state;
@@ -418,10 +419,12 @@ static void test_impossible_trunc_asks_for_a_snapshot(void **state)
         p = discover(w, 2, z(1, 2), 1);
         puppet_plain(w, p, QP_TRUNC, z(1, 1));
         assert_true(left(w));
+        assert_true(zab_again(me(w)->zab));
         assert_int_equal(me(w)->db.n, 2);
         p->e[1].open = false;
         p = discover(w, 3, 0, -1);
         end(w, p);
+        assert_false(zab_again(me(w)->zab));
         p = discover(w, 4, z(1, 2), 1);
         puppet_plain(w, p, QP_TRUNC, z(1, 1));
         assert_true(left(w));

@@ -1,0 +1,637 @@
+#include "tests/sim/faults.h"
+
+#include "election/server/server_internal.h"
+#include "tests/sim/world/world_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* A damaged byte has at least so many written ones behind it: more than any record but a bulk node's. */
+#define ROT_DISTANCE_BYTES 2048
+
+static uint64_t draw(struct faults *f, uint64_t below)
+{
+        return prng_next(&f->prng) % below;
+}
+
+static uint64_t draw_mending(struct faults *f, uint64_t below)
+{
+        return prng_next(&f->mending) % below;
+}
+
+static uint64_t now(const struct faults *f)
+{
+        return world_now(f->world);
+}
+
+static struct trouble *trouble(struct faults *f, int sid)
+{
+        return &f->trouble[sid];
+}
+
+static bool up(const struct faults *f, int sid)
+{
+        return f->world->nodes[sid].running;
+}
+
+/* ---- ends and starts ---- */
+
+static void note_end(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        if (t->in_snap)
+                coverage_hit(f->coverage, MARK_SNAP_INTERRUPTED);
+        *t = (struct trouble){.start_ms = t->start_ms,
+                              .disk_failing = t->disk_failing,
+                              .reboot = t->reboot,
+                              .rotten = t->rotten,
+                              .lost = t->lost,
+                              .away = t->away};
+        world_hang_disk(f->world, sid, false);
+        world_pause(f->world, sid, WORLD_PAUSE_NONE);
+}
+
+static void take_down(struct faults *f, int sid, bool power, uint64_t away_ms)
+{
+        if (!up(f, sid))
+                return;
+        trace_line(f->trace, now(f), "*** %s of %d", power ? "power loss" : "kill", sid);
+        note_end(f, sid);
+        if (power)
+                world_crash(f->world, sid);
+        else
+                world_kill(f->world, sid);
+        trouble(f, sid)->start_ms = now(f) + 1 + away_ms;
+}
+
+/* Files that a leader has to replace; its mark stays. */
+static void wipe(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        world_wipe(f->world, sid);
+        t->lost = true;
+        t->rotten = false;
+}
+
+/* What recovery refuses must be damage of ours; then somebody moves the files away. */
+static void refused(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        coverage_hit(f->coverage, MARK_FILES_REFUSED);
+        if (!t->rotten)
+                verdict_break(f->verdict, now(f), "D3", "server %d refuses its files: %s", sid,
+                              world_refused(f->world, sid));
+        wipe(f, sid);
+        t->start_ms = now(f) + 1 + (f->mended ? 0 : draw_mending(f, 1000));
+}
+
+static void start(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        world_fill_disk(f->world, sid, false);
+        world_hang_disk(f->world, sid, false);
+        world_live(f->world, sid);
+        world_fail_snapshots(f->world, sid, 0);
+        if (t->reboot)
+                world__disk_crash(&f->world->nodes[sid]);
+        *t = (struct trouble){.rotten = t->rotten, .lost = t->lost};
+        trace_line(f->trace, now(f), "*** start of %d", sid);
+        world_start(f->world, sid);
+        if (world_refused(f->world, sid))
+                refused(f, sid);
+}
+
+static void cut(struct faults *f, int from, int to, uint64_t for_ms)
+{
+        world_cut(f->world, from, to, true);
+        f->links[from][to].join_ms = now(f) + for_ms;
+}
+
+/* ---- the faults ---- */
+
+static void fault_power(struct faults *f, int sid)
+{
+        take_down(f, sid, true, draw(f, draw(f, 4) ? 1500 : 30));
+}
+
+static void fault_kill(struct faults *f, int sid)
+{
+        take_down(f, sid, false, draw(f, draw(f, 4) ? 1500 : 30));
+}
+
+static void fault_stop(struct faults *f, int sid)
+{
+        if (!f->world->nodes[sid].frozen)
+                world_stop_begin(f->world, sid);
+}
+
+static void stand_still(struct faults *f, int sid, enum world_pause how, uint64_t for_ms)
+{
+        world_pause(f->world, sid, how);
+        trouble(f, sid)->thaw_ms = now(f) + for_ms;
+}
+
+static void fault_freeze(struct faults *f, int sid)
+{
+        stand_still(f, sid, WORLD_PAUSE_PROCESS, 10 + draw(f, 1500));
+}
+
+static void fault_suspend(struct faults *f, int sid)
+{
+        stand_still(f, sid, WORLD_PAUSE_SUSPEND, 10 + draw(f, 3000));
+}
+
+static void fault_vm_pause(struct faults *f, int sid)
+{
+        stand_still(f, sid, WORLD_PAUSE_VM, 10 + draw(f, 3000));
+}
+
+/* Within what is allowed, preferably at its ends. */
+static void fault_clock_rate(struct faults *f, int sid)
+{
+        int32_t ppm = draw(f, 3) ? f->rate_ppm : (int32_t)draw(f, (uint64_t)f->rate_ppm + 1);
+        world_set_rate(f->world, sid, draw(f, 2) ? ppm : -ppm);
+}
+
+static void fault_wall_clock(struct faults *f, int sid)
+{
+        int64_t by_ms = (int64_t)draw(f, draw(f, 2) ? 5000 : 86400000);
+        world_step_wall(f->world, sid, draw(f, 2) ? by_ms : -by_ms);
+}
+
+/* A pair, or one server from all; one way or both. */
+static void fault_cut(struct faults *f, int sid)
+{
+        uint64_t for_ms = 20 + draw(f, 1500), how = draw(f, 4);
+        int other = 1 + (int)draw(f, (uint64_t)f->world->count);
+        for (int i = 1; i <= f->world->count; i++) {
+                if (i == sid || (how < 2 && i != other))
+                        continue;
+                if (how % 2)
+                        cut(f, i, sid, for_ms);
+                cut(f, sid, i, for_ms);
+        }
+}
+
+/* Two halves, both with servers that see each other. */
+static void fault_split(struct faults *f, int sid)
+{
+        (void)sid;
+        uint64_t for_ms = 200 + draw(f, 4000), side = draw(f, 1u << f->world->count);
+        for (int i = 1; i <= f->world->count; i++)
+                for (int j = 1; j <= f->world->count; j++)
+                        if ((side >> (i - 1) & 1) != (side >> (j - 1) & 1))
+                                cut(f, i, j, for_ms + draw(f, 100));
+}
+
+static void fault_clients_cut(struct faults *f, int sid)
+{
+        uint64_t for_ms = 20 + draw(f, 2000), how = draw(f, 3);
+        if (how != 1)
+                cut(f, 0, sid, for_ms);
+        if (how != 2)
+                cut(f, sid, 0, for_ms);
+}
+
+static void fault_blackhole(struct faults *f, int sid)
+{
+        uint64_t for_ms = 200 + draw(f, 3000);
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != sid && draw(f, 2)) {
+                        if (draw(f, 2))
+                                world_blackhole(f->world, i, sid, true);
+                        else
+                                world_slow_dials(f->world, i, sid, 1 + (uint32_t)draw(f, 1000));
+                        f->links[i][sid].clear_ms = now(f) + for_ms;
+                }
+}
+
+static void fault_slow_link(struct faults *f, int sid)
+{
+        int other = (int)draw(f, (uint64_t)f->world->count + 1);
+        uint32_t delay_ms = 1 + (uint32_t)draw(f, draw(f, 2) ? 100 : 1000);
+        uint32_t bytes_per_ms = draw(f, 2) ? 0 : f->bulk ? 20000 : 200 + (uint32_t)draw(f, 4000);
+        uint64_t clear_ms = now(f) + 200 + draw(f, 4000);
+        if (other == sid)
+                return;
+        world_slow_link(f->world, sid, other, delay_ms, bytes_per_ms);
+        f->links[sid][other].clear_ms = clear_ms;
+}
+
+/* Connections are made anew while bytes of the old ones are still under way. */
+static void fault_late(struct faults *f, int sid)
+{
+        int other = (int)draw(f, (uint64_t)f->world->count + 1);
+        if (other == sid)
+                return;
+        world_age(f->world, sid, other, 10 + (uint32_t)draw(f, 1500));
+        if (draw(f, 2))
+                world_reset(f->world, sid, other);
+}
+
+static void fault_hanging_disk(struct faults *f, int sid)
+{
+        world_hang_disk(f->world, sid, true);
+        trouble(f, sid)->unhang_ms = now(f) + 50 + draw(f, draw(f, 2) ? 500 : 5000);
+}
+
+static void fault_slow_disk(struct faults *f, int sid)
+{
+        uint32_t log_ms = 5 + (uint32_t)draw(f, 150), snapshot_ms = (uint32_t)draw(f, 300);
+        world_slow_disk(f->world, sid, log_ms, snapshot_ms);
+        trouble(f, sid)->swift_ms = now(f) + draw(f, 3000);
+}
+
+static void fault_full_disk(struct faults *f, int sid)
+{
+        world_fill_disk(f->world, sid, true);
+        trouble(f, sid)->disk_failing = true;
+        trouble(f, sid)->mend_ms = now(f) + draw(f, 2000);
+}
+
+static void fault_bad_disk(struct faults *f, int sid)
+{
+        static const enum memory_op ops[] = {MEMORY_OP_WRITE,  MEMORY_OP_SYNC,   MEMORY_OP_CREATE,  MEMORY_OP_ALLOCATE,
+                                             MEMORY_OP_RENAME, MEMORY_OP_REMOVE, MEMORY_OP_SYNC_DIR};
+        enum memory_op op = ops[draw(f, sizeof ops / sizeof *ops)];
+        int error = draw(f, 3) ? -EIO : -ENOSPC;
+        world_fail_disk(f->world, sid, op, draw(f, 20), 1, error);
+        trouble(f, sid)->disk_failing = true;
+        trouble(f, sid)->reboot = true;
+}
+
+/* ---- damage that stays: to a minority of the voters at a time, or no ensemble could keep its word ---- */
+
+static bool may_damage(struct faults *f, int sid)
+{
+        int damaged = 0;
+        for (int i = 1; i <= f->voters; i++)
+                damaged += i != sid && (trouble(f, i)->rotten || trouble(f, i)->lost);
+        return sid > f->voters || damaged + 1 <= (f->voters - 1) / 2;
+}
+
+/* Where the last byte stands that is not padding. */
+static size_t written(const uint8_t *data, size_t len)
+{
+        while (len > 0 && data[len - 1] == 0)
+                len--;
+        return len;
+}
+
+/* A bit of a log, so far from its end that records follow: what is damaged at the very end can't be told from a write
+ * that was torn (docs/safety.md). Found at the next start, so there is one soon. */
+static void fault_rot(struct faults *f, int sid)
+{
+        struct memory_storage *disk = f->world->nodes[sid].disk;
+        char name[64];
+        size_t count = memory_storage_count(disk, "log."), len = 0;
+        if (!count || f->bulk || !may_damage(f, sid) ||
+            !memory_storage_name(disk, "log.", draw(f, count), name, sizeof name))
+                return;
+        const uint8_t *data = memory_storage_bytes(disk, name, &len);
+        size_t end = written(data, len);
+        if (end < 2 * ROT_DISTANCE_BYTES)
+                return;
+        size_t at = draw(f, end - ROT_DISTANCE_BYTES);
+        memory_storage_flip(disk, name, at, (uint8_t)(1u << draw(f, 8)));
+        trace_line(f->trace, now(f), "*** byte %zu of %s of %d rots", at, name, sid);
+        trouble(f, sid)->rotten = true;
+        trouble(f, sid)->die_ms = now(f) + draw(f, 1000);
+}
+
+static void fault_lost_disk(struct faults *f, int sid)
+{
+        if (!may_damage(f, sid))
+                return;
+        take_down(f, sid, true, draw(f, 1500));
+        wipe(f, sid);
+}
+
+static void fault_snapshot(struct faults *f, int sid)
+{
+        world_fail_snapshots(f->world, sid, 1 + (uint32_t)draw(f, 3));
+        trouble(f, sid)->disk_failing = true;
+}
+
+static void fault_reset(struct faults *f, int sid)
+{
+        world_reset(f->world, sid, (int)draw(f, (uint64_t)f->world->count + 1));
+}
+
+static void fault_all_down(struct faults *f, int sid)
+{
+        (void)sid;
+        for (int i = 1; i <= f->world->count; i++) {
+                bool power = draw(f, 3) != 0;
+                take_down(f, i, power, draw(f, 200));
+        }
+}
+
+static void fault_in_sync(struct faults *f, int sid)
+{
+        f->in_sync += 1 + draw(f, 3);
+        take_down(f, sid, true, draw(f, 600));
+}
+
+/* Its proposals get nowhere; the others elect another before it comes back with them. */
+static void fault_tail(struct faults *f, int sid)
+{
+        (void)sid;
+        int leader = world_leader(f->world);
+        if (!leader)
+                return;
+        uint64_t for_ms = 5 + draw(f, 300);
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != leader)
+                        cut(f, leader, i, for_ms + draw(f, 100));
+        trouble(f, leader)->die_ms = now(f) + for_ms;
+}
+
+/* Others take over meanwhile. When it goes on, its clients' requests are the first it hears (safety S9). */
+static void fault_pause(struct faults *f, int sid)
+{
+        (void)sid;
+        int leader = world_leader(f->world);
+        if (!leader)
+                return;
+        uint64_t for_ms = 500 + draw(f, 700);
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != leader)
+                        cut(f, i, leader, for_ms + draw(f, 200));
+        stand_still(f, leader, (enum world_pause)(WORLD_PAUSE_PROCESS + draw(f, 3)), for_ms);
+}
+
+static void fault_midwrite(struct faults *f, int sid)
+{
+        uint64_t skip = draw(f, draw(f, 2) ? 6 : 40);
+        bool after = draw(f, 2) != 0, power = draw(f, 3) != 0;
+        world_die(f->world, sid, skip, after, power);
+}
+
+/* A kind without ON_DOWN needs its server to run. */
+static const struct fault_kind {
+        const char *name, *text;
+        void (*strike)(struct faults *f, int sid);
+        bool on_down;
+} kinds[] = {
+        [FAULT_POWER] = {"power", "power loss", fault_power, false},
+        [FAULT_KILL] = {"kill", "a server's process dies", fault_kill, false},
+        [FAULT_STOP] = {"stop", "clean stop", fault_stop, false},
+        [FAULT_FREEZE] = {"freeze", "a server stands still", fault_freeze, false},
+        [FAULT_SUSPEND] = {"suspend", "a machine is suspended: one of its clocks stands", fault_suspend, false},
+        [FAULT_VM_PAUSE] = {"vm-pause", "a virtual machine is paused: its clocks stand", fault_vm_pause, false},
+        [FAULT_CLOCK_RATE] = {"clock-rate", "a clock goes too fast or too slow", fault_clock_rate, true},
+        [FAULT_WALL_CLOCK] = {"wall-clock", "a wall clock is set", fault_wall_clock, true},
+        [FAULT_SPLIT] = {"split", "two halves that don't see each other", fault_split, true},
+        [FAULT_CLIENTS_CUT] = {"clients-cut", "links to the clients cut, one way or both", fault_clients_cut, true},
+        [FAULT_BLACKHOLE] = {"blackhole", "dials without an answer, or slow", fault_blackhole, true},
+        [FAULT_SLOW_LINK] = {"slow-link", "one way between two is slow", fault_slow_link, true},
+        [FAULT_LATE] = {"late", "bytes of old connections arrive among those of new ones", fault_late, true},
+        [FAULT_HANGING_DISK] = {"hanging-disk", "a disk hangs", fault_hanging_disk, false},
+        [FAULT_ROT] = {"rot", "a bit of a log changes", fault_rot, false},
+        [FAULT_LOST_DISK] = {"lost-disk", "the files of a server are gone", fault_lost_disk, false},
+        [FAULT_CUT] = {"cut", "links cut, one way or both", fault_cut, true},
+        [FAULT_SLOW_DISK] = {"slow-disk", "slow disk", fault_slow_disk, false},
+        [FAULT_FULL_DISK] = {"full-disk", "full disk", fault_full_disk, false},
+        [FAULT_BAD_DISK] = {"bad-disk", "one operation of a disk fails", fault_bad_disk, false},
+        [FAULT_SNAPSHOT] = {"snapshot-file", "files of snapshots can't be written", fault_snapshot, false},
+        [FAULT_RESET] = {"reset", "connections reset", fault_reset, false},
+        [FAULT_ALL_DOWN] = {"all-down", "everybody down at once", fault_all_down, true},
+        [FAULT_IN_SYNC] = {"death-in-sync", "learner or leader dies in a synchronisation", fault_in_sync, false},
+        [FAULT_TAIL] = {"leader-tail", "a leader is cut off, goes on writing, and dies", fault_tail, false},
+        [FAULT_PAUSE] = {"paused-leader", "a leader stands still while another takes over", fault_pause, false},
+        [FAULT_MIDWRITE] = {"death-in-write", "death between two operations of a disk", fault_midwrite, false},
+};
+static_assert(sizeof kinds / sizeof *kinds == FAULT_MAX, "a row for each fault");
+
+const char *fault_name(enum fault fault)
+{
+        return kinds[fault].name;
+}
+
+const char *fault_text(enum fault fault)
+{
+        return kinds[fault].text;
+}
+
+enum fault fault_by_name(const char *name, size_t len)
+{
+        int i = 0;
+        while (i < FAULT_MAX && (strlen(kinds[i].name) != len || memcmp(kinds[i].name, name, len) != 0))
+                i++;
+        return (enum fault)i;
+}
+
+/* ---- striking ---- */
+
+static enum fault draw_kind(struct faults *f)
+{
+        uint64_t sum = 0;
+        for (int i = 0; i < FAULT_MAX; i++)
+                sum += f->plan.weights[i];
+        uint64_t at = draw(f, sum);
+        int fault = 0;
+        while (at >= f->plan.weights[fault])
+                at -= f->plan.weights[fault++];
+        return (enum fault)fault;
+}
+
+static void strike(struct faults *f)
+{
+        f->prng.state = hash_u64(f->seed ^ hash_u64(f->turns++));
+        f->next_ms = now(f) + 1 + draw(f, 2 * f->plan.pause_ms);
+        enum fault fault = draw_kind(f);
+        int sid = 1 + (int)draw(f, (uint64_t)f->world->count);
+        int leader = draw(f, 3) ? 0 : world_leader(f->world); /* it is worth more */
+        if (leader)
+                sid = leader;
+        if (f->plan.without[fault] || f->turns > f->plan.most || (!up(f, sid) && !kinds[fault].on_down))
+                return;
+        trace_line(f->trace, now(f), "*** fault %" PRIu32 ": %s at %d", f->turns, kinds[fault].name, sid);
+        f->counts[fault]++;
+        kinds[fault].strike(f, sid);
+}
+
+void faults_noted(struct faults *f, int sid, const char *text)
+{
+        if (!strstr(text, "synchronising from leader"))
+                return;
+        bool snap = strstr(text, "SNAP") != NULL;
+        trouble(f, sid)->in_snap = snap;
+        if (!f->in_sync || draw_mending(f, 3))
+                return;
+        f->in_sync--;
+        int leader = draw_mending(f, 2) ? world_leader(f->world) : 0;
+        trouble(f, leader ? leader : sid)->die_ms = now(f) + 1 + draw_mending(f, snap ? 30 : 10);
+}
+
+/* ---- mending ---- */
+
+static bool due(const struct faults *f, uint64_t *at)
+{
+        if (!*at || now(f) < *at)
+                return false;
+        *at = 0;
+        return true;
+}
+
+static void join(struct faults *f, int from, int to)
+{
+        world_cut(f->world, from, to, false);
+        f->links[from][to].join_ms = 0;
+        if (draw_mending(f, 2))
+                world_reset(f->world, from, to); /* else all that waited goes on */
+}
+
+static void clear(struct faults *f, int from, int to)
+{
+        world_blackhole(f->world, from, to, false);
+        world_slow_dials(f->world, from, to, 0);
+        world_slow_link(f->world, from, to, 0, 0);
+        f->links[from][to].clear_ms = 0;
+}
+
+static void mend_links(struct faults *f, int from)
+{
+        for (int to = 0; to <= f->world->count; to++) {
+                if (due(f, &f->links[from][to].join_ms))
+                        join(f, from, to);
+                if (due(f, &f->links[from][to].clear_ms))
+                        clear(f, from, to);
+        }
+}
+
+/* A server that has ended by itself must have had a reason, and comes back. */
+static void mend_ended(struct faults *f, int sid)
+{
+        const struct world_node *n = &f->world->nodes[sid];
+        struct trouble *t = trouble(f, sid);
+        if (n->running || t->start_ms)
+                return;
+        if (n->halted > 0) {
+                coverage_hit(f->coverage, MARK_DISK_FAILURE);
+                if (n->halted != SERVER_STATUS_DISK || !t->disk_failing)
+                        verdict_break(f->verdict, now(f), "D6", "server %d ended by itself with status %d", sid,
+                                      n->halted);
+        }
+        note_end(f, sid);
+        t->start_ms = now(f) + 1 + draw_mending(f, 1000);
+}
+
+static void mend(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        if (t->away)
+                return;
+        mend_ended(f, sid);
+        if (due(f, &t->start_ms))
+                start(f, sid);
+        if (due(f, &t->thaw_ms))
+                world_pause(f->world, sid, WORLD_PAUSE_NONE);
+        if (due(f, &t->unhang_ms))
+                world_hang_disk(f->world, sid, false);
+        if (due(f, &t->mend_ms))
+                world_fill_disk(f->world, sid, false);
+        if (due(f, &t->swift_ms))
+                world_slow_disk(f->world, sid, 0, 0);
+        if (due(f, &t->die_ms)) {
+                bool power = draw_mending(f, 3) != 0;
+                take_down(f, sid, power, draw_mending(f, 1200));
+        }
+        if (t->lost && up(f, sid) && !zab_lost(f->world->nodes[sid].server->zab)) {
+                t->lost = false;
+                coverage_hit(f->coverage, MARK_LOST_DISK_REPLACED);
+        }
+}
+
+void faults_init(struct faults *f, struct world *w, int voters, const struct fault_plan *plan, uint64_t seed)
+{
+        *f = (struct faults){.world = w, .voters = voters, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
+        f->mending.state = hash_u64(f->seed);
+        f->next_ms = now(f) + 1;
+}
+
+void faults_turn(struct faults *f)
+{
+        if (now(f) >= f->next_ms)
+                strike(f);
+        for (int sid = 1; sid <= f->world->count; sid++)
+                mend(f, sid);
+        for (int from = 0; from <= f->world->count; from++)
+                mend_links(f, from);
+}
+
+/* ---- the end of all faults ---- */
+
+static void lose(struct faults *f, int sid, enum heal how)
+{
+        trouble(f, sid)->away = true;
+        trouble(f, sid)->die_ms = 0;
+        if (how == HEAL_DEAD)
+                take_down(f, sid, true, 0);
+        for (int i = 1; i <= f->world->count; i++)
+                if (i != sid) {
+                        f->links[sid][i].join_ms = f->links[i][sid].join_ms = 0;
+                        world_cut(f->world, sid, i, true);
+                        world_cut(f->world, i, sid, true);
+                }
+        if (how == HEAL_CUT && up(f, sid))
+                world_pause(f->world, sid, WORLD_PAUSE_NONE);
+}
+
+static void heal_links(struct faults *f, int from, uint32_t set)
+{
+        for (int to = 0; to <= f->world->count; to++)
+                if (set >> to & 1) { /* bit 0: the clients */
+                        if (f->links[from][to].clear_ms)
+                                clear(f, from, to);
+                        if (f->world->links[from][to].cut)
+                                join(f, from, to);
+                }
+}
+
+static void heal(struct faults *f, int sid)
+{
+        struct trouble *t = trouble(f, sid);
+        world_slow_disk(f->world, sid, 0, 0);
+        world_hang_disk(f->world, sid, false);
+        world_pause(f->world, sid, WORLD_PAUSE_NONE);
+        t->die_ms = 0;
+        t->away = false;
+        /* What was to fail and has not yet: the machine is looked after. */
+        world_live(f->world, sid);
+        if (up(f, sid) && (t->disk_failing || t->reboot))
+                take_down(f, sid, true, 0);
+        if (!up(f, sid))
+                start(f, sid);
+}
+
+void faults_heal(struct faults *f, uint32_t set, enum heal rest)
+{
+        trace_line(f->trace, now(f), "*** all is mended");
+        f->in_sync = 0;
+        f->mended = true;
+        world_slow_net(f->world, 0, 0);
+        for (int sid = 1; sid <= f->world->count; sid++)
+                if (!(set >> sid & 1)) {
+                        trace_line(f->trace, now(f), "*** %d stays %s", sid, rest == HEAL_DEAD ? "down" : "cut off");
+                        lose(f, sid, rest);
+                }
+        for (int from = 0; from <= f->world->count; from++)
+                if ((set | 1) >> from & 1)
+                        heal_links(f, from, set | 1);
+        for (int sid = 1; sid <= f->world->count; sid++)
+                if (set >> sid & 1)
+                        heal(f, sid);
+}
+
+void faults_restart_ended(struct faults *f, uint32_t set)
+{
+        for (int sid = 1; sid <= f->world->count; sid++)
+                if (set >> sid & 1 && !up(f, sid)) {
+                        mend_ended(f, sid);
+                        start(f, sid);
+                }
+}

@@ -1,0 +1,217 @@
+/* Sessions and what each was told, answer after answer (safety S1, S2, S4, S5, S7, S8, S9). */
+#include "tests/sim/history/check_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <inttypes.h>
+
+/* Clocks may run this much apart, in percent; a session that ended earlier than that was ended early. */
+#define CLOCK_SLACK_PERCENT 25
+
+/* What a connection or a session has been shown. */
+struct seen {
+        int64_t zxid;
+        uint32_t by;
+        int32_t cxid;
+        uint32_t cxid_by;
+        int64_t sync_floor;
+        uint32_t sync_by;
+};
+
+/* ---- what became of each session ---- */
+
+static void note_open(struct check *c, uint32_t i)
+{
+        const struct history_entry *e = &c->entries[i];
+        struct session *s = check__session(c, e->session);
+        if (e->kind == HISTORY_OPEN && s->opened != ENTRY_NONE)
+                check__find(c, "S1", s->opened, i, "session id 0x%" PRIx64 " was handed out twice",
+                            (uint64_t)e->session);
+        if (e->kind == HISTORY_OPEN && s->opened == ENTRY_NONE)
+                s->opened = i;
+        if (e->timeout_ms)
+                s->timeout_ms = e->timeout_ms;
+        if (e->wrong)
+                check__find(c, "S6", i, s->opened, "session 0x%" PRIx64 " was resumed with a password that is not its",
+                            (uint64_t)e->session);
+}
+
+static void note_op(struct check *c, uint32_t i)
+{
+        const struct history_entry *e = &c->entries[i];
+        struct session *s = check__session(c, e->session);
+        if (e->verb == VERB_CLOSE) {
+                s->close_asked = true;
+                if (!e->err && s->closed == ENTRY_NONE) {
+                        s->closed = i;
+                        s->closed_zxid = e->zxid;
+                }
+        } else if (check__answered(e) && e->zxid > s->alive_zxid) {
+                s->alive_zxid = e->zxid;
+        }
+}
+
+static void note_sessions(struct check *c)
+{
+        for (uint32_t i = 0; i < c->count; i++) {
+                const struct history_entry *e = &c->entries[i];
+                if (e->kind == HISTORY_OPEN || e->kind == HISTORY_RESUME) {
+                        note_open(c, i);
+                } else if (e->kind == HISTORY_REFUSE && !e->wrong && e->session) {
+                        struct session *s = check__session(c, e->session);
+                        if (s->refused == ENTRY_NONE || c->entries[s->refused].return_us > e->return_us)
+                                s->refused = i;
+                } else if (e->kind == HISTORY_OP) {
+                        note_op(c, i);
+                } else if (e->kind == HISTORY_SESSION) {
+                        check__session(c, e->session)->alive_zxid = INT64_MAX; /* to the end */
+                }
+        }
+}
+
+/* ---- the end of a session ---- */
+
+static void check_ended(struct check *c, uint32_t i)
+{
+        const struct history_entry *e = &c->entries[i];
+        const struct session *s = check__session(c, e->session);
+        const uint32_t ends[] = {s->closed, s->refused};
+        if (e->kind == HISTORY_OP && (e->err || i == s->closed))
+                return;
+        for (int k = 0; k < 2; k++)
+                if (ends[k] != ENTRY_NONE && e->call_us > c->entries[ends[k]].return_us) {
+                        check__find(c, "S2", ends[k], i, "session 0x%" PRIx64 " had ended and was served",
+                                    (uint64_t)e->session);
+                        return;
+                }
+        if (s->closed_zxid && c->zxid[i] > s->closed_zxid)
+                check__find(c, "S2", s->closed, i, "session 0x%" PRIx64 " was closed at 0x%" PRIx64 " and wrote later",
+                            (uint64_t)e->session, (uint64_t)s->closed_zxid);
+}
+
+/* The last sign of life that the leader itself has seen: a transaction, or taking the session over. */
+static void check_expired_early(struct check *c)
+{
+        uint32_t *touched = mem_alloc((c->session_count + 1) * sizeof *touched);
+        for (size_t i = 0; i < c->session_count; i++)
+                touched[i] = ENTRY_NONE;
+        for (uint32_t i = 0; i < c->count; i++) {
+                const struct history_entry *e = &c->entries[i];
+                if (e->kind != HISTORY_OPEN && e->kind != HISTORY_RESUME && !c->zxid[i])
+                        continue;
+                if (!e->session || e->kind == HISTORY_SUB || e->kind == HISTORY_TXN)
+                        continue;
+                size_t s = (size_t)(check__session(c, e->session) - c->sessions);
+                if (touched[s] == ENTRY_NONE || c->entries[touched[s]].call_us < e->call_us)
+                        touched[s] = i;
+        }
+        for (size_t i = 0; i < c->session_count; i++) {
+                const struct session *s = &c->sessions[i];
+                if (s->close_asked || s->refused == ENTRY_NONE || touched[i] == ENTRY_NONE || s->timeout_ms <= 0)
+                        continue;
+                uint64_t after_us = (uint64_t)s->timeout_ms * 10 * (100 - CLOCK_SLACK_PERCENT);
+                if (c->entries[s->refused].return_us < c->entries[touched[i]].call_us + after_us)
+                        check__find(c, "S4", touched[i], s->refused,
+                                    "session 0x%" PRIx64 " (timeout %d ms) had expired %" PRIu64
+                                    " ms after its last sign of life",
+                                    (uint64_t)s->id, s->timeout_ms,
+                                    (c->entries[s->refused].return_us - c->entries[touched[i]].call_us) / 1000);
+        }
+        mem_free(touched);
+}
+
+/* ---- answer after answer ---- */
+
+/* A new connection begins where the client said it was, or where it must have been. */
+static struct seen begin_at(const struct check *c, uint32_t i, const struct seen *session)
+{
+        const struct history_entry *e = &c->entries[i];
+        struct seen s = {.by = ENTRY_NONE, .cxid_by = ENTRY_NONE, .sync_by = ENTRY_NONE};
+        if (e->kind != HISTORY_RESUME)
+                return s;
+        if (e->has_seen) {
+                s.zxid = e->seen;
+                s.by = i;
+        } else if (session->by != ENTRY_NONE && c->entries[session->by].return_us <= e->call_us) {
+                s.zxid = session->zxid;
+                s.by = session->by;
+        }
+        return s;
+}
+
+static void check_cxid(struct check *c, uint32_t i, struct seen *k)
+{
+        const struct history_entry *e = &c->entries[i];
+        if (e->cxid <= 0)
+                return;
+        if (k->cxid_by != ENTRY_NONE && e->cxid <= k->cxid)
+                check__find(c, "S5", k->cxid_by, i, "request %d was answered after request %d", e->cxid, k->cxid);
+        k->cxid = e->cxid;
+        k->cxid_by = i;
+}
+
+static void check_shown(struct check *c, uint32_t i, struct seen *k)
+{
+        const struct history_entry *e = &c->entries[i];
+        if (e->zxid < k->zxid)
+                check__find(c, k->by != ENTRY_NONE && c->zxid[k->by] ? "S8" : "S7", k->by, i,
+                            "session 0x%" PRIx64 " was shown 0x%" PRIx64 " after 0x%" PRIx64, (uint64_t)e->session,
+                            (uint64_t)e->zxid, (uint64_t)k->zxid);
+        else if (e->zxid == k->zxid && c->zxid[i] && k->by != ENTRY_NONE)
+                check__find(c, "S5", k->by, i, "a write has a zxid that had been shown before: 0x%" PRIx64,
+                            (uint64_t)e->zxid);
+        if (e->zxid < k->sync_floor)
+                check__find(c, "S9", c->shown_by[k->sync_by], i,
+                            "0x%" PRIx64 " was shown behind a sync that was asked for when 0x%" PRIx64
+                            " had been acknowledged (line %" PRIu32 ")",
+                            (uint64_t)e->zxid, (uint64_t)k->sync_floor, c->entries[k->sync_by].line);
+        if (e->zxid > k->zxid) {
+                k->zxid = e->zxid;
+                k->by = i;
+        }
+}
+
+static void check_answer(struct check *c, uint32_t i, struct seen *k, struct seen *session)
+{
+        const struct history_entry *e = &c->entries[i];
+        if (!check__answered(e))
+                return;
+        check_cxid(c, i, k);
+        if (e->verb == VERB_SYNC && !e->err && c->shown[i] > k->sync_floor) {
+                k->sync_floor = c->shown[i];
+                k->sync_by = i;
+        }
+        if (e->zxid <= 0)
+                return;
+        check_shown(c, i, k);
+        if (e->zxid > session->zxid) {
+                session->zxid = e->zxid;
+                session->by = i;
+        }
+}
+
+void check__sessions(struct check *c)
+{
+        note_sessions(c);
+        struct seen *conns = mem_zalloc((c->conn_count + 1) * sizeof *conns);
+        struct seen *sessions = mem_zalloc((c->session_count + 1) * sizeof *sessions);
+        for (size_t i = 0; i < c->conn_count; i++)
+                conns[i] = (struct seen){.by = ENTRY_NONE, .cxid_by = ENTRY_NONE, .sync_by = ENTRY_NONE};
+        for (size_t i = 0; i < c->session_count; i++)
+                sessions[i].by = ENTRY_NONE;
+        for (uint32_t i = 0; i < c->count; i++) {
+                const struct history_entry *e = &c->entries[i];
+                bool opens = e->kind == HISTORY_OPEN || e->kind == HISTORY_RESUME;
+                if (!opens && e->kind != HISTORY_OP)
+                        continue;
+                struct seen *session = &sessions[check__session(c, e->session) - c->sessions];
+                if (opens)
+                        conns[c->conn_of[i]] = begin_at(c, i, session);
+                else
+                        check_answer(c, i, &conns[c->conn_of[i]], session);
+                check_ended(c, i);
+        }
+        mem_free(conns);
+        mem_free(sessions);
+        check_expired_early(c);
+}

@@ -1,0 +1,52 @@
+/* Clients of one life: they ask for everything the protocol has, several things at once, lose their connections, resume
+ * their sessions elsewhere, leave old connections behind that go on speaking, give sessions up, and try passwords that
+ * are not theirs. All they ask and are told goes into a history (tests/sim/history), which is judged when the life is
+ * over.
+ *
+ * What they do is drawn from the seed, and how often they do it too: one life is full of sequential nodes, another of
+ * watches and reconnections (swarm testing). Never waits: load_step() once per millisecond. */
+#ifndef BATON_TESTS_SIM_LOAD_H
+#define BATON_TESTS_SIM_LOAD_H
+
+#include "tests/sim/history/history.h"
+#include "tests/sim/verdict.h"
+#include "tests/sim/world/world.h"
+
+#define LOAD_CLIENTS_MAX 8
+
+struct load;
+
+/* What came about, over all clients. */
+struct load_tally {
+        uint64_t asked, acked, refused, unknown;
+        uint64_t reads, events, syncs, multis, broken_multis;
+        uint64_t sessions, resumed, moved, expired, closed, abandoned, refused_passwords;
+        uint64_t watches_restored; /* setWatches that were answered */
+        uint64_t ghosts;           /* requests sent on a connection whose session had moved away */
+        uint64_t sleeps;           /* stays away longer than its session lives */
+};
+
+/* All three are borrowed. `v` is told of what can't be put into a history: an answer that can't be read, or that
+ * answers nothing. Nobody else may write below the paths that the clients use: /h*, /u*, /s*, /e*, /c*, /b*. */
+struct load *load_new(struct world *w, struct history *h, struct verdict *v, uint64_t seed);
+/* Takes NULL. Before the world is freed. */
+void load_free(struct load *l);
+/* `busy`: new requests and new trouble; else clients finish, keep their sessions and stay connected. */
+void load_step(struct load *l, bool busy);
+/* All connected, with nothing outstanding, and what all work on was made. */
+bool load_idle(const struct load *l);
+/* Each client asks for a sync and then reads all it may know of; when all are idle again that is done. */
+void load_look(struct load *l);
+/* Whatever is still outstanding has an unknown outcome: goes into the history. Nothing is asked after this. */
+void load_finish(struct load *l);
+const struct load_tally *load_tally(const struct load *l);
+/* Whether data is sometimes larger than a portion of a snapshot. Drawn by load_new(). */
+bool load_is_bulky(const struct load *l);
+
+/* ---- what else goes into the history of a life (load_record.c) ---- */
+/* A committed transaction: bytes as in the log. Returns 0, -EPROTO when they can't be read. */
+int load_record_txn(struct history *h, int64_t zxid, const uint8_t *txn, size_t len);
+/* The tree and the sessions of a running server as they are now. */
+void load_record_tree(struct history *h, struct world *w, int sid);
+
+#endif

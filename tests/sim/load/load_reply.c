@@ -1,0 +1,254 @@
+/* Answers and events: into the history, and what the client itself remembers of them. */
+#include "tests/sim/load/load_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define XID_EVENT (-1)
+
+static void trouble(struct load_client *a, const char *what, int64_t number)
+{
+        verdict_break(a->load->verdict, world_now(a->load->world), "WIRE", "client %u: %s (%" PRId64 ")", a->number,
+                      what, number);
+}
+
+/* ---- what the client remembers ---- */
+
+static void remember(struct load *l, text_id path)
+{
+        l->known[l->known_count++ % LOAD_KNOWN] = path;
+}
+
+static void remember_watch(struct load_client *a, text_id path, enum load_list list)
+{
+        for (size_t i = 0; i < a->watch_count; i++)
+                if (a->watches[i].path == path && a->watches[i].list == list)
+                        return;
+        /* One more is set at the server and forgotten here: an event of it is news all the same. */
+        if (a->watch_count < LOAD_WATCHES_MAX)
+                a->watches[a->watch_count++] = (struct load_watch){.path = path, .list = list};
+}
+
+static void forget_watches(struct load_client *a, text_id path, int type)
+{
+        size_t kept = 0;
+        for (size_t i = 0; i < a->watch_count; i++) {
+                enum load_list list = a->watches[i].list;
+                bool fires = type == 2 /* deleted */ || (type == 4 /* children */) == (list == LIST_CHILD);
+                if (a->watches[i].path != path || !fires)
+                        a->watches[kept++] = a->watches[i];
+        }
+        a->watch_count = kept;
+}
+
+static void remember_stat(struct load_client *a, const struct history_entry *e)
+{
+        for (int i = 0; i < LOAD_HOT; i++)
+                if (e->path == a->load->hot[i] && e->has_stat) {
+                        a->versions[i] = e->stat.version;
+                        a->aversions[i] = e->stat.aversion;
+                }
+}
+
+/* ---- answers ---- */
+
+static void take_stat(struct history_entry *e, struct jute_reader *r)
+{
+        struct jute_stat stat;
+        jute_get_stat(r, &stat);
+        e->stat = load__stat(&stat);
+        e->has_stat = true;
+}
+
+static void take_kids(struct load *l, struct history_entry *e, struct jute_reader *r)
+{
+        int32_t count = jute_get_int(r);
+        /* Interned first: a list is written in one go. */
+        e->kids = history_list_begin(l->history);
+        for (int32_t i = 0; i < count && !r->error; i++) {
+                struct jute_str name = jute_get_str(r);
+                if (!r->error && name.len >= 0)
+                        history_list_add(l->history, &e->kids, history_text(l->history, name.data, (size_t)name.len));
+        }
+}
+
+/* The body of an answer to one operation, of type `opcode`. */
+static void take_body(struct load *l, struct history_entry *e, int32_t opcode, struct jute_reader *r)
+{
+        switch (opcode) {
+        case OP_CREATE:
+                e->name = load__text(l->history, jute_get_str(r));
+                remember(l, e->name);
+                break;
+        case OP_CREATE2:
+        case OP_CREATE_CONTAINER:
+                e->name = load__text(l->history, jute_get_str(r));
+                take_stat(e, r);
+                remember(l, e->name);
+                break;
+        case OP_SET_DATA:
+        case OP_SET_ACL:
+        case OP_EXISTS:
+                take_stat(e, r);
+                break;
+        case OP_GET_DATA:
+                e->got = load__text(l->history, jute_get_str(r));
+                take_stat(e, r);
+                break;
+        case OP_GET_CHILDREN:
+                take_kids(l, e, r);
+                break;
+        case OP_GET_CHILDREN2:
+                take_kids(l, e, r);
+                take_stat(e, r);
+                break;
+        case OP_GET_ACL: {
+                struct jute_vec acl = jute_get_acl_vec(r);
+                if (!r->error)
+                        e->acl = load__acl_text(l->history, &acl);
+                take_stat(e, r);
+                break;
+        }
+        default:
+                break;
+        }
+}
+
+/* The results of a multi; a failed one has an error for each operation. */
+static void take_results(struct load_client *a, struct load_request *q, struct jute_reader *r)
+{
+        for (uint32_t i = 0; i < q->e.subs; i++) {
+                struct history_entry *sub = &q->subs[i];
+                struct jute_multi_header h;
+                jute_get_multi_header(r, &h);
+                if (h.type == OP_ERROR) {
+                        sub->err = jute_get_int(r);
+                        if (sub->err && sub->err != ZK_RUNTIME_INCONSISTENCY && !q->e.err)
+                                q->e.err = sub->err;
+                } else {
+                        take_body(a->load, sub, h.type, r);
+                        remember_stat(a, sub);
+                }
+        }
+}
+
+static void count(struct load *l, const struct load_request *q)
+{
+        const struct history_entry *e = &q->e;
+        bool reads = e->verb >= VERB_GET && e->verb <= VERB_GET_ACL;
+        l->tally.reads += reads;
+        l->tally.syncs += e->verb == VERB_SYNC && !e->err;
+        l->tally.watches_restored += e->verb == VERB_SET_WATCHES && !e->err;
+        l->tally.broken_multis += e->verb == VERB_MULTI && e->err;
+        if (reads || e->verb >= VERB_SYNC)
+                return;
+        if (e->err)
+                l->tally.refused++;
+        else
+                l->tally.acked++;
+}
+
+static void add(struct load *l, struct load_request *q)
+{
+        q->e.return_us = load__us(l);
+        history_add(l->history, &q->e);
+        for (uint32_t i = 0; i < q->e.subs; i++)
+                history_add(l->history, &q->subs[i]);
+}
+
+static void take_watch(struct load_client *a, const struct history_entry *e)
+{
+        if (e->verb == VERB_CHILDREN && !e->err)
+                remember_watch(a, e->path, LIST_CHILD);
+        else if (e->verb == VERB_GET && !e->err)
+                remember_watch(a, e->path, LIST_DATA);
+        else if (e->verb == VERB_EXISTS && (!e->err || e->err == ZK_NO_NODE))
+                remember_watch(a, e->path, e->err ? LIST_EXIST : LIST_DATA);
+}
+
+static void answered(struct load_client *a, struct load_link *k, const struct jute_reply_header *h,
+                     struct jute_reader *r)
+{
+        struct load *l = a->load;
+        struct load_request *q = k->count ? k->pending[0] : NULL;
+        if (!q || q->e.cxid != h->xid) {
+                trouble(a, "an answer to what was not asked next, xid", h->xid);
+                return;
+        }
+        memmove(k->pending, k->pending + 1, --k->count * sizeof(struct load_request *));
+        q->e.err = h->err;
+        q->e.zxid = h->zxid > 0 ? h->zxid : 0;
+        if (!h->err && q->e.verb == VERB_MULTI)
+                take_results(a, q, r);
+        else if (!h->err)
+                take_body(l, &q->e, q->opcode, r);
+        if (r->error)
+                trouble(a, "an answer that can't be read, xid", h->xid);
+        if (h->zxid > a->seen && k == &a->link)
+                a->seen = h->zxid;
+        count(l, q);
+        add(l, q);
+        remember_stat(a, &q->e);
+        if (q->e.watch && k == &a->link)
+                take_watch(a, &q->e);
+        mem_free(q);
+}
+
+static void happened(struct load_client *a, struct load_link *k, struct jute_reader *r)
+{
+        struct load *l = a->load;
+        struct history_entry e = history_blank(HISTORY_EVENT);
+        struct jute_watcher_event event;
+        jute_get_watcher_event(r, &event);
+        if (r->error || event.type < 1 || event.type > 4) {
+                trouble(a, "an event that can't be read, type", event.type);
+                return;
+        }
+        e.return_us = load__us(l);
+        e.conn = k->conn;
+        e.client = a->number;
+        e.event = (uint8_t)event.type;
+        e.path = load__text(l->history, event.path);
+        history_add(l->history, &e);
+        if (k == &a->link)
+                forget_watches(a, e.path, event.type);
+        l->tally.events++;
+}
+
+void load__frame(struct load_client *a, struct load_link *k, struct jute_reader *r)
+{
+        struct jute_reply_header h;
+        jute_get_reply_header(r, &h);
+        if (r->error)
+                trouble(a, "a frame without a header", 0);
+        else if (h.xid == XID_EVENT)
+                happened(a, k, r);
+        else
+                answered(a, k, &h, r);
+}
+
+void load__link_over(struct load_client *a, struct load_link *k)
+{
+        struct load *l = a->load;
+        if (!k->wire)
+                return;
+        for (size_t i = 0; i < k->count; i++) {
+                struct load_request *q = k->pending[i];
+                q->e.err = HISTORY_UNKNOWN;
+                for (uint32_t s = 0; s < q->e.subs; s++)
+                        q->subs[s].err = HISTORY_UNKNOWN;
+                l->tally.unknown++;
+                add(l, q);
+                mem_free(q);
+        }
+        struct history_entry e = history_blank(HISTORY_LOST);
+        e.conn = k->conn;
+        e.client = a->number;
+        e.return_us = load__us(l);
+        history_add(l->history, &e);
+        world_wire_close(k->wire);
+        mem_free(k->in);
+        *k = (struct load_link){0};
+}

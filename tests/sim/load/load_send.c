@@ -1,0 +1,246 @@
+/* Requests: as bytes on a connection, and as entries that wait for their answer. */
+#include "tests/sim/load/load_internal.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define XID_PING        (-2)
+#define XID_SET_WATCHES (-8)
+/* Create modes (client-protocol.md 5): ephemeral, sequential; containers have an opcode of their own. */
+#define MODE_EPHEMERAL  1
+#define MODE_SEQUENTIAL 2
+#define MODE_CONTAINER  4
+
+void load__send(struct load_link *k, const struct jute_writer *frame)
+{
+        uint8_t len[4] = {(uint8_t)(frame->len >> 24), (uint8_t)(frame->len >> 16), (uint8_t)(frame->len >> 8),
+                          (uint8_t)frame->len};
+        world_wire_send(k->wire, len, sizeof len);
+        world_wire_send(k->wire, frame->data, frame->len);
+}
+
+/* Consumes `body`. */
+struct load_request *load__ask(struct load_client *a, struct load_link *k, enum history_verb verb, int32_t opcode,
+                               struct jute_writer *body)
+{
+        assert(k->count < LOAD_PENDING_MAX);
+        struct load_request *q = mem_zalloc(sizeof *q);
+        struct jute_request_header header = {.xid = a->next_xid, .type = opcode};
+        if (opcode == OP_PING)
+                header.xid = XID_PING;
+        else if (opcode == OP_SET_WATCHES)
+                header.xid = XID_SET_WATCHES;
+        else
+                a->next_xid++;
+        q->opcode = opcode;
+        q->e = history_blank(HISTORY_OP);
+        q->e.verb = verb;
+        q->e.call_us = load__us(a->load);
+        q->e.client = a->number;
+        q->e.conn = k->conn;
+        q->e.session = k->session;
+        q->e.cxid = header.xid;
+        k->pending[k->count++] = q;
+        struct jute_writer frame;
+        jute_writer_init(&frame, SIZE_MAX);
+        jute_put_request_header(&frame, &header);
+        jute_put_raw(&frame, body->data, body->len);
+        load__send(k, &frame);
+        jute_writer_done(&frame);
+        jute_writer_done(body);
+        a->sent_ms = load__client_ms(a);
+        a->load->tally.asked++;
+        return q;
+}
+
+static struct jute_str text_of(const struct load *l, text_id text)
+{
+        if (!text)
+                return (struct jute_str){.data = NULL, .len = -1};
+        return jute_str_of(history_string(l->history, text), history_string_len(l->history, text));
+}
+
+/* ---- ACLs ---- */
+
+static void put_acl(struct jute_writer *w, uint32_t number)
+{
+        static const char *const ids[] = {NULL, "one:AbC=", "two:DeF="};
+        struct jute_acl open = {.perms = 31, .id = {.scheme = jute_cstr("world"), .id = jute_cstr("anyone")}};
+        jute_put_int(w, number ? 2 : 1);
+        jute_put_acl(w, &open);
+        if (!number)
+                return;
+        struct jute_acl more = {.perms = 7, .id = {.scheme = jute_cstr("digest"), .id = jute_cstr(ids[number])}};
+        jute_put_acl(w, &more);
+}
+
+text_id load__acl(struct load *l, uint32_t number)
+{
+        static const char *const texts[] = {"world:anyone:31", "world:anyone:31+digest:one:AbC=:7",
+                                            "world:anyone:31+digest:two:DeF=:7"};
+        return history_cstr(l->history, texts[number]);
+}
+
+static uint32_t acl_number(struct load *l, text_id acl)
+{
+        for (uint32_t i = 1; i < 3; i++)
+                if (acl && load__acl(l, i) == acl)
+                        return i;
+        return 0;
+}
+
+/* ---- one operation ---- */
+
+static void put_data(struct jute_writer *w, const struct load *l, const struct load_op *op)
+{
+        struct jute_str data = text_of(l, op->data);
+        if (!op->bulk) {
+                jute_put_str(w, data);
+                return;
+        }
+        uint8_t *bytes = mem_zalloc(LOAD_BULK_BYTES);
+        memcpy(bytes, data.data, (size_t)data.len);
+        jute_put_str(w, jute_str_of(bytes, LOAD_BULK_BYTES));
+        mem_free(bytes);
+}
+
+static void put_op(struct jute_writer *w, struct load *l, const struct load_op *op)
+{
+        jute_put_str(w, text_of(l, op->path));
+        switch (op->verb) {
+        case VERB_CREATE:
+                put_data(w, l, op);
+                put_acl(w, acl_number(l, op->acl));
+                jute_put_int(w, (op->flags & CREATE_CONTAINER ? MODE_CONTAINER : 0) |
+                                        (op->flags & CREATE_EPHEMERAL ? MODE_EPHEMERAL : 0) |
+                                        (op->flags & CREATE_SEQUENTIAL ? MODE_SEQUENTIAL : 0));
+                break;
+        case VERB_SET:
+                put_data(w, l, op);
+                jute_put_int(w, op->version);
+                break;
+        case VERB_SET_ACL:
+                put_acl(w, acl_number(l, op->acl));
+                jute_put_int(w, op->version);
+                break;
+        default: /* delete, check */
+                jute_put_int(w, op->version);
+                break;
+        }
+}
+
+static text_id kept_data(struct load *l, const struct load_op *op)
+{
+        if (!op->bulk)
+                return op->data;
+        uint8_t *bytes = mem_zalloc(LOAD_BULK_BYTES);
+        memcpy(bytes, history_string(l->history, op->data), history_string_len(l->history, op->data));
+        text_id kept = history_data(l->history, bytes, LOAD_BULK_BYTES);
+        mem_free(bytes);
+        return kept;
+}
+
+static void fill(struct load *l, const struct load_op *op, struct history_entry *e)
+{
+        e->verb = op->verb;
+        e->path = op->path;
+        e->data = kept_data(l, op);
+        e->acl = op->acl;
+        e->version = op->version;
+        e->flags = op->flags;
+}
+
+void load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        put_op(&body, a->load, op);
+        fill(a->load, op, &load__ask(a, k, op->verb, op->opcode, &body)->e);
+}
+
+void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count)
+{
+        struct jute_writer body;
+        assert(count <= LOAD_SUBS_MAX);
+        jute_writer_init(&body, SIZE_MAX);
+        for (size_t i = 0; i < count; i++) {
+                struct jute_multi_header header = {.type = ops[i].opcode, .err = -1};
+                jute_put_multi_header(&body, &header);
+                put_op(&body, a->load, &ops[i]);
+        }
+        struct jute_multi_header end = {.type = -1, .done = true, .err = -1};
+        jute_put_multi_header(&body, &end);
+        struct load_request *q = load__ask(a, k, VERB_MULTI, OP_MULTI, &body);
+        q->e.subs = (uint32_t)count;
+        for (size_t i = 0; i < count; i++) {
+                q->subs[i] = history_blank(HISTORY_SUB);
+                fill(a->load, &ops[i], &q->subs[i]);
+        }
+        a->load->tally.multis++;
+}
+
+void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        jute_put_str(&body, text_of(a->load, path));
+        if (verb != VERB_GET_ACL)
+                jute_put_bool(&body, watch);
+        struct load_request *q = load__ask(a, &a->link, verb, opcode, &body);
+        q->e.path = path;
+        q->e.watch = watch;
+}
+
+void load__send_sync(struct load_client *a)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        jute_put_cstr(&body, "/");
+        load__ask(a, &a->link, VERB_SYNC, OP_SYNC, &body)->e.path = history_cstr(a->load->history, "/");
+}
+
+void load__send_close(struct load_client *a)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        (void)load__ask(a, &a->link, VERB_CLOSE, OP_CLOSE_SESSION, &body);
+        a->closing = true;
+}
+
+void load__ping(struct load_client *a)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        (void)load__ask(a, &a->link, VERB_PING, OP_PING, &body);
+}
+
+static void put_watched(struct jute_writer *body, struct load_client *a, enum load_list list)
+{
+        int32_t count = 0;
+        for (size_t i = 0; i < a->watch_count; i++)
+                count += a->watches[i].list == list;
+        jute_put_int(body, count);
+        for (size_t i = 0; i < a->watch_count; i++)
+                if (a->watches[i].list == list)
+                        jute_put_str(body, text_of(a->load, a->watches[i].path));
+}
+
+void load__set_watches(struct load_client *a)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        jute_put_long(&body, a->seen);
+        for (int list = 0; list < 3; list++)
+                put_watched(&body, a, (enum load_list)list);
+        struct load_request *q = load__ask(a, &a->link, VERB_SET_WATCHES, OP_SET_WATCHES, &body);
+        q->e.seen = a->seen;
+        q->e.has_seen = true;
+        for (int list = 0; list < 3; list++) {
+                q->e.watched[list] = history_list_begin(a->load->history);
+                for (size_t i = 0; i < a->watch_count; i++)
+                        if (a->watches[i].list == (enum load_list)list)
+                                history_list_add(a->load->history, &q->e.watched[list], a->watches[i].path);
+        }
+}

@@ -1,0 +1,270 @@
+#include "tests/sim/options.h"
+
+#include "tests/sim/plants.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEEDS_DEFAULT 100
+
+const char *sim_usage(void)
+{
+        return "baton-sim [OPTION…]: lives of simulated ensembles under faults, each from its seed\n"
+               "  --seeds N        so many lives (100)\n"
+               "  --from S         the first seed (1)\n"
+               "  --jobs J         so many at once (one for each processor)\n"
+               "  --minutes M      begins no life after so long\n"
+               "  --seed S         this life alone, in this process\n"
+               "  --trace          with all that happens in it, line by line\n"
+               "  --without K,K    leaves out faults of these kinds\n"
+               "  --faults N       no more than the first N faults of a life\n"
+               "  --shrink S       leaves out what seed S does not need to break the same promise\n"
+               "  --repeat         each life twice, with other bytes in fresh memory: the traces must be the same\n"
+               "  --digests        prints the digest of each trace\n"
+               "  --suite          a path that no life has taken is a failure\n"
+               "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn\n"
+               "  --plants         what can be planted\n"
+               "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash or a hang, 4: no\n"
+               "progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that differs.\n";
+}
+
+/* ---- values ---- */
+
+static bool number(const char *text, uint64_t most, uint64_t *ret)
+{
+        char *end = NULL;
+        errno = 0;
+        unsigned long long value = strtoull(text, &end, 10);
+        if (errno || end == text || *end || text[0] == '-' || value > most)
+                return false;
+        *ret = value;
+        return true;
+}
+
+struct parsing {
+        struct sim_options *o;
+        char *why;
+        size_t size;
+};
+
+static int wrong(const struct parsing *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int wrong(const struct parsing *p, const char *format, ...)
+{
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(p->why, p->size, format, args);
+        va_end(args);
+        return -EINVAL;
+}
+
+static int set_number(const struct parsing *p, const char *option, const char *value, uint64_t most, uint64_t *ret)
+{
+        return number(value, most, ret) ? 0 : wrong(p, "%s wants a number, not '%s'", option, value);
+}
+
+static int set_u32(const struct parsing *p, const char *option, const char *value, uint32_t most, uint32_t *ret)
+{
+        uint64_t n = 0;
+        int r = set_number(p, option, value, most, &n);
+        if (r == 0)
+                *ret = (uint32_t)n;
+        return r;
+}
+
+static int set_seeds(const struct parsing *p, const char *option, const char *value)
+{
+        return set_number(p, option, value, UINT64_MAX / 2, &p->o->seeds);
+}
+
+static int set_from(const struct parsing *p, const char *option, const char *value)
+{
+        return set_number(p, option, value, UINT64_MAX / 2, &p->o->from);
+}
+
+static int set_jobs(const struct parsing *p, const char *option, const char *value)
+{
+        int r = set_u32(p, option, value, SIM_JOBS_MAX, &p->o->jobs);
+        return r == 0 && p->o->jobs == 0 ? wrong(p, "%s wants at least 1", option) : r;
+}
+
+static int set_minutes(const struct parsing *p, const char *option, const char *value)
+{
+        return set_u32(p, option, value, UINT32_MAX / 60, &p->o->minutes);
+}
+
+static int set_seed(const struct parsing *p, const char *option, const char *value)
+{
+        p->o->mode = SIM_ONE;
+        return set_from(p, option, value);
+}
+
+static int set_shrink(const struct parsing *p, const char *option, const char *value)
+{
+        p->o->mode = SIM_SHRINK;
+        return set_from(p, option, value);
+}
+
+static int set_faults(const struct parsing *p, const char *option, const char *value)
+{
+        return set_u32(p, option, value, UINT32_MAX, &p->o->faults);
+}
+
+static int set_plant(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        p->o->plant = value;
+        return 0;
+}
+
+static int set_without(const struct parsing *p, const char *option, const char *value)
+{
+        for (const char *name = value; *name;) {
+                size_t len = strcspn(name, ",");
+                enum fault fault = fault_by_name(name, len);
+                if (fault == FAULT_MAX)
+                        return wrong(p, "%s: there is no such kind of fault in '%s'; a run lists them", option, value);
+                p->o->without[fault] = true;
+                name += len + (name[len] == ',');
+        }
+        return 0;
+}
+
+static int flag_trace(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->trace = true;
+        return 0;
+}
+
+static int flag_repeat(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->repeat = true;
+        return 0;
+}
+
+static int flag_digests(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->digests = true;
+        return 0;
+}
+
+static int flag_suite(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->suite = true;
+        return 0;
+}
+
+static int flag_plants(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->mode = SIM_PLANTS;
+        return 0;
+}
+
+static int flag_help(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->mode = SIM_HELP;
+        return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct option {
+        const char *name;
+        bool has_value;
+        int (*set)(const struct parsing *p, const char *option, const char *value);
+} options[] = {
+        {"--seeds", true, set_seeds},     {"--from", true, set_from},         {"--jobs", true, set_jobs},
+        {"--minutes", true, set_minutes}, {"--seed", true, set_seed},         {"--trace", false, flag_trace},
+        {"--without", true, set_without}, {"--faults", true, set_faults},     {"--shrink", true, set_shrink},
+        {"--repeat", false, flag_repeat}, {"--digests", false, flag_digests}, {"--suite", false, flag_suite},
+        {"--plant", true, set_plant},     {"--plants", false, flag_plants},   {"--help", false, flag_help},
+        {"-h", false, flag_help},
+};
+
+static const struct option *option_find(const char *name)
+{
+        for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+                if (!strcmp(options[i].name, name))
+                        return &options[i];
+        return NULL;
+}
+
+static uint32_t processors(void)
+{
+        long n = sysconf(_SC_NPROCESSORS_ONLN);
+        return n < 1 ? 1 : n > SIM_JOBS_MAX ? SIM_JOBS_MAX : (uint32_t)n;
+}
+
+static int check(const struct parsing *p)
+{
+        const struct sim_options *o = p->o;
+        if (o->trace && o->mode != SIM_ONE)
+                return wrong(p, "--trace goes with --seed only");
+        if (!o->plant)
+                return 0;
+        if (!plants_present())
+                return wrong(p, "--plant is for baton-sim-planted, which ./dev sim calls for it");
+        if (strcmp(o->plant, "all") != 0 && plant_by_name(o->plant) == PLANT_NONE)
+                return wrong(p, "there is no bug '%s' to plant; --plants lists them", o->plant);
+        return 0;
+}
+
+int sim_options_parse(int argc, char **argv, struct sim_options *ret, char *why, size_t size)
+{
+        *ret = (struct sim_options){
+                .from = 1, .seeds = SEEDS_DEFAULT, .jobs = processors(), .faults = UINT32_MAX, .mode = SIM_SEEDS};
+        struct parsing p = {.o = ret, .why = why, .size = size};
+        for (int i = 1; i < argc; i++) {
+                const struct option *o = option_find(argv[i]);
+                if (!o)
+                        return wrong(&p, "there is no option '%s'; --help lists them", argv[i]);
+                const char *value = o->has_value ? argv[i + 1] : NULL;
+                if (o->has_value && !value)
+                        return wrong(&p, "%s wants a value", o->name);
+                int r = o->set(&p, o->name, value);
+                if (r < 0)
+                        return r;
+                i += o->has_value;
+        }
+        return check(&p);
+}
+
+static void add(char *text, size_t size, const char *before, const char *word)
+{
+        size_t len = strlen(text);
+        (void)snprintf(text + len, size - len, "%s%s", before, word);
+}
+
+void sim_options_narrowing(const struct sim_options *o, char *ret, size_t size)
+{
+        const char *before = " --without ";
+        char count[16];
+        ret[0] = 0;
+        if (o->plant)
+                add(ret, size, " --plant ", o->plant);
+        for (int i = 0; i < FAULT_MAX; i++)
+                if (o->without[i]) {
+                        add(ret, size, before, fault_name((enum fault)i));
+                        before = ",";
+                }
+        if (o->faults != UINT32_MAX) {
+                (void)snprintf(count, sizeof count, "%" PRIu32, o->faults);
+                add(ret, size, " --faults ", count);
+        }
+}

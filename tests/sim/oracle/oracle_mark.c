@@ -1,0 +1,36 @@
+/* Rare paths, as servers tell of them themselves. */
+#include "tests/sim/oracle/oracle_internal.h"
+
+#include <string.h>
+
+/* Two pieces of a line that a server reports, and what it is a sign of; the first that fits counts. */
+static const struct {
+        const char *text, *also;
+        enum mark mark;
+} signs[] = {
+        {"no snapshot and log on disk reach", "", MARK_TRUNC_REFUSED},
+        {"is ahead: epoch", "", MARK_LEADER_BEHIND},
+        {"left the ensemble", "no quorum can promise", MARK_LEFT_HOPELESS},
+        {"left the ensemble", "above this one", MARK_LEFT_OUTBID},
+        {"left the ensemble", "promised already", MARK_LEFT_OLD_LEADER},
+        {"left the ensemble", "was silent for too long", MARK_LEFT_SILENCE},
+        {"left the ensemble", "can't be reached", MARK_LEFT_UNREACHED},
+        {"left the ensemble", "no quorum of synchronised followers", MARK_LEFT_QUORUM},
+        {"left the ensemble", "no quorum of voters connected", MARK_LEFT_BARRIER_E},
+        {"left the ensemble", "no quorum promised", MARK_LEFT_BARRIER_A},
+        {"left the ensemble", "no quorum was synchronised", MARK_LEFT_BARRIER_N},
+        {"left the ensemble", "the log was not written", MARK_LEFT_SLOW_DISK},
+        {"left the ensemble", "connection", MARK_LEFT_CONNECTION},
+};
+
+void oracle__noted(void *ctx, struct world *w, int sid, const char *text)
+{
+        struct oracle *o = ctx;
+        (void)w;
+        (void)sid;
+        for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
+                if (strstr(text, signs[i].text) && strstr(text, signs[i].also)) {
+                        oracle__mark(o, signs[i].mark);
+                        return;
+                }
+}

@@ -1,0 +1,22 @@
+/* The bugs that can be planted (election/base/plant.h), and who should notice. */
+#ifndef BATON_TESTS_SIM_PLANTS_H
+#define BATON_TESTS_SIM_PLANTS_H
+
+#include "election/base/plant.h"
+
+struct plant_row {
+        const char *name;     /* as on the command line */
+        const char *checkers; /* ids that are expected, with blanks between them; any other finding is one, too */
+        const char *text;     /* what is broken */
+};
+
+/* By number; the row of PLANT_NONE has no name. */
+const struct plant_row *plant_row(enum plant plant);
+/* PLANT_NONE when there is none of that name. "M4" will do where one begins so. */
+enum plant plant_by_name(const char *name);
+/* Whether this program has them at all. */
+bool plants_present(void);
+/* From now on this one is there. */
+void plant_set(enum plant plant);
+
+#endif

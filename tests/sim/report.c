@@ -1,0 +1,68 @@
+#include "tests/sim/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void totals_add(struct totals *t, const struct life_result *r)
+{
+        t->lives++;
+        t->simulated_ms += r->simulated_ms;
+        t->transactions += r->transactions;
+        t->operations += r->operations;
+        for (int i = 0; i < FAULT_MAX; i++)
+                t->faults[i] += r->faults[i];
+        for (int i = 0; i < MARK_MAX; i++)
+                t->coverage.counts[i] += r->coverage.counts[i];
+}
+
+void totals_sum(struct totals *t, const struct totals *other)
+{
+        t->lives += other->lives;
+        t->simulated_ms += other->simulated_ms;
+        t->transactions += other->transactions;
+        t->operations += other->operations;
+        for (int i = 0; i < FAULT_MAX; i++)
+                t->faults[i] += other->faults[i];
+        for (int i = 0; i < MARK_MAX; i++)
+                t->coverage.counts[i] += other->coverage.counts[i];
+}
+
+int report_holes(const struct totals *t)
+{
+        int holes = 0;
+        for (int i = 0; i < MARK_MAX; i++)
+                holes += t->coverage.counts[i] == 0;
+        for (int i = 0; i < FAULT_MAX; i++)
+                holes += t->faults[i] == 0;
+        return holes;
+}
+
+void report_totals(const struct totals *t)
+{
+        printf("\n%" PRIu64 " lives, %.1f simulated hours, %" PRIu64 " transactions committed, %" PRIu64
+               " client operations\n",
+               t->lives, (double)t->simulated_ms / 3600000, t->transactions, t->operations);
+        printf("\nfaults\n");
+        for (int i = 0; i < FAULT_MAX; i++)
+                printf("%10" PRIu64 "  %-16s %s\n", t->faults[i], fault_name((enum fault)i), fault_text((enum fault)i));
+        printf("\npaths taken\n");
+        for (int i = 0; i < MARK_MAX; i++)
+                printf("%10" PRIu64 "  %s\n", t->coverage.counts[i], mark_name((enum mark)i));
+        if (!report_holes(t))
+                return;
+        printf("\nnever taken\n");
+        for (int i = 0; i < FAULT_MAX; i++)
+                if (!t->faults[i])
+                        printf("            fault %s\n", fault_name((enum fault)i));
+        for (int i = 0; i < MARK_MAX; i++)
+                if (!t->coverage.counts[i])
+                        printf("            %s\n", mark_name((enum mark)i));
+}
+
+void report_finding(const struct sim_options *o, uint64_t seed, const struct verdict *v)
+{
+        char narrowing[512];
+        sim_options_narrowing(o, narrowing, sizeof narrowing);
+        printf("\nseed %" PRIu64 " at %" PRIu64 " ms: %s: %s\n  ./dev sim --seed %" PRIu64 "%s --trace   replays it\n",
+               seed, v->at_ms, v->checker, v->text, seed, narrowing);
+}

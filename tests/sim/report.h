@@ -1,0 +1,23 @@
+/* What many lives came to, and how it is told. */
+#ifndef BATON_TESTS_SIM_REPORT_H
+#define BATON_TESTS_SIM_REPORT_H
+
+#include "tests/sim/life.h"
+#include "tests/sim/options.h"
+
+struct totals {
+        uint64_t lives, simulated_ms, transactions, operations;
+        uint64_t faults[FAULT_MAX];
+        struct coverage coverage;
+};
+
+void totals_add(struct totals *t, const struct life_result *r);
+void totals_sum(struct totals *t, const struct totals *other);
+/* Seeds, time, transactions, faults by kind, paths taken and those never taken. */
+void report_totals(const struct totals *t);
+/* How many paths were never taken. */
+int report_holes(const struct totals *t);
+/* What was found, and the one command that replays it. */
+void report_finding(const struct sim_options *o, uint64_t seed, const struct verdict *v);
+
+#endif

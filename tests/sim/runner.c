@@ -1,0 +1,264 @@
+#include "tests/sim/runner.h"
+
+#include "election/base/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* CPU time after which a life counts as hanging. */
+#ifdef BATON_SANITIZED
+#define LIFE_CPU_S 240
+#else
+#define LIFE_CPU_S 40
+#endif
+/* Of what a dying process said, so much is shown. */
+#define LAST_WORDS_BYTES 3000
+
+/* A process's own page: what it has done survives it. */
+struct lane {
+        pid_t pid;
+        int words; /* its stderr */
+        bool busy;
+        uint64_t seed;
+        struct totals totals;
+};
+
+struct board {
+        atomic_ullong next, limit; /* seeds; the limit only falls */
+        atomic_uint count;
+        struct finding findings[FINDINGS_MAX];
+        struct lane lanes[SIM_JOBS_MAX];
+};
+
+struct runner {
+        const struct sim_options *o;
+        bool first_only;
+        struct board *board;
+        uint64_t *digests;
+        time_t ends; /* 0: no life begins after */
+};
+
+static void *shared(size_t size)
+{
+        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED) {
+                perror("baton-sim: no memory to share");
+                exit(3);
+        }
+        return p;
+}
+
+static time_t monotonic(void)
+{
+        struct timespec t;
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec;
+}
+
+static void lower_limit(struct board *b, unsigned long long to)
+{
+        unsigned long long limit = atomic_load(&b->limit);
+        while (to < limit && !atomic_compare_exchange_weak(&b->limit, &limit, to))
+                ;
+}
+
+static void found(struct runner *r, uint64_t seed, const struct verdict *v)
+{
+        unsigned at = atomic_fetch_add(&r->board->count, 1);
+        if (at < FINDINGS_MAX)
+                r->board->findings[at] = (struct finding){.seed = seed, .verdict = *v};
+        /* Lower seeds are still lived to their end: the first one is the first in every run. */
+        if (r->first_only)
+                lower_limit(r->board, seed);
+        else if (at + 1 >= FINDINGS_MAX)
+                lower_limit(r->board, 0);
+}
+
+/* ---- one life ---- */
+
+void life_plan_for(const struct sim_options *o, uint64_t seed, struct life_plan *ret)
+{
+        life_plan_draw(ret, seed);
+        memcpy(ret->faults.without, o->without, sizeof ret->faults.without);
+        ret->faults.most = o->faults;
+}
+
+static void fill_memory_with(int byte)
+{
+#ifndef BATON_SANITIZED
+        (void)mallopt(M_PERTURB, byte);
+#else
+        (void)byte; /* the sanitizers' memory does not listen */
+#endif
+}
+
+static void live_again(const struct life_plan *plan, struct life_result *ret)
+{
+        struct life_result again;
+        fill_memory_with(0x5a);
+        life_live(plan, NULL, &again);
+        fill_memory_with(0);
+        if (again.digest != ret->digest)
+                verdict_break(&ret->verdict, ret->simulated_ms, "SAME",
+                              "the second time the trace has the digest %016" PRIx64 ", not %016" PRIx64, again.digest,
+                              ret->digest);
+}
+
+static void live_one(struct runner *r, struct lane *lane, uint64_t seed)
+{
+        struct itimerval limit = {.it_value = {.tv_sec = LIFE_CPU_S}};
+        struct life_plan plan;
+        struct life_result result;
+        lane->seed = seed;
+        lane->busy = true;
+        if (ftruncate(lane->words, 0) < 0)
+                perror("baton-sim"); /* then it shows what earlier lives said, too */
+        (void)setitimer(ITIMER_PROF, &limit, NULL);
+        life_plan_for(r->o, seed, &plan);
+        life_live(&plan, NULL, &result);
+        if (r->o->repeat)
+                live_again(&plan, &result);
+        totals_add(&lane->totals, &result);
+        if (r->digests)
+                r->digests[seed - r->o->from] = result.digest;
+        if (verdict_broken(&result.verdict))
+                found(r, seed, &result.verdict);
+        lane->busy = false;
+}
+
+/* ---- processes ---- */
+
+static void work(struct runner *r, struct lane *lane)
+{
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)dup2(lane->words, STDERR_FILENO);
+        while (!r->ends || monotonic() < r->ends) {
+                uint64_t seed = atomic_fetch_add(&r->board->next, 1);
+                if (seed >= atomic_load(&r->board->limit))
+                        break;
+                live_one(r, lane, seed);
+        }
+        exit(0); /* not _exit(): a leak is looked for now */
+}
+
+static void lane_start(struct runner *r, struct lane *lane)
+{
+        (void)fflush(NULL);
+        pid_t pid = fork();
+        if (pid < 0) {
+                perror("baton-sim: can't fork");
+                exit(3);
+        }
+        if (pid == 0)
+                work(r, lane);
+        lane->pid = pid;
+}
+
+static void show_last_words(const struct lane *lane)
+{
+        char text[LAST_WORDS_BYTES + 1];
+        off_t end = lseek(lane->words, 0, SEEK_END), from = end > LAST_WORDS_BYTES ? end - LAST_WORDS_BYTES : 0;
+        ssize_t len = pread(lane->words, text, LAST_WORDS_BYTES, from);
+        if (len <= 0)
+                return;
+        text[len] = 0;
+        printf("\nseed %" PRIu64 " said before it ended:\n%s\n", lane->seed, text);
+}
+
+/* A process has ended, and not as it should. */
+static void lane_died(struct runner *r, struct lane *lane, int status)
+{
+        struct verdict v = {.at_ms = 0};
+        int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        if (signal == SIGPROF)
+                verdict_break(&v, 0, "HANG", "not over after %d s of processor time", LIFE_CPU_S);
+        else if (signal)
+                verdict_break(&v, 0, "CRASH", "ended by signal %d (%s)", signal, strsignal(signal));
+        else
+                verdict_break(&v, 0, "CRASH", "ended with status %d%s", WEXITSTATUS(status),
+                              lane->busy ? "" : ", after its last life");
+        if (!r->first_only)
+                show_last_words(lane);
+        lane->totals.lives++;
+        found(r, lane->seed, &v);
+        lane->busy = false;
+}
+
+static struct lane *lane_of(struct runner *r, pid_t pid)
+{
+        for (uint32_t i = 0; i < r->o->jobs; i++)
+                if (r->board->lanes[i].pid == pid)
+                        return &r->board->lanes[i];
+        return NULL;
+}
+
+static void await_all(struct runner *r)
+{
+        for (uint32_t running = r->o->jobs; running;) {
+                int status = 0;
+                pid_t pid = waitpid(-1, &status, 0);
+                if (pid < 0 && errno == EINTR)
+                        continue;
+                struct lane *lane = pid > 0 ? lane_of(r, pid) : NULL;
+                if (!lane)
+                        continue;
+                bool died = status != 0;
+                if (died)
+                        lane_died(r, lane, status);
+                if (died && atomic_load(&r->board->next) < atomic_load(&r->board->limit))
+                        lane_start(r, lane);
+                else
+                        running--;
+        }
+}
+
+static int by_seed(const void *a, const void *b)
+{
+        const struct finding *x = a, *y = b;
+        return (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+void run_lives(const struct sim_options *o, bool first_only, struct run_result *ret)
+{
+        struct runner r = {.o = o, .first_only = first_only, .board = shared(sizeof *r.board)};
+        if (o->digests)
+                r.digests = shared(o->seeds * sizeof *r.digests + 1);
+        if (o->minutes)
+                r.ends = monotonic() + (time_t)o->minutes * 60;
+        atomic_store(&r.board->next, o->from);
+        atomic_store(&r.board->limit, o->from + o->seeds);
+        for (uint32_t i = 0; i < o->jobs; i++) {
+                struct lane *lane = &r.board->lanes[i];
+                lane->words = memfd_create("baton-sim", MFD_CLOEXEC);
+                assert(lane->words >= 0);
+                lane_start(&r, lane);
+        }
+        await_all(&r);
+        memset(ret, 0, sizeof *ret);
+        for (uint32_t i = 0; i < o->jobs; i++) {
+                totals_sum(&ret->totals, &r.board->lanes[i].totals);
+                (void)close(r.board->lanes[i].words);
+        }
+        ret->count = atomic_load(&r.board->count);
+        if (ret->count > FINDINGS_MAX)
+                ret->count = FINDINGS_MAX;
+        memcpy(ret->findings, r.board->findings, ret->count * sizeof *ret->findings);
+        qsort(ret->findings, ret->count, sizeof *ret->findings, by_seed);
+        if (o->digests) {
+                ret->digests = mem_dup(r.digests, o->seeds * sizeof *r.digests);
+                (void)munmap(r.digests, o->seeds * sizeof *r.digests + 1);
+        }
+        (void)munmap(r.board, sizeof *r.board);
+}

@@ -1,0 +1,121 @@
+#include "tests/sim/swarm.h"
+
+#include <inttypes.h>
+
+/* One stream for each concern: what is added to one does not change what the others draw. */
+enum concern {
+        CONCERN_ENSEMBLE,
+        CONCERN_NET,
+        CONCERN_FAULTS,
+        CONCERN_LOAD,
+        CONCERN_RECOVERY,
+};
+
+static struct prng stream(uint64_t seed, enum concern concern)
+{
+        return (struct prng){.state = hash_u64(hash_u64(seed) + (uint64_t)concern)};
+}
+
+static uint64_t draw(struct prng *p, uint64_t below)
+{
+        return prng_next(p) % below;
+}
+
+#define ONE_OF(p, list) ((list)[draw(p, sizeof(list) / sizeof *(list))])
+
+static void draw_ensemble(struct life_plan *p)
+{
+        static const uint32_t snap_counts[] = {20, 60, 200, 1000}, log_counts[] = {10, 50, 500};
+        static const int voters[] = {1, 3, 3, 3, 3, 3, 4, 5, 5, 5}, observers[] = {0, 0, 1, 2};
+        static const uint32_t ticks[] = {100, 100, 100, 50, 200}, inits[] = {10, 10, 10, 5}, syncs[] = {5, 5, 5, 3};
+        struct prng r = stream(p->seed, CONCERN_ENSEMBLE);
+        p->voters = ONE_OF(&r, voters);
+        p->observers = ONE_OF(&r, observers);
+        p->snap_count = ONE_OF(&r, snap_counts);
+        p->commit_log_count = ONE_OF(&r, log_counts);
+        p->tick_ms = ONE_OF(&r, ticks);
+        p->init_limit = ONE_OF(&r, inits);
+        p->sync_limit = ONE_OF(&r, syncs);
+}
+
+static void draw_net(struct life_plan *p)
+{
+        static const uint32_t delays[] = {0, 1, 4, 15, 50};
+        struct prng r = stream(p->seed, CONCERN_NET);
+        p->net_delay_ms = ONE_OF(&r, delays);
+        p->net_bytes_per_ms = draw(&r, 2) ? 0 : p->bulk ? 30000 : 4000;
+}
+
+static void draw_faults(struct life_plan *p)
+{
+        static const uint64_t pauses[] = {60, 200, 500, 1000};
+        struct prng r = stream(p->seed, CONCERN_FAULTS);
+        struct fault_plan *f = &p->faults;
+        f->pause_ms = ONE_OF(&r, pauses);
+        f->most = UINT32_MAX;
+        for (int i = 0; i < FAULT_MAX; i++)
+                f->weights[i] = draw(&r, 3) ? 0 : 1 + (uint32_t)draw(&r, 10);
+        f->weights[draw(&r, FAULT_MAX)] += 3; /* at least one */
+        /* What tears and forks logs is worth more seeds. */
+        f->weights[FAULT_MIDWRITE] += draw(&r, 2) ? 6 : 0;
+        f->weights[FAULT_TAIL] += draw(&r, 2) ? 3 : 0;
+        f->weights[FAULT_PAUSE] += draw(&r, 3) ? 0 : 3;
+        p->faulty_ms = 1500 + draw(&r, draw(&r, 3) ? 5000 : 20000);
+}
+
+static void draw_load(struct life_plan *p)
+{
+        static const uint32_t pauses[] = {4, 10, 30, 80};
+        struct prng r = stream(p->seed, CONCERN_LOAD);
+        struct random_habits *h = &p->habits;
+        p->clients = 2 + (int)draw(&r, LIFE_CLIENTS_MAX - 1);
+        h->pause_ms = ONE_OF(&r, pauses);
+        h->depth = 1 + (uint32_t)draw(&r, 8);
+        h->restores_watches = draw(&r, 2);
+        h->keeps_ghosts = draw(&r, 2);
+        for (int i = 0; i < RANDOM_ACTIONS; i++)
+                h->weights[i] = draw(&r, 4) ? 10 + (uint32_t)draw(&r, 90) : 0;
+        h->weights[3] += 20; /* sets, and something to read */
+        h->weights[8] += 10;
+        p->bulk = !draw(&r, 6);
+        h->weights[13] = p->bulk ? 2 : 0;
+        for (int i = 14; i < RANDOM_ACTIONS; i++) /* connections come to an end less often */
+                h->weights[i] = h->weights[i] ? 1 + (uint32_t)draw(&r, 10) : 0;
+}
+
+static void draw_recovery(struct life_plan *p)
+{
+        static const enum recovery recoveries[] = {RECOVERY_ALL, RECOVERY_ALL, RECOVERY_CORE, RECOVERY_BOTH};
+        struct prng r = stream(p->seed, CONCERN_RECOVERY);
+        p->recovery = p->voters > 2 ? ONE_OF(&r, recoveries) : RECOVERY_ALL;
+        p->rest = draw(&r, 2) ? HEAL_DEAD : HEAL_CUT;
+}
+
+void life_plan_draw(struct life_plan *p, uint64_t seed)
+{
+        *p = (struct life_plan){.seed = seed};
+        draw_ensemble(p);
+        draw_load(p);
+        draw_net(p);
+        draw_faults(p);
+        draw_recovery(p);
+        if (p->bulk && p->snap_count < 200)
+                p->snap_count = 200;
+}
+
+void life_plan_say(const struct life_plan *p, struct trace *t)
+{
+        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers, %d clients", p->seed, p->voters, p->observers,
+                   p->clients);
+        trace_line(t, 0,
+                   "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
+                   ", committed log of %" PRIu32,
+                   p->tick_ms, p->init_limit, p->sync_limit, p->snap_count, p->commit_log_count);
+        trace_line(t, 0, "net: up to %" PRIu32 " ms, %" PRIu32 " bytes per ms (0: all)", p->net_delay_ms,
+                   p->net_bytes_per_ms);
+        trace_line(t, 0, "faults for %" PRIu64 " ms, one in about %" PRIu64 " ms", p->faulty_ms, p->faults.pause_ms);
+        for (int i = 0; i < FAULT_MAX; i++)
+                if (p->faults.weights[i])
+                        trace_line(t, 0, "  %s: %" PRIu32 "%s", fault_name((enum fault)i), p->faults.weights[i],
+                                   p->faults.without[i] ? " (left out)" : "");
+}

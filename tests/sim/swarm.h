@@ -1,0 +1,38 @@
+/* What a seed decides before a life begins: the ensemble, its limits, who uses it, which faults there are and how
+ * hard they strike. Never all at once (Groce et al., swarm testing): what is left out lets the rest go further. */
+#ifndef BATON_TESTS_SIM_SWARM_H
+#define BATON_TESTS_SIM_SWARM_H
+
+#include "tests/sim/faults.h"
+#include "tests/unit/server/random_client.h"
+
+#include <stdbool.h>
+
+#define LIFE_CLIENTS_MAX 10
+
+/* Which servers are healed at the end of the faults. */
+enum recovery {
+        RECOVERY_ALL,  /* every one */
+        RECOVERY_CORE, /* a majority; the rest stays lost */
+        RECOVERY_BOTH, /* a majority, and when that has served, the rest */
+};
+
+struct life_plan {
+        uint64_t seed;
+        int voters, observers;
+        uint32_t snap_count, commit_log_count, tick_ms, init_limit, sync_limit;
+        uint32_t net_delay_ms, net_bytes_per_ms;
+        struct fault_plan faults;
+        uint64_t faulty_ms; /* so long things go wrong */
+        int clients;
+        struct random_habits habits;
+        bool bulk; /* the tree is larger than a portion of a snapshot */
+        enum recovery recovery;
+        enum heal rest;
+};
+
+void life_plan_draw(struct life_plan *p, uint64_t seed);
+/* The plan as lines of the trace. */
+void life_plan_say(const struct life_plan *p, struct trace *t);
+
+#endif
