@@ -9,6 +9,8 @@
 
 #define FLAG_EPHEMERAL  1
 #define FLAG_SEQUENTIAL 2
+/* Largest data that "bytes=N" makes. */
+#define CHANGE_BYTES_MAX 100000
 
 /* Cuts "-> outcome" off; NULL where nothing is said. */
 static const char *cut_outcome(char **words, size_t *count)
@@ -145,15 +147,25 @@ static void put_open_acl(struct jute_create_request *q, struct jute_writer *acl)
         q->acl = (struct jute_vec){.data = acl->data, .size = acl->len, .count = 1};
 }
 
-/* create PATH [DATA] [ephemeral] [sequential], set PATH DATA [version=N], delete PATH [version=N], check PATH version=N
+/* create PATH [DATA|bytes=N] [ephemeral] [sequential], set PATH DATA|bytes=N [version=N], delete PATH [version=N],
+ * check PATH version=N
  */
 static bool put_change(struct actor *a, char **words, size_t count, const char *path, struct jute_writer *w,
                        struct actor_op *ret)
 {
+        static char many[CHANGE_BYTES_MAX + 1];
         const char *data = count > 2 && !strchr(words[2], '=') ? words[2] : "";
-        int64_t version = -1;
-        if (!stage_option_number(a->st, words, count, "version", &version))
+        int64_t version = -1, bytes = 0;
+        if (!stage_option_number(a->st, words, count, "version", &version) ||
+            !stage_option_number(a->st, words, count, "bytes", &bytes))
                 return false;
+        if (bytes < 0 || bytes > CHANGE_BYTES_MAX)
+                return stage_fail(a->st, "at most %d bytes", CHANGE_BYTES_MAX);
+        if (bytes) {
+                memset(many, 'x', (size_t)bytes);
+                many[bytes] = 0;
+                data = many;
+        }
         (void)snprintf(ret->path, sizeof ret->path, "%s", path);
         if (strcmp(words[0], "create") == 0) {
                 struct jute_writer acl;

@@ -3,6 +3,7 @@
 
 #include "election/base/alloc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -375,8 +376,9 @@ static bool mend_disk(struct stage *st, char **words, size_t count)
 /* fail-disk SERVER OPERATION ERROR [skip=N] [times=N] */
 static bool fail_disk(struct stage *st, char **words, size_t count)
 {
-        static const char *const names[MEMORY_OP_MAX] = {"anything", "create", "write",  "allocate", "truncate",
-                                                         "sync",     "rename", "remove", "sync-dir"};
+        static const char *const names[] = {"anything", "create", "write",  "allocate", "truncate",
+                                            "sync",     "rename", "remove", "sync-dir", "read"};
+        static_assert(sizeof names / sizeof *names == MEMORY_OP_MAX, "a name for each operation");
         static const struct {
                 const char *name;
                 int error;

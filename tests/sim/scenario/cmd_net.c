@@ -187,8 +187,63 @@ static bool slow_net(struct stage *st, char **words, size_t count)
         return true;
 }
 
+/* slow-link A->B [delay=MS] [rate=BYTES] */
+static bool slow_link(struct stage *st, char **words, size_t count)
+{
+        int64_t delay = 0, rate = 0;
+        int a, b;
+        if (!stage_way(st, words[1], &a, &b) || !stage_option_number(st, words, count, "delay", &delay) ||
+            !stage_option_number(st, words, count, "rate", &rate))
+                return false;
+        world_slow_link(st->w, a, b, (uint32_t)delay, (uint32_t)rate);
+        return true;
+}
+
+/* black-hole A->B: dials get no answer; see-through A->B: they do */
+static bool black_hole(struct stage *st, char **words, size_t count)
+{
+        int a, b;
+        (void)count;
+        if (!stage_way(st, words[1], &a, &b))
+                return false;
+        world_blackhole(st->w, a, b, true);
+        return true;
+}
+
+static bool see_through(struct stage *st, char **words, size_t count)
+{
+        int a, b;
+        (void)count;
+        if (!stage_way(st, words[1], &a, &b))
+                return false;
+        world_blackhole(st->w, a, b, false);
+        return true;
+}
+
+/* small-buffers BYTES: of sockets */
+static bool small_buffers(struct stage *st, char **words, size_t count)
+{
+        int64_t bytes;
+        (void)count;
+        if (!stage_number(st, words[1], &bytes))
+                return false;
+        world_set_buffers(st->w, (size_t)bytes, st->w->peer_backlog_bytes, st->w->client_backlog_bytes);
+        return true;
+}
+
 const struct stage_command stage_net_commands[] = {
-        {"cut", 2, cut},           {"mend", 2, mend}, {"isolate", 2, isolate}, {"heal", 1, heal},
-        {"reset", 3, reset},       {"hold", 3, hold}, {"release", 2, release}, {"lose", 2, lose},
-        {"slow-net", 1, slow_net}, {NULL, 0, NULL},
+        {"cut", 2, cut},
+        {"mend", 2, mend},
+        {"isolate", 2, isolate},
+        {"heal", 1, heal},
+        {"reset", 3, reset},
+        {"hold", 3, hold},
+        {"release", 2, release},
+        {"lose", 2, lose},
+        {"slow-link", 2, slow_link},
+        {"black-hole", 2, black_hole},
+        {"see-through", 2, see_through},
+        {"small-buffers", 2, small_buffers},
+        {"slow-net", 1, slow_net},
+        {NULL, 0, NULL},
 };
