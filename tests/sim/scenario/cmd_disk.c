@@ -100,6 +100,7 @@ static bool take_file(struct stage *st, const char *server, const char *word, st
         if (world_running(st->w, sid))
                 return stage_fail(st, "server %d runs: its files are not to be touched", sid);
         *ret = (struct tampered){.disk = disk_of(st, sid)};
+        stage_tampered(st, sid);
         if (!find_file(st, sid, word, ret->name))
                 return false;
         const uint8_t *data = memory_storage_bytes(ret->disk, ret->name, &ret->len);
@@ -229,6 +230,7 @@ static bool put(struct stage *st, char **words, size_t count)
         (void)count;
         if (!stage_server(st, words[1], &sid))
                 return false;
+        stage_tampered(st, sid);
         memory_storage_put(disk_of(st, sid), words[2], words[3], strlen(words[3]));
         return true;
 }
@@ -283,6 +285,7 @@ static bool remove_mark(struct stage *st, char **words, size_t count)
                 return false;
         if (world_running(st->w, sid))
                 return stage_fail(st, "server %d runs", sid);
+        stage_tampered(st, sid);
         world_remove_mark(st->w, sid);
         return true;
 }
@@ -310,6 +313,7 @@ static bool restore_disk(struct stage *st, char **words, size_t count)
         if (world_running(st->w, sid) || !st->kept[sid])
                 return stage_fail(st, "server %d runs, or no copy of its disk was kept", sid);
         struct world_node *n = &st->w->nodes[sid];
+        stage_tampered(st, sid);
         memory_storage_free(n->disk);
         n->disk = memory_storage_clone(st->kept[sid]);
         n->storage = memory_storage_io(n->disk);

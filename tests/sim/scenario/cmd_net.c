@@ -112,6 +112,8 @@ static bool heal(struct stage *st, char **words, size_t count)
                 for (int b = 1; b <= st->w->count; b++) {
                         world_cut(st->w, a, b, false);
                         world_hold(st->w, a, b, 0);
+                        world_blackhole(st->w, a, b, false);
+                        world_slow_link(st->w, a, b, 0, 0);
                 }
         world_slow_net(st->w, 0, 0);
         return true;

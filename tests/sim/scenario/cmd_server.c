@@ -6,19 +6,25 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ensemble VOTERS [observers=N] [seed=N] [snap=N] */
+/* ensemble VOTERS [observers=N] [seed=N] [snap=N] [history=N]: a snapshot after about so many transactions; so many kept
+ * in memory for a DIFF */
 static bool ensemble(struct stage *st, char **words, size_t count)
 {
-        int64_t voters, observers = 0, seed = 1, snap = 0;
+        int64_t voters, observers = 0, seed = 1, snap = 0, history = 0;
         if (!stage_number(st, words[1], &voters) || !stage_option_number(st, words, count, "observers", &observers) ||
             !stage_option_number(st, words, count, "seed", &seed) ||
-            !stage_option_number(st, words, count, "snap", &snap))
+            !stage_option_number(st, words, count, "snap", &snap) ||
+            !stage_option_number(st, words, count, "history", &history))
                 return false;
         if (voters < 1 || observers < 0 || voters + observers > WORLD_SERVERS_MAX)
                 return stage_fail(st, "an ensemble has 1 to %d servers", WORLD_SERVERS_MAX);
+        if (!stage_conclude(st))
+                return false;
         stage_begin(st, (int)voters, (int)observers, (uint64_t)seed);
         if (snap > 0)
                 world_set_snap_count(st->w, (uint32_t)snap);
+        if (history > 0)
+                st->w->config.commit_log_count = (uint32_t)history;
         return true;
 }
 

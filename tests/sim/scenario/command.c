@@ -140,6 +140,8 @@ static bool round_at(struct stage *st, struct script *s, size_t at, int64_t op, 
         if (!stage_play(st, s, at + 1, l->end))
                 return false;
         st->line = l->number;
+        if (!stage_conclude(st))
+                return false;
         if (!st->die_sid)
                 return stage_fail(st, "nothing in this block says die-here");
         *ret_died = memory_storage_ops(st->w->nodes[st->die_sid].disk) > st->die_at;

@@ -66,7 +66,7 @@ static int play_file(const char *path, bool write)
         stage_init(&st, path);
         if (!script_read(path, &s, &why)) {
                 (void)fprintf(stderr, "%s\n", text_of(&why));
-        } else if (!stage_play(&st, &s, 0, s.count)) {
+        } else if (!stage_play(&st, &s, 0, s.count) || !stage_conclude(&st)) {
                 show_story(&s);
                 (void)fprintf(stderr, "%s\n", text_of(&st.failure));
         } else {

@@ -41,6 +41,7 @@ static bool play(struct stage *st, char **words, size_t count)
                 return stage_fail(st, "server %d runs, or is played already", sid);
         st->played[sid] = mem_zalloc(sizeof *st->played[sid]);
         st->played[sid]->sid = sid;
+        st->lies = true;
         world_play(st->w, sid, true);
         return true;
 }

@@ -1,6 +1,7 @@
 #include "tests/sim/scenario/stage.h"
 
 #include "election/base/alloc.h"
+#include "election/server/server_internal.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -10,6 +11,8 @@
 
 /* Longest line of a transcript. */
 #define SAYING_BYTES 1024
+/* What is under way when a world is concluded has so long to come to rest. */
+#define CONCLUDE_MS 200
 
 /* ---- what is seen ---- */
 
@@ -144,7 +147,40 @@ void stage_begin(struct stage *st, int voters, int observers, uint64_t seed)
         stage_clear(st);
         st->w = world_new(voters, observers, seed);
         world_add_witness(st->w, &(struct world_witness){.noted = on_noted, .ended = on_ended, .ctx = st});
+        st->verdict = (struct verdict){.at_ms = 0};
+        st->oracle = oracle_new(st->w, &st->verdict, NULL);
+        st->lies = false;
         st->marked_ms = world_now(st->w);
+}
+
+static void look(struct stage *st)
+{
+        if (st->oracle && !st->lies && verdict_broken(&st->verdict))
+                (void)stage_fail(st, "%s: %s", st->verdict.checker, st->verdict.text);
+}
+
+static bool all_serve(const struct stage *st)
+{
+        for (int sid = 1; sid <= st->w->count; sid++)
+                if (world_running(st->w, sid) && (st->w->nodes[sid].frozen || !st->w->nodes[sid].server->serving))
+                        return false;
+        return world_leader(st->w) != 0;
+}
+
+bool stage_conclude(struct stage *st)
+{
+        if (!st->w || st->lies || !all_serve(st))
+                return !st->failure.len;
+        stage_run(st, CONCLUDE_MS);
+        if (all_serve(st))
+                oracle_finish(st->oracle);
+        look(st);
+        return !st->failure.len;
+}
+
+void stage_tampered(struct stage *st, int sid)
+{
+        oracle_disk_damaged(st->oracle, sid);
 }
 
 void stage_clear(struct stage *st)
@@ -160,7 +196,9 @@ void stage_clear(struct stage *st)
         }
         if (st->w)
                 world_free(st->w);
+        oracle_free(st->oracle);
         st->w = NULL;
+        st->oracle = NULL;
         st->die_sid = 0;
         st->shows_all = false;
         stage_forget(st);
@@ -182,6 +220,7 @@ void stage_step(struct stage *st)
         world_run(st->w, 1);
         stage_actors_turn(st);
         stage_peers_turn(st);
+        look(st);
 }
 
 void stage_run(struct stage *st, uint64_t ms)

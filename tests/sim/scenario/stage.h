@@ -3,6 +3,7 @@
 #ifndef BATON_TESTS_SIM_SCENARIO_STAGE_H
 #define BATON_TESTS_SIM_SCENARIO_STAGE_H
 
+#include "tests/sim/oracle/oracle.h"
 #include "tests/sim/scenario/script.h"
 #include "tests/sim/world/world_state.h"
 
@@ -36,7 +37,9 @@ struct stage {
         int line;           /* of the command that is carried out */
         struct world *w;    /* NULL before the scenario has asked for an ensemble */
         struct fleet *f;    /* NULL where there are only servers */
-        bool running_world; /* inside a step */
+        struct oracle *oracle; /* looks on */
+        struct verdict verdict;
+        bool lies; /* a server is played by hand: what the oracle finds then is not the product's doing */
         struct actor *actors[STAGE_CLIENTS_MAX];
         size_t actor_count;
         struct played *played[WORLD_SERVERS_MAX + 1];
@@ -77,6 +80,10 @@ void stage_tidy(struct stage *st, const char *from, char *to, size_t size);
 
 /* A world of so many servers. */
 void stage_begin(struct stage *st, int voters, int observers, uint64_t seed);
+/* The end of a world: where all is well the oracle compares trees and disks with what they must be. */
+bool stage_conclude(struct stage *st);
+/* Somebody has tampered with this server's disk. */
+void stage_tampered(struct stage *st, int sid);
 /* One millisecond of everything. */
 void stage_step(struct stage *st);
 void stage_run(struct stage *st, uint64_t ms);
