@@ -254,10 +254,10 @@ static void settle_fleet(struct life *l)
                         if (world_now(l->world) > end)
                                 verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                               "group %zu is active nowhere, %d ms after the mend", g, FLEET_MENDED_MS);
-                        step(l, true);
+                        step(l, false);
                 }
         for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
-                step(l, true);
+                step(l, false);
         for (size_t g = 0; g < f->o.groups; g++) {
                 takes[g] = f->takes[g];
                 at[g] = fleet_active(f, g);
