@@ -74,9 +74,6 @@ static void slip(struct fleet *f, struct fleet_worker *w)
         static const enum fleet_slip slips[] = {FLEET_SLIP_HANG, FLEET_SLIP_DEAF, FLEET_SLIP_CRASH, FLEET_SLIP_TWICE};
         w->slip_kind = kinds[below(f, 6)];
         w->slip = slips[below(f, 4)];
-        /* It would hang in the process that is to stop what the one before it could not: that needs a last resort. */
-        if (w->slip_kind == CALL_OPEN && w->node->last_resort != LAST_RESORT_REBOOT)
-                w->slip_kind = CALL_CHECK;
         fleet_say(f, "node %d %s: its next %s is to slip (%d)", w->node->number, w->section.name.text,
                   worker_call_name(w->slip_kind), (int)w->slip);
 }

@@ -147,7 +147,8 @@ static bool check_renewed(struct node *n, const struct fact *x, const struct his
 static void written_change(struct node *n, const struct fact *x, const struct history_entry *e)
 {
         bool data = e->verb == VERB_SET;
-        if (n->standing == STANDS_GONE && !spend(n, x, VERB_CREATE, &n->creates, 1))
+        /* With a Stat check_renewed() asks who made it anew; asked twice, one doubtful create would not do. */
+        if (n->standing == STANDS_GONE && !e->has_stat && !spend(n, x, VERB_CREATE, &n->creates, 1))
                 check__find(n->c, "D1", n->by, x->entry, "it was gone, and was changed");
         if (e->has_stat && data && e->stat.mzxid != x->zxid)
                 check__find(n->c, "S11", x->entry, ENTRY_NONE, "the Stat that came with it is of another change");

@@ -58,15 +58,30 @@ static void find_due(const struct check *c, struct armed *a)
 {
         const struct timeline *t = check__timeline(c, a->path);
         const struct version *at = t ? check__at(t, a->zxid) : NULL;
+        size_t after = at ? (size_t)(at - t->versions) + 1 : 0;
         a->due = INT64_MAX;
         a->due_by = ENTRY_NONE;
-        for (size_t i = at ? (size_t)(at - t->versions) + 1 : 0; t && i < t->count; i++)
-                if (fires(a->table, t->versions[i].change)) {
-                        a->due = t->versions[i].zxid;
-                        a->due_by = t->versions[i].by;
-                        a->change = t->versions[i].change;
-                        return;
-                }
+        if (!t || after >= t->count || t->versions[after].next[a->table] == ENTRY_NONE)
+                return;
+        const struct version *v = &t->versions[t->versions[after].next[a->table]];
+        a->due = v->zxid;
+        a->due_by = v->by;
+        a->change = v->change;
+}
+
+/* So that the change a watch waits for is found at once, however many others stand before it. */
+static void link_changes(struct check *c)
+{
+        for (size_t k = 0; k < c->timeline_count; k++) {
+                const struct timeline *t = &c->timelines[k];
+                uint32_t next[2] = {ENTRY_NONE, ENTRY_NONE};
+                for (size_t i = t->count; i-- > 0;)
+                        for (int table = 0; table < 2; table++) {
+                                if (fires((enum table)table, t->versions[i].change))
+                                        next[table] = (uint32_t)i;
+                                t->versions[i].next[table] = next[table];
+                        }
+        }
 }
 
 /* ---- registrations ---- */
@@ -307,6 +322,7 @@ static void take_reply(struct watching *w, uint32_t i)
 
 void check__watches(struct check *c)
 {
+        link_changes(c);
         struct watching *all = mem_zalloc((c->conn_count + 1) * sizeof *all);
         for (size_t i = 0; i < c->conn_count; i++)
                 all[i] =

@@ -113,6 +113,18 @@ static void test_sessions_of_the_log(void **state)
                                       OP(12, 13, 1, 2, "create path=/e data=w2 flags=e err=?"));
 }
 
+/* Nobody came back for the session, but an answer shows a state without it. */
+static void test_session_does_not_expire_early(void **state)
+{
+        (void)state;
+#define TOUCHED                                                                                                        \
+        OPEN LOG_OPEN TXN(3, 0x1, 1, "create path=/a data=w1 pcv=1") TXN(4, 0x1, 0, "close")                           \
+                OP(400000, 410000, 1, 1, "create path=/a data=w1 err=0 zxid=3 name=/a")
+        bench_expect("S4", TOUCHED OP(900000, 900010, 2, 1, "ping err=0 zxid=4"));
+        bench_expect("", TOUCHED OP(1390000, 1400000, 2, 1, "ping err=0 zxid=4"));
+        bench_expect("", TOUCHED OP(900000, 900010, 2, 1, "ping err=0 zxid=3"));
+}
+
 static void test_requests_are_done_in_their_order(void **state)
 {
         (void)state;
@@ -224,6 +236,7 @@ int main(void)
                 cmocka_unit_test(test_refusals_have_their_reason),
                 cmocka_unit_test(test_reads_show_the_state_at_their_zxid),
                 cmocka_unit_test(test_sessions_of_the_log),
+                cmocka_unit_test(test_session_does_not_expire_early),
                 cmocka_unit_test(test_requests_are_done_in_their_order),
                 cmocka_unit_test(test_session_that_moved_is_not_served_where_it_was),
                 cmocka_unit_test(test_log_counts_right),

@@ -70,6 +70,12 @@ static void test_unknown_outcome_happens_once(void **state)
                              OP(50, 60, 2, 2, "get path=/a err=0 zxid=8 got=w2" STAT(3, 7, 3, 2, 0, 0, 0)));
         bench_expect("S5", MADE OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 1, 0, 0, 0)) OP(
                                    13, 14, 1, 3, "set path=/a data=w3 err=?") SEEN(8, "w2", STAT(3, 5, 3, 2, 0, 0, 0)));
+        /* Made anew by one whose outcome nobody knows, then changed by one that was answered: that is one create. */
+        bench_expect("", OPEN OP(10, 11, 2, 1, "get path=/a err=-101 zxid=3") OP(10, 50, 1, 1,
+                                                                                 "create path=/a data=w1 err=?")
+                                 OP(20, 21, 2, 2, "set path=/a data=w2 err=0 zxid=5" STAT(4, 5, 4, 1, 0, 0, 0)));
+        bench_expect("D2", OPEN OP(10, 11, 2, 1, "get path=/a err=-101 zxid=3")
+                                   OP(20, 21, 2, 2, "set path=/a data=w2 err=0 zxid=5" STAT(4, 5, 4, 1, 0, 0, 0)));
 }
 
 static void test_versions_count_changes(void **state)

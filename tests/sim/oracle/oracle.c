@@ -10,6 +10,7 @@
 #include "tests/sim/world/world_state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,14 @@ static void last_commits(struct oracle *o, struct oracle_server *s, const struct
                 oracle__commit_to(o, s, s->leads, last);
 }
 
+static bool reports(const struct effects *fx, const char *text)
+{
+        for (size_t i = 0; i < fx->count; i++)
+                if (fx->list[i].type == EFFECT_REPORT && !strcmp(fx->list[i].report.text, text))
+                        return true;
+        return false;
+}
+
 static void role_begins(struct oracle_server *s)
 {
         s->candidate = true;
@@ -91,7 +100,9 @@ static void role_begins(struct oracle_server *s)
 
 static void role_ends(struct oracle *o, struct oracle_server *s, const struct effects *fx)
 {
-        if (s->established)
+        if (s->established && reports(fx, "left the ensemble: stopped")) /* cleanly: with nothing left to commit */
+                oracle__commit_to(o, s, s->leads, oracle__log_end(s));
+        else if (s->established)
                 last_commits(o, s, fx);
         s->candidate = s->established = false;
         s->leads = 0;
@@ -258,6 +269,16 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         s->shown = -1;
 }
 
+/* Whose files are removed has not failed to keep them. */
+static void on_fault(void *ctx, struct world *w, const char *text)
+{
+        struct oracle *o = ctx;
+        int sid;
+        (void)w;
+        if (sscanf(text, "the files of %d are removed", &sid) == 1)
+                o->servers[sid].lost = true;
+}
+
 /* ---- life ---- */
 
 struct oracle *oracle__new(const struct ensemble *e, struct verdict *v, struct coverage *c, uint64_t seed)
@@ -290,6 +311,7 @@ struct oracle *oracle_new(struct world *w, struct verdict *v, struct coverage *c
                                                      .ended = on_ended,
                                                      .durable = on_durable,
                                                      .noted = oracle__noted,
+                                                     .fault = on_fault,
                                                      .ctx = o});
         return o;
 }

@@ -72,17 +72,17 @@ static void take_over(struct oracle *o, struct oracle_server *s, const struct or
                 oracle__cut(o, s, f->last_zxid);
         s->accepted = f->accepted;
         s->current = f->current;
-        s->lost = f->lost;
         s->prepared = s->cut_asked = s->saving = -1;
         s->ask_count = 0;
 }
 
 void oracle__recovered(struct oracle *o, struct oracle_server *s, const struct oracle_found *f)
 {
-        if (f->lost) {
-                s->lost = true;
+        if (f->lost && !oracle__excused(o, s))
+                ORACLE_BREAK(o, "D3", "server %d says that its files were lost, which they were not", s->sid);
+        if (f->lost)
                 oracle__mark(o, MARK_DISK_LOST);
-        }
+        s->lost = f->lost;
         check_found(o, s, f, "recovers");
         if (f->current < oracle__epoch_of(f->last_zxid))
                 oracle__mark(o, MARK_RECOVERABLE_GAP);

@@ -552,7 +552,7 @@ static void clone_inode(struct memory_storage *to, struct inode *from)
         from->copy = n;
 }
 
-static struct memory_storage *clone(const struct memory_storage *d)
+struct memory_storage *memory_storage_clone(const struct memory_storage *d)
 {
         struct memory_storage *to = memory_storage_new();
         for (struct list *l = d->inodes.next; l != &d->inodes; l = l->next)
@@ -570,14 +570,9 @@ static struct memory_storage *clone(const struct memory_storage *d)
         return to;
 }
 
-struct memory_storage *memory_storage_clone(const struct memory_storage *d)
-{
-        return clone(d);
-}
-
 struct memory_storage *memory_storage_image(const struct memory_storage *d, enum memory_crash how, uint64_t seed)
 {
-        struct memory_storage *to = clone(d);
+        struct memory_storage *to = memory_storage_clone(d);
         memory_storage_crash_as(to, how, seed);
         return to;
 }
