@@ -187,8 +187,9 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count);
 void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
 /* What was to come of that comes no more, nor what was to fail. */
 void world_live(struct world *w, int sid);
-/* A bit of a durable byte flips, in a file of this kind; in what is no padding, and in an epoch so that it is no number
- * any more. Returns false, and does nothing, when there is no such file or world_may_lose() says no. */
+/* In a file of this kind a bit of a durable byte flips, or a sector becomes zero, garbage or a copy of another; of an
+ * epoch a bit, so that it is no number any more. Returns false, and does nothing, when there is no such file or
+ * world_may_lose() says no. */
 enum world_file {
         WORLD_FILE_LOG,
         WORLD_FILE_SNAPSHOT,
