@@ -102,6 +102,23 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         faults_noted(&l->faults, sid, text);
 }
 
+static void on_started(void *ctx, struct world *w, int sid, const struct recovered *r)
+{
+        struct life *l = ctx;
+        (void)w;
+        faults_recovered(&l->faults, sid, r);
+}
+
+static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
+{
+        struct life *l = ctx;
+        (void)w;
+        (void)e;
+        for (size_t i = 0; i < fx->count; i++)
+                if (fx->list[i].type == EFFECT_TRUNCATE)
+                        faults_cut(&l->faults, sid);
+}
+
 static void look_at(struct life *l, int sid)
 {
         const struct world_node *n = &l->world->nodes[sid];
@@ -374,7 +391,8 @@ static void make_world(struct life *l)
         l->faults.coverage = coverage(l);
         struct world_witness tracer = world_trace_witness(&l->trace);
         world_add_witness(l->world, &tracer);
-        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .ctx = l});
+        world_add_witness(l->world, &(struct world_witness){
+                                            .started = on_started, .stepped = on_step, .noted = on_note, .ctx = l});
 }
 
 static void count_load(struct life *l)
