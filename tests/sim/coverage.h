@@ -31,6 +31,9 @@ enum mark {
         MARK_WATCHES_RESTORED,
         MARK_LEFT_CONNECTION_SPOKE,
         MARK_UNKNOWN_OUTCOME,
+        MARK_SESSION_GONE,
+        MARK_MULTI_ROLLED_BACK,
+        MARK_WRONG_PASSWORD,
         /* seen by the oracle (tests/sim/oracle): disks and recovery */
         MARK_DISK_LOST,
         MARK_RECOVERABLE_GAP,

@@ -37,11 +37,13 @@ int report_holes(const struct totals *t)
         return holes;
 }
 
-void report_totals(const struct totals *t)
+void report_totals(const struct totals *t, bool brief)
 {
         printf("\n%" PRIu64 " lives, %.1f simulated hours, %" PRIu64 " transactions committed, %" PRIu64
                " client operations\n",
                t->lives, (double)t->simulated_ms / 3600000, t->transactions, t->operations);
+        if (brief)
+                return;
         printf("\nfaults\n");
         for (int i = 0; i < FAULT_MAX; i++)
                 printf("%10" PRIu64 "  %-16s %s\n", t->faults[i], fault_name((enum fault)i), fault_text((enum fault)i));
