@@ -107,6 +107,16 @@ uint64_t grant_watchdog_ms(uint32_t lease_ms, uint32_t budget_ms, uint32_t rate_
         return have_ms > need_ms + GRANT_WATCHDOG_MIN_MS ? have_ms - need_ms : GRANT_WATCHDOG_MIN_MS;
 }
 
+uint64_t grant_watchdog_left_ms(const struct grant_record *r, uint64_t now_ms)
+{
+        uint64_t end_ms = r->deadline_ms + r->budget_ms;
+        uint64_t need_ms = reserve_ms(r->budget_ms) + GRANT_REVIVE_MS;
+        if (end_ms < now_ms + need_ms + GRANT_WATCHDOG_MIN_MS)
+                return GRANT_WATCHDOG_MIN_MS;
+        uint64_t left_ms = end_ms - need_ms - now_ms;
+        return left_ms - left_ms % GRANT_WATCHDOG_STEP_MS;
+}
+
 uint64_t grant_watch_next_ms(const struct grant_watch *w)
 {
         return may_run(w) ? stage_end_ms(w) : UINT64_MAX;

@@ -23,6 +23,8 @@
 #define GRANT_REVIVE_MS 500
 /* The least that is asked of systemd's watchdog, in ms: some turns of the supervisor's own clock. */
 #define GRANT_WATCHDOG_MIN_MS 750
+/* What is left is told to systemd in steps, in ms, so that it is not told anew in each turn. Divides the least. */
+#define GRANT_WATCHDOG_STEP_MS 250
 
 enum grant_verdict {
         GRANT_FINE,
@@ -51,6 +53,10 @@ enum grant_verdict grant_watch_step(struct grant_watch *w, uint64_t now_ms);
  * is held, so that the guard can still stop the resource within the budget: the grant may be a sixth of the lease old,
  * and the reserve of the budget is the guard's. */
 uint64_t grant_watchdog_ms(uint32_t lease_ms, uint32_t budget_ms, uint32_t rate_ppm);
+/* The same for a grant as it stands now: one that was not renewed for longer, or is being stopped, leaves less time.
+ * Systemd counts from the instant at which it is told. Nothing can be done in time once less than GRANT_WATCHDOG_MIN_MS
+ * is left of it; then it is that. */
+uint64_t grant_watchdog_left_ms(const struct grant_record *r, uint64_t now_ms);
 /* When to judge next; UINT64_MAX: nothing is held. */
 uint64_t grant_watch_next_ms(const struct grant_watch *w);
 

@@ -188,6 +188,8 @@ static void command_of(const struct kid *k, bool helper, uint64_t budget_ms, str
                 ret->argv[n++] = "--ensure-stopped";
                 ret->argv[n++] = "--budget";
                 ret->argv[n++] = ret->budget;
+                ret->argv[n++] = "--record-fd"; /* it says by when the resource has to be stopped */
+                ret->argv[n++] = "4";
         } else {
                 ret->argv[n++] = "--control-fd";
                 ret->argv[n++] = "3";
@@ -287,8 +289,8 @@ static int begin_helper(struct kid *k, const struct identity_ids *ids, char why[
         const struct spawn spawn = {.program = command.program,
                                     .argv = command.argv,
                                     .identity = ids,
-                                    .fds = {config},
-                                    .fd_count = 1,
+                                    .fds = {config, k->record_fd},
+                                    .fd_count = 2,
                                     .output = -1};
         int r = spawn_process(&spawn, &k->pid, why);
         (void)close(config);
@@ -532,8 +534,10 @@ uint64_t kid_watchdog_ms(const struct kid *k)
         const struct grant_record *r = &k->grant.record;
         if (!k->grant.known || !grant_may_run(r, k->owner->boot_id))
                 return UINT64_MAX;
-        return grant_watchdog_ms(r->lease_ms > 0 ? r->lease_ms : c->session_timeout_ms, r->budget_ms,
-                                 c->clock_rate_ppm);
+        uint64_t held_ms = grant_watchdog_ms(r->lease_ms > 0 ? r->lease_ms : c->session_timeout_ms, r->budget_ms,
+                                             c->clock_rate_ppm);
+        uint64_t left_ms = grant_watchdog_left_ms(r, clock_boottime_ms());
+        return left_ms < held_ms ? left_ms : held_ms;
 }
 
 bool kid_listens(const struct kid *k)

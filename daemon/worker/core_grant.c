@@ -147,14 +147,21 @@ static void want_first_stop(struct worker_core *c, uint64_t now_ms)
         };
 }
 
-/* The grant is over and nothing runs. */
-static void rest(struct worker_core *c)
+/* The grant is over and nothing runs. Where the record cannot say so, "may run" errs on the safe side, but for one
+ * thing: a fresh process would take the grant up. While it would, nobody is told that this one has stopped. */
+static void rest(struct worker_core *c, uint64_t now_ms)
 {
+        bool to_write = c->grant.held || !c->recorded || c->record.state != WORKER_STOPPED;
+        if (to_write && write_record(c, WORKER_STOPPED, c->record.deadline_ms) < 0 && c->recorded &&
+            grant_record_holds(&c->record, c->boot_id, now_ms)) {
+                core__say(
+                        c, LOG_LEVEL_ERROR,
+                        "it has stopped, and the record of its grant says that it runs: the grant is left to run out");
+                core__end(c, WORKER_EXIT_STOP_FAILED);
+                return;
+        }
         if (c->grant.held && c->grant.token > c->token_ended)
                 c->token_ended = c->grant.token;
-        if (c->grant.held || !c->recorded || c->record.state != WORKER_STOPPED)
-                (void)write_record(c, WORKER_STOPPED,
-                                   c->record.deadline_ms); /* said; "may run" errs on the safe side */
         c->grant.held = false;
         c->activate_wanted = false;
         c->check_at_ms = UINT64_MAX;
@@ -171,7 +178,8 @@ void core__give_up(struct worker_core *c, uint64_t now_ms, enum baton_reason rea
                 return;
         }
         if (c->recorded && c->record.state == WORKER_STOPPED) {
-                rest(c); /* before the first try, or between two: nothing was touched since the last verified stop */
+                rest(c, now_ms); /* before the first try, or between two: nothing was touched since the last verified
+                                    stop */
                 return;
         }
         want_stop(c, now_ms, reason, earlier(now_ms, c->grant.deadline_ms), STOP_THEN_REST);
@@ -188,7 +196,7 @@ void core__deactivated(struct worker_core *c, uint64_t now_ms, int status)
         enum stop_then then = c->stop.then;
         c->stop.wanted = false;
         if (then == STOP_THEN_REST || now_ms >= c->grant.deadline_ms) {
-                rest(c);
+                rest(c, now_ms);
                 return;
         }
         (void)write_record(c, WORKER_STOPPED, c->record.deadline_ms); /* said; see rest() */
@@ -241,7 +249,7 @@ void core__after_open(struct worker_core *c, uint64_t now_ms)
         if (c->section->group.text[0] || (c->recorded && c->record.state != WORKER_STOPPED))
                 want_first_stop(c, now_ms);
         else
-                rest(c);
+                rest(c, now_ms);
 }
 
 bool core__before_activate(struct worker_core *c, uint64_t now_ms)
@@ -255,7 +263,7 @@ bool core__before_activate(struct worker_core *c, uint64_t now_ms)
                 if (c->grant.taken_up)
                         want_stop(c, now_ms, BATON_REASON_FAILED, now_ms, STOP_THEN_REST);
                 else
-                        rest(c);
+                        rest(c, now_ms);
                 return false;
         }
         c->activate_wanted = false;

@@ -7,6 +7,7 @@
 
 #include "election/base/hash.h"
 #include "tests/sim/coverage.h"
+#include "tests/sim/fleet/fleet.h"
 #include "tests/sim/oracle/oracle.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/verdict.h"
@@ -42,7 +43,9 @@ enum fault {
         FAULT_TAIL,
         FAULT_PAUSE,
         FAULT_MIDWRITE,
-        FAULT_MAX,
+        /* of machines in a fleet: enum fleet_fault from here on */
+        FAULT_FLEET,
+        FAULT_MAX = FAULT_FLEET + FLEET_FAULT_MAX,
 };
 
 /* One word, as on the command line; and what it does. */
@@ -80,6 +83,7 @@ struct faults {
         struct verdict *verdict;
         struct coverage *coverage;
         struct oracle *oracle; /* is told what is damaged */
+        struct fleet *fleet;   /* NULL: there is none */
         struct fault_plan plan;
         uint64_t seed, next_ms;
         uint32_t turns;      /* that have come, those passed over among them */

@@ -15,6 +15,8 @@
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
 #define SETTLE_MS 8000
 #define EXPIRE_MS 3500
+/* So long a fleet is looked at when nothing is wrong with it. */
+#define FLEET_QUIET_MS 15000
 /* How far from true a clock may go: ρ of docs/failover.md. */
 #define CLOCK_RATE_PPM 100000
 
@@ -30,6 +32,8 @@ struct life {
         struct trace trace;
         struct prng prng;
         struct world *world;
+        struct scene scene;  /* the same world, for the fleet's clients */
+        struct fleet *fleet; /* NULL: there is none */
         struct oracle *oracle;
         struct faults faults;
         struct chronicle chronicle;
@@ -124,10 +128,12 @@ static void step(struct life *l, bool busy)
 {
         for (int i = 0; i < l->plan->clients; i++)
                 random_client_step(l->clients[i], busy);
-        world_run(l->world, 1);
+        scene_run(&l->scene, 1);
+        if (l->fleet)
+                fleet_turn(l->fleet);
         for (int sid = 1; sid <= l->world->count; sid++) {
                 look_at(l, sid);
-                if (l->serves && is_healed(l, sid) && !up(l, sid))
+                if (l->serves && !l->fleet && is_healed(l, sid) && !up(l, sid))
                         verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                       "server %d has ended with nothing amiss", sid);
         }
@@ -191,6 +197,8 @@ static void heal(struct life *l, uint32_t set)
 {
         l->serves = false;
         l->healed = set;
+        if (l->fleet)
+                fleet_mend(l->fleet);
         faults_heal(&l->faults, set, l->plan->rest);
         uint64_t bound = (uint64_t)HEAL_TICKS * l->plan->tick_ms, end = world_now(l->world) + bound;
         l->steady_ms = world_now(l->world);
@@ -237,7 +245,37 @@ static void settle(struct life *l)
                 random_client_look(l->clients[i]);
         await_idle(l);
         for (int i = 0; i < 300 && !broken(l); i++)
-                world_run(l->world, 1);
+                step(l, false);
+}
+
+/* Each group is active on one node, and stays there: nothing moves, but for failback and what is still to be counted
+ * against a node. */
+static void settle_fleet(struct life *l)
+{
+        const struct fleet *f = l->fleet;
+        int takes[FLEET_GROUPS_MAX] = {0}, at[FLEET_GROUPS_MAX] = {0};
+        uint64_t end = world_now(l->world) + FLEET_MENDED_MS;
+        for (size_t g = 0; g < f->o.groups; g++)
+                while (!fleet_active(f, g) && !broken(l)) {
+                        if (world_now(l->world) > end)
+                                verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
+                                              "group %zu is active nowhere, %d ms after the mend", g, FLEET_MENDED_MS);
+                        step(l, true);
+                }
+        for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
+                step(l, true);
+        for (size_t g = 0; g < f->o.groups; g++) {
+                takes[g] = f->takes[g];
+                at[g] = fleet_active(f, g);
+        }
+        for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
+                step(l, false);
+        for (size_t g = 0; g < f->o.groups && !broken(l); g++)
+                if (f->o.policy != POLICY_PRIORITY && (fleet_active(f, g) != at[g] || f->takes[g] != takes[g]))
+                        verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
+                                      "group %zu moves though nothing is wrong", g);
+        if (!broken(l))
+                coverage_hit(coverage(l), MARK_FLEET_SETTLED);
 }
 
 static void recover(struct life *l)
@@ -252,6 +290,8 @@ static void recover(struct life *l)
                 if (l->plan->recovery == RECOVERY_BOTH && !broken(l))
                         coverage_hit(coverage(l), MARK_REST_RETURNS);
         }
+        if (l->fleet && !broken(l))
+                settle_fleet(l);
         if (!broken(l))
                 settle(l);
 }
@@ -362,6 +402,14 @@ static void make_bulk(struct life *l, struct world_client *c, const char *path)
         mem_free(data);
 }
 
+static void begin_fleet(struct life *l)
+{
+        l->fleet = mem_zalloc(sizeof *l->fleet);
+        fleet_init_in(l->fleet, &l->plan->fleet_options, &l->scene);
+        fleet_watch(l->fleet, &l->result->verdict, &l->trace, coverage(l));
+        l->faults.fleet = l->fleet;
+}
+
 static void begin(struct life *l)
 {
         char path[RANDOM_PATH_MAX];
@@ -385,6 +433,8 @@ static void begin(struct life *l)
                 make_node(l, c, path, false);
         }
         world_disconnect(c);
+        if (l->plan->fleet)
+                begin_fleet(l);
         world_slow_net(l->world, l->plan->net_delay_ms, l->plan->net_bytes_per_ms);
         for (int i = 0; i < l->plan->clients; i++)
                 l->clients[i] =
@@ -395,6 +445,7 @@ static void make_world(struct life *l)
 {
         const struct life_plan *p = l->plan;
         l->world = world_new(p->voters, p->observers, hash_u64(p->seed ^ 0x3031d));
+        l->scene = (struct scene){.w = l->world, .servers = p->voters, .timeout_ms = 2000};
         struct server_config *c = &l->world->config;
         c->snap_count = p->snap_count;
         c->commit_log_count = p->commit_log_count;
@@ -459,7 +510,10 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         for (int i = 0; i < plan->clients; i++)
                 if (l->clients[i])
                         random_client_free(l->clients[i]);
-        world_free(l->world);
+        if (l->fleet)
+                fleet_done(l->fleet);
+        mem_free(l->fleet);
+        scene_done(&l->scene); /* the world with it */
         oracle_free(l->oracle);
         chronicle_done(&l->chronicle);
         mem_free(l);

@@ -1,37 +1,36 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "tests/sim/fleet/fleet_internal.h"
 
 #include "election/base/alloc.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define RATE_PPM  100000
-#define SETTLE_MS 10000
+/* How often the agents hear of their engines' roles. */
+#define ROLES_MS 20
 
 uint32_t fleet__below(struct fleet *f, uint32_t n)
 {
         return n ? (uint32_t)(prng_next(&f->prng) % n) : 0;
 }
 
-uint64_t fleet_now(const struct fleet *f)
+void fleet__hit(struct fleet *f, enum mark mark)
 {
-        return world_now(f->s.w);
+        if (f->coverage)
+                coverage_hit(f->coverage, mark);
 }
 
-uint64_t fleet_node_now(const struct fleet_node *n)
+const char *fleet__group_name(size_t group)
 {
-        int64_t now = (int64_t)fleet_now(n->f);
-        return (uint64_t)(n->offset_ms + now + now * n->rate_ppm / 1000000);
+        static const char *const names[FLEET_GROUPS_MAX] = {"web", "db"};
+        return names[group];
+}
+
+uint64_t fleet_now(const struct fleet *f)
+{
+        return world_now(f->s->w);
 }
 
 struct fleet_node *fleet_node(struct fleet *f, int number)
@@ -39,28 +38,25 @@ struct fleet_node *fleet_node(struct fleet *f, int number)
         return &f->nodes[number - 1];
 }
 
-/* ---- the story ---- */
+/* ---- what is told ---- */
 
 void fleet_say(struct fleet *f, const char *format, ...)
 {
-        char line[LOG_LINE_MAX + 64];
+        char line[LOG_LINE_MAX];
         va_list args;
-        int len = snprintf(line, sizeof line, "[%" PRIu64 "] ", fleet_now(f));
+        if (!f->story && !f->trace)
+                return;
         va_start(args, format);
-        len += vsnprintf(line + len, sizeof line - (size_t)len, format, args);
+        (void)vsnprintf(line, sizeof line, format, args); /* cut */
         va_end(args);
-        if (f->story_len + (size_t)len + 2 > FLEET_STORY_BYTES)
+        if (f->trace)
+                trace_line(f->trace, fleet_now(f), "%s", line);
+        if (!f->story)
+                return;
+        if (f->story_len + sizeof line + 64 > FLEET_STORY_BYTES)
                 f->story_len = 0; /* what is old is of no use */
-        f->story_len += (size_t)snprintf(f->story + f->story_len, FLEET_STORY_BYTES - f->story_len, "%s\n", line);
-}
-
-void fleet_fail(struct fleet *f, const char *why)
-{
-        size_t tail = f->story_len > 12000 ? f->story_len - 12000 : 0;
-        (void)fputs(f->story + tail, stderr); /* longer than what cmocka prints */
-        print_error("BATON_SEED=%" PRIu64 " repeats this\n[%" PRIu64 "] %s\n", f->o.seed, fleet_now(f), why);
-        fail();
-        __builtin_unreachable();
+        f->story_len += (size_t)snprintf(f->story + f->story_len, FLEET_STORY_BYTES - f->story_len,
+                                         "[%" PRIu64 "] %s\n", fleet_now(f), line);
 }
 
 bool fleet_told(const struct fleet *f, const char *text)
@@ -68,188 +64,131 @@ bool fleet_told(const struct fleet *f, const char *text)
         return strstr(f->story, text) != NULL;
 }
 
-/* ---- the host of a group ---- */
-
-static uint64_t host_now(void *ctx)
+void fleet_break(struct fleet *f, const char *checker, const char *format, ...)
 {
-        const struct fleet_group *fg = ctx;
-        return fleet_node_now(fg->node);
+        char text[VERDICT_TEXT_BYTES];
+        va_list args;
+        bool was_broken = verdict_broken(f->verdict);
+        va_start(args, format);
+        (void)vsnprintf(text, sizeof text, format, args); /* cut */
+        va_end(args);
+        verdict_break(f->verdict, fleet_now(f), checker, "%s", text);
+        if (was_broken)
+                return;
+        fleet_say(f, "%s is broken: %s", checker, text);
+        if (f->broken)
+                f->broken(f);
 }
 
-static struct client *host_client(void *ctx)
+/* ---- the machine ---- */
+
+void fleet_machine_off(struct fleet *f, int number)
 {
-        const struct fleet_group *fg = ctx;
-        return fg->node->agent->c;
-}
-
-static bool host_member(void *ctx, const char *name, struct group_member *ret)
-{
-        struct fleet_group *fg = ctx;
-        struct fleet *f = fg->node->f;
-        int number = strncmp(name, "node", 4) == 0 ? (int)strtol(name + 4, NULL, 10) : 0;
-        if (number < 1 || number > f->o.nodes)
-                return false;
-        const struct fleet_node *n = fleet_node(f, number);
-        *ret = (struct group_member){.role = world_leader(f->s.w) == number ? ROLE_LEADING : ROLE_FOLLOWING,
-                                     .czxid = n->czxid};
-        (void)snprintf(ret->instance, sizeof ret->instance, "instance-%d", f->o.copies ? 1 : number);
-        (void)snprintf(ret->boot_id, sizeof ret->boot_id, "%s", n->shown_boot);
-        return true;
-}
-
-static void host_send(void *ctx, struct group *g, size_t worker, const struct message *m)
-{
-        struct fleet_group *fg = ctx;
-        (void)g;
-        if (m->type == MESSAGE_GRANT && m->token > fg->node->f->token_seen)
-                fg->node->f->token_seen = m->token;
-        fleet__to_worker(&fg->workers[worker], m);
-}
-
-static void host_changed(void *ctx, struct group *g)
-{
-        struct fleet_group *fg = ctx;
-        struct group_status st;
-        group_status(g, &st);
-        fleet_say(fg->node->f, "node %d %s: is %s, holder %s %s, token %" PRId64, fg->node->number, group_name(g),
-                  group_state_name(st.state), st.holder, st.holder_state, st.token);
-}
-
-static void host_log(void *ctx, struct group *g, enum log_level level, enum group_event event, const char *text)
-{
-        struct fleet_group *fg = ctx;
-        (void)level;
-        if (event == GROUP_EVENT_TAKEN)
-                fg->node->f->takes[fg->index]++;
-        fleet_say(fg->node->f, "node %d %s: (%s) %s", fg->node->number, group_name(g), group_event_name(event), text);
-}
-
-static void host_ended(void *ctx, struct group *g)
-{
-        struct fleet_group *fg = ctx;
-        fg->ended = true;
-        fleet_say(fg->node->f, "node %d %s: ended", fg->node->number, group_name(g));
-}
-
-static const struct group_host host = {
-        .now_ms = host_now,
-        .client = host_client,
-        .member = host_member,
-        .send = host_send,
-        .changed = host_changed,
-        .log = host_log,
-        .ended = host_ended,
-};
-
-/* ---- an agent ---- */
-
-static void on_state(struct patron *p, enum client_state state)
-{
-        struct fleet_node *n = p->ctx;
-        struct fleet *f = n->f;
-        if (!n->agent || n->agent != p)
-                return; /* it is being started or killed */
-        fleet_say(f, "node %d: session %s", n->number, client_state_name(state));
-        if (state == CLIENT_CONNECTED) { /* the member znode is made first */
-                n->czxid = f->token_seen + 1;
-                (void)snprintf(n->shown_boot, sizeof n->shown_boot, "boot-%d-%d", n->number, n->boot);
+        struct fleet_node *n = fleet_node(f, number);
+        if (n->off)
+                return;
+        fleet_say(f, "node %d: power lost", number);
+        fleet_suspend(f, number, false);
+        fleet_vm_pause(f, number, false);
+        n->guard = false;
+        FLEET_EACH_WORKER(n, w)
+        {
+                w->recorded = w->record_full = false;
+                w->guarded = false;
         }
-        if (state == CLIENT_CONNECTED || state == CLIENT_RESUMED)
-                client_session(p->c, &n->saved);
-        for (size_t i = 0; i < f->o.groups; i++)
-                group_session(n->groups[i].g, state);
-        if (state == CLIENT_EXPIRED)
-                client_start(p->c, fleet_node_now(n), &p->fx);
+        fleet__batond_gone(n);
+        FLEET_EACH_WORKER(n, w)
+        {
+                fleet__worker_end(w, "is gone");
+                fleet__resource_end(w);
+                w->resource = (struct fleet_resource){.ended_ms = w->resource.ended_ms};
+                fleet__mirror(w);
+        }
+        n->batond_ms = n->reboot_ms = n->uncovered_ms = 0;
+        n->off = true;
+        n->reloads = false;
+        if (world_running(f->s->w, number)) {
+                world_freeze(f->s->w, number, false);
+                world_crash(f->s->w, number);
+        }
 }
 
-static void group_begin(struct fleet_node *n, size_t index)
+void fleet_machine_on(struct fleet *f, int number)
 {
-        static const char *const names[FLEET_GROUPS_MAX] = {"web", "db"};
-        struct fleet *f = n->f;
-        struct fleet_group *fg = &n->groups[index];
-        struct node_group settings = {.policy = f->o.policy,
-                                      .priority = f->o.priority[n->number - 1],
-                                      .stop_budget_ms = f->o.stop_budget_ms,
-                                      .failback_ms = f->o.failback_ms,
-                                      .backoff_ms = f->o.backoff_ms};
-        struct name workers[FLEET_WORKERS_MAX];
-        struct group_config config = {.settings = &settings,
-                                      .rate_ppm = RATE_PPM,
-                                      .workers = workers,
-                                      .worker_count = f->o.workers,
-                                      .host = &host,
-                                      .ctx = fg};
-        (void)snprintf(settings.name.text, sizeof settings.name.text, "%s", names[index]);
-        (void)snprintf(config.node.text, sizeof config.node.text, "node%d", n->number);
-        (void)snprintf(config.instance, sizeof config.instance, "instance-%d", f->o.copies ? 1 : n->number);
-        (void)snprintf(config.boot_id, sizeof config.boot_id, "boot-%d-%d", n->number, n->boot);
-        for (size_t i = 0; i < f->o.workers; i++)
-                (void)snprintf(workers[i].text, sizeof workers[i].text, "w%zu", i);
-        fg->ended = false;
-        assert_int_equal(group_new(&config, &fg->g), 0);
+        struct fleet_node *n = fleet_node(f, number);
+        if (!n->off)
+                return;
+        fleet_say(f, "node %d: boots", number);
+        n->off = false;
+        n->reboot_ms = 0;
+        n->boot++;
+        n->saved = (struct client_session){.id = 0};
+        fleet_batond_start(f, number);
 }
+
+/* ---- its processes ---- */
 
 void fleet_agent_start(struct fleet *f, int number, bool resume)
 {
         struct fleet_node *n = fleet_node(f, number);
-        assert_null(n->agent);
-        fleet_say(f, "node %d: agent starts", number);
-        n->paused = false;
-        n->agent = scene_add_skewed(&f->s, 0, resume && n->saved.id ? &n->saved : NULL, n->offset_ms, n->rate_ppm);
-        n->agent->on_state = on_state;
-        n->agent->ctx = n;
-        n->agent->cut = n->cut;
-        for (size_t i = 0; i < f->o.groups; i++) {
-                group_begin(n, i);
-                for (size_t k = 0; k < f->o.workers; k++)
-                        fleet__link(&n->groups[i].workers[k]);
-        }
+        assert(!f->o.supervised);
+        fleet__agent_begin(n, resume);
 }
 
 void fleet_agent_kill(struct fleet *f, int number)
 {
         struct fleet_node *n = fleet_node(f, number);
-        struct patron *p = n->agent;
-        if (!p)
+        if (!n->agent)
                 return;
-        fleet_say(f, "node %d: agent killed", number);
-        client_session(p->c, &n->saved);
-        for (size_t i = 0; i < f->o.groups; i++) {
-                group_free(n->groups[i].g);
-                n->groups[i].g = NULL;
-                for (size_t k = 0; k < f->o.workers; k++)
-                        fleet__unlink(&n->groups[i].workers[k]);
-        }
-        n->agent = NULL;
-        scene_kill_client(p);
+        fleet__agent_end(n, "killed");
+        if (f->o.supervised)
+                n->agent_kill_told = true;
 }
 
 void fleet_agent_pause(struct fleet *f, int number, bool paused)
 {
         struct fleet_node *n = fleet_node(f, number);
+        if (!n->agent)
+                return;
         fleet_say(f, "node %d: agent %s", number, paused ? "stands still" : "goes on");
         n->paused = paused;
-        if (n->agent)
-                n->agent->stopped = paused;
+        n->agent->stopped = paused || n->all_stands || fleet__is_dark(n);
 }
 
 void fleet_agent_stop(struct fleet *f, int number, enum stop_how how)
 {
         struct fleet_node *n = fleet_node(f, number);
         fleet_say(f, "node %d: agent is to stop", number);
-        for (size_t i = 0; i < f->o.groups; i++)
-                group_stop(n->groups[i].g, how);
+        if (n->brain)
+                agent_stop(n->brain, how);
 }
 
 bool fleet_agent_ended(struct fleet *f, int number)
 {
-        for (size_t i = 0; i < f->o.groups; i++)
-                if (!fleet_node(f, number)->groups[i].ended)
-                        return false;
-        return true;
+        return fleet_node(f, number)->agent_ended;
 }
 
-/* ---- the machine ---- */
+void fleet_worker_kill(struct fleet *f, int number, size_t group, size_t worker, uint64_t ms)
+{
+        struct fleet_worker *w = &fleet_node(f, number)->groups[group].workers[worker];
+        if (!w->core || w->helper || fleet__is_dark(w->node))
+                return;
+        fleet__worker_end(w, "killed");
+        w->status = WORKER_EXIT_HUNG;
+        w->link_ms = fleet_now(f) + ms;
+        w->kill_told = true;
+}
+
+void fleet_worker_stand(struct fleet *f, int number, size_t group, size_t worker, bool stands)
+{
+        struct fleet_worker *w = &fleet_node(f, number)->groups[group].workers[worker];
+        if (!w->core || w->stands == stands)
+                return;
+        fleet_say(f, "node %d %s: %s", number, w->section.name.text, stands ? "stands still" : "goes on");
+        w->stands = stands;
+}
+
+/* ---- its cables ---- */
 
 void fleet_cut_agent(struct fleet *f, int number, bool cut)
 {
@@ -264,10 +203,10 @@ void fleet_cut_agent(struct fleet *f, int number, bool cut)
 
 void fleet_cut(struct fleet *f, int number, bool cut)
 {
-        for (int other = 1; other <= f->o.nodes; other++)
+        for (int other = 1; other <= f->s->servers; other++)
                 if (other != number) {
-                        world_cut(f->s.w, number, other, cut);
-                        world_cut(f->s.w, other, number, cut);
+                        world_cut(f->s->w, number, other, cut);
+                        world_cut(f->s->w, other, number, cut);
                 }
         fleet_cut_agent(f, number, cut);
 }
@@ -287,43 +226,7 @@ void fleet_mute(struct fleet *f, int number)
                 n->agent->mute = true;
 }
 
-void fleet_machine_off(struct fleet *f, int number)
-{
-        struct fleet_node *n = fleet_node(f, number);
-        if (n->off)
-                return;
-        fleet_say(f, "node %d: power lost", number);
-        n->off = true;
-        fleet_agent_kill(f, number);
-        if (world_running(f->s.w, number))
-                world_crash(f->s.w, number);
-        for (size_t i = 0; i < f->o.groups; i++)
-                for (size_t k = 0; k < f->o.workers; k++) {
-                        struct fleet_worker *w = &n->groups[i].workers[k];
-                        w->alive = w->running = w->held = false;
-                }
-}
-
-void fleet_machine_on(struct fleet *f, int number)
-{
-        struct fleet_node *n = fleet_node(f, number);
-        if (!n->off)
-                return;
-        fleet_say(f, "node %d: boots", number);
-        n->off = false;
-        n->boot++;
-        n->saved = (struct client_session){.id = 0};
-        if (!world_running(f->s.w, number))
-                world_start(f->s.w, number);
-        for (size_t i = 0; i < f->o.groups; i++)
-                for (size_t k = 0; k < f->o.workers; k++) {
-                        n->groups[i].workers[k].token_ended = 0;
-                        fleet__worker_init(&n->groups[i].workers[k]);
-                }
-        fleet_agent_start(f, number, false);
-}
-
-/* ---- time ---- */
+/* ---- who runs it ---- */
 
 static bool runs(const struct fleet *f, const struct fleet_node *n, size_t group)
 {
@@ -344,7 +247,7 @@ int fleet_running(const struct fleet *f, size_t group)
 static bool is_active(const struct fleet *f, const struct fleet_node *n, size_t group)
 {
         for (size_t k = 0; k < f->o.workers; k++)
-                if (n->groups[group].workers[k].state != WORKER_ACTIVE || !n->groups[group].workers[k].alive)
+                if (n->groups[group].workers[k].state != WORKER_ACTIVE || !n->groups[group].workers[k].core)
                         return false;
         return true;
 }
@@ -357,117 +260,35 @@ int fleet_active(const struct fleet *f, size_t group)
         return 0;
 }
 
-/* F1. */
-static void look(struct fleet *f)
-{
-        for (size_t group = 0; group < f->o.groups; group++) {
-                int count = 0;
-                for (int i = 0; i < f->o.nodes; i++)
-                        count += runs(f, &f->nodes[i], group);
-                if (count > 1)
-                        fleet_fail(f, "F1: two nodes run one group");
-                f->down_ms[group] += count == 0;
-        }
-}
+/* ---- time ---- */
 
 static void node_turn(struct fleet_node *n)
 {
-        struct fleet *f = n->f;
-        struct fleet_letter l;
-        for (size_t i = 0; i < f->o.groups && !n->off; i++)
-                for (size_t k = 0; k < f->o.workers; k++)
-                        fleet__worker_turn(&n->groups[i].workers[k]);
-        if (!n->agent || n->paused)
+        fleet__batond_turn(n);
+        if (fleet__is_dark(n))
                 return;
-        for (size_t i = 0; i < f->o.groups; i++) {
-                struct fleet_group *fg = &n->groups[i];
-                for (size_t k = 0; k < f->o.workers; k++)
-                        while (fleet__from_worker(&fg->workers[k], &l))
-                                group_worker_message(fg->g, k, &l.m);
-                if (group_deadline(fg->g) <= fleet_node_now(n))
-                        group_tick(fg->g);
-        }
+        FLEET_EACH_WORKER(n, w)
+        if (!n->all_stands || w->guarded)
+                fleet__worker_turn(w);
+        if (!n->all_stands)
+                fleet__agent_turn(n);
+}
+
+void fleet_turn(struct fleet *f)
+{
+        if (fleet_now(f) % ROLES_MS == 0)
+                fleet__engine_roles(f);
+        for (int i = 0; i < f->o.nodes; i++)
+                node_turn(&f->nodes[i]);
+        fleet__look(f);
 }
 
 void fleet_run(struct fleet *f, uint64_t ms)
 {
-        for (uint64_t t = 0; t < ms; t++) {
-                scene_run(&f->s, 1);
-                for (int i = 0; i < f->o.nodes; i++)
-                        node_turn(&f->nodes[i]);
-                look(f);
+        for (uint64_t t = 0; t < ms && !verdict_broken(f->verdict); t++) {
+                scene_run(f->s, 1);
+                fleet_turn(f);
         }
-}
-
-int fleet_await_active(struct fleet *f, size_t group, int but, uint64_t max_ms)
-{
-        for (uint64_t t = 0; t < max_ms; t++) {
-                int n = fleet_active(f, group);
-                if (n && n != but)
-                        return n;
-                fleet_run(f, 1);
-        }
-        fleet_fail(f, "no other node has the group active in time");
-}
-
-uint64_t fleet_await_down(struct fleet *f, size_t group, uint64_t max_ms)
-{
-        uint64_t t = 0;
-        for (; fleet_running(f, group); t++) {
-                if (t == max_ms)
-                        fleet_fail(f, "the group still runs somewhere");
-                fleet_run(f, 1);
-        }
-        return t;
-}
-
-struct group_status fleet_status(struct fleet *f, int number, size_t group)
-{
-        struct group_status st;
-        group_status(fleet_node(f, number)->groups[group].g, &st);
-        return st;
-}
-
-/* ---- the administrator ---- */
-
-static int await(struct fleet *f, const struct scene_reply *r)
-{
-        for (int i = 0; i < SETTLE_MS && !r->done; i++)
-                fleet_run(f, 1);
-        if (!r->done)
-                return -ETIME;
-        return r->outcome == CLIENT_ANSWERED ? r->error : -EIO;
-}
-
-int fleet_set(struct fleet *f, const char *path, const char *data)
-{
-        struct scene_reply r;
-        struct client_call call = scene_call(&r);
-        assert_int_equal(client_set(f->admin->c, path, jute_cstr(data), -1, &call), 0);
-        return await(f, &r);
-}
-
-int fleet_create(struct fleet *f, const char *path, const char *data)
-{
-        struct scene_reply r;
-        struct client_call call = scene_call(&r);
-        assert_int_equal(client_create(f->admin->c, path, jute_cstr(data), CLIENT_PERSISTENT, NULL, &call), 0);
-        return await(f, &r);
-}
-
-int fleet_delete(struct fleet *f, const char *path)
-{
-        struct scene_reply r;
-        struct client_call call = scene_call(&r);
-        assert_int_equal(client_delete(f->admin->c, path, -1, &call), 0);
-        return await(f, &r);
-}
-
-int fleet_get(struct fleet *f, const char *path, struct scene_reply *ret)
-{
-        struct client_call call = scene_call(ret);
-        assert_int_equal(client_get(f->admin->c, path, &call), 0);
-        return await(f, ret);
 }
 
 /* ---- life ---- */
@@ -485,45 +306,114 @@ struct fleet_options fleet_options(uint64_t seed)
                                       .start_ms = 100,
                                       .stop_ms = UINT32_MAX,
                                       .answer_divisor = 4,
-                                      .link_ms = 3};
+                                      .link_ms = 3,
+                                      .last_resort = LAST_RESORT_LOG};
+}
+
+static uint32_t draw(struct prng *p, uint32_t n)
+{
+        return (uint32_t)(prng_next(p) % n);
+}
+
+struct fleet_options fleet_draw_options(uint64_t seed, int nodes)
+{
+        static const int32_t rates[] = {-100000, 100000, 0};
+        struct prng p = {.state = seed * 31 + 7};
+        struct fleet_options o = fleet_options(seed);
+        o.nodes = nodes;
+        o.supervised = true;
+        o.groups = 1 + draw(&p, FLEET_GROUPS_MAX);
+        o.workers = 1 + draw(&p, FLEET_WORKERS_MAX);
+        o.policy = (enum group_policy)draw(&p, POLICY_COUNT);
+        o.stop_budget_ms = 200 + draw(&p, 3000);
+        o.backoff_ms = 1000;
+        o.random = draw(&p, 2);
+        o.answer_divisor = draw(&p, 2) ? 4 : 0;
+        o.start_ms = draw(&p, 1500);
+        o.link_ms = 1 + draw(&p, 30);
+        o.check_ms = draw(&p, 2) ? 200 + draw(&p, 2000) : 0;
+        o.retries = draw(&p, 3);
+        o.mortal = draw(&p, 3) == 0;
+        o.last_resort = draw(&p, 2) ? LAST_RESORT_REBOOT : LAST_RESORT_LOG;
+        for (int i = 0; i < nodes; i++) {
+                o.rate_ppm[i] = rates[draw(&p, 3)];
+                o.priority[i] = (int32_t)draw(&p, 3);
+        }
+        return o;
+}
+
+static void node_begin(struct fleet *f, int number)
+{
+        struct fleet_node *n = fleet_node(f, number);
+        *n = (struct fleet_node){.f = f,
+                                 .number = number,
+                                 .rate_ppm = f->o.rate_ppm[number - 1],
+                                 .offset_ms = 1000000 * number,
+                                 .lease_ms = (uint32_t)f->s->timeout_ms,
+                                 .stop_budget_ms = f->o.stop_budget_ms,
+                                 .last_resort = f->o.last_resort};
+        for (size_t g = 0; g < f->o.groups; g++) {
+                n->groups[g].node = n;
+                n->groups[g].index = g;
+                n->groups[g].configured = true;
+                for (size_t k = 0; k < f->o.workers; k++) {
+                        struct fleet_worker *w = &n->groups[g].workers[k];
+                        w->node = n;
+                        w->group = g;
+                        w->index = k;
+                }
+        }
+        world_set_rate(f->s->w, number, n->rate_ppm);
+        fleet__batond_init(n);
+        if (!f->o.supervised) { /* a test may look at it at once */
+                n->agent_spawn_ms = 0;
+                fleet__agent_begin(n, false);
+        }
+}
+
+void fleet_init_in(struct fleet *f, const struct fleet_options *o, struct scene *s)
+{
+        memset(f, 0, sizeof *f); /* a compound literal may stand on the stack once more, for which it is too large */
+        f->o = *o;
+        f->s = s;
+        f->verdict = &f->own_verdict;
+        if (o->story)
+                f->story = mem_zalloc(FLEET_STORY_BYTES);
+        f->prng.state = o->seed;
+        f->fault_prng.state = o->seed ^ 0x666c656574ull;
+        f->admin = scene_add(f->s, 0, NULL);
+        for (int i = 1; i <= o->nodes; i++)
+                node_begin(f, i);
 }
 
 void fleet_init(struct fleet *f, const struct fleet_options *o)
 {
-        memset(f, 0, sizeof *f); /* a compound literal may stand on the stack once more, for which it is too large */
-        f->o = *o;
-        f->story = mem_zalloc(FLEET_STORY_BYTES);
-        f->prng.state = o->seed;
-        scene_init(&f->s, o->nodes, o->seed);
-        f->s.answer_divisor = o->answer_divisor;
-        f->admin = scene_add(&f->s, 0, NULL);
-        for (int i = 0; i < o->nodes; i++) {
-                struct fleet_node *n = &f->nodes[i];
-                *n = (struct fleet_node){.f = f, .number = i + 1, .rate_ppm = o->rate_ppm[i], .czxid = 1};
-                n->offset_ms = 1000000 * (i + 1);
-                for (size_t g = 0; g < o->groups; g++) {
-                        n->groups[g].node = n;
-                        n->groups[g].index = g;
-                        for (size_t k = 0; k < o->workers; k++) {
-                                struct fleet_worker *w = &n->groups[g].workers[k];
-                                w->node = n;
-                                w->group = g;
-                                w->index = k;
-                                fleet__worker_init(w);
-                        }
-                }
-                fleet_agent_start(f, i + 1, false);
-        }
+        struct scene *s = mem_zalloc(sizeof *s);
+        scene_init(s, o->nodes, o->seed);
+        fleet_init_in(f, o, s);
+        f->own = s;
+}
+
+void fleet_watch(struct fleet *f, struct verdict *verdict, struct trace *trace, struct coverage *coverage)
+{
+        f->verdict = verdict ? verdict : &f->own_verdict;
+        f->trace = trace;
+        f->coverage = coverage;
 }
 
 void fleet_done(struct fleet *f)
 {
-        for (int i = 0; i < f->o.nodes; i++)
-                fleet_agent_kill(f, i + 1);
-        for (int i = 0; i < f->o.nodes; i++)
-                for (size_t g = 0; g < FLEET_GROUPS_MAX; g++)
-                        for (size_t k = 0; k < FLEET_WORKERS_MAX; k++)
-                                fleet__worker_done(&f->nodes[i].groups[g].workers[k]);
-        scene_done(&f->s);
+        for (int i = 0; i < f->o.nodes; i++) {
+                struct fleet_node *n = &f->nodes[i];
+                fleet__agent_end(n, "ends");
+                FLEET_EACH_WORKER(n, w)
+                {
+                        fleet__worker_end(w, "ends");
+                        fleet__queues_done(w);
+                }
+        }
+        if (f->own)
+                scene_done(f->own);
+        mem_free(f->own);
         mem_free(f->story);
 }

@@ -1,247 +1,187 @@
-/* The model of a worker: what daemon/worker promises, no more. A stop takes as long as it may, a start begins when it
- * is issued, and only a verified stop is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
+/* A worker's process: the production core (daemon/worker/worker_core.h) with the shell that daemon/worker/worker.c is
+ * in life. Every event goes into the core with the machine's present time. The grant record is the production's, in a
+ * file of memory that survives the process. */
 #include "tests/sim/fleet/fleet_internal.h"
 
 #include "election/base/alloc.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static void post(struct fleet *f, struct fleet_queue *q, const struct message *m)
+static void say(const struct fleet_worker *w, const char *text)
 {
-        uint64_t at = fleet_now(f) + 1 + fleet__below(f, f->o.link_ms);
-        assert_true(q->count < FLEET_QUEUE_MAX);
-        if (!q->letters)
-                q->letters = mem_zalloc(FLEET_QUEUE_MAX * sizeof *q->letters);
-        struct fleet_letter *l = &q->letters[q->count];
-        /* In order. */
-        if (q->count && q->letters[q->count - 1].at_ms > at)
-                at = q->letters[q->count - 1].at_ms;
-        q->count++;
-        l->at_ms = at;
-        l->m = *m;
-        (void)snprintf(l->text, sizeof l->text, "%.*s", m->text.len < 0 ? 0 : m->text.len,
-                       m->text.len < 0 ? "" : (const char *)m->text.data);
-        l->m.text = jute_cstr("");
+        fleet_say(w->node->f, "node %d %s: %s", w->node->number, w->section.name.text, text);
 }
 
-/* The first letter that is due. */
-static bool fetch(struct fleet *f, struct fleet_queue *q, struct fleet_letter *ret)
+/* ---- what the core wants ---- */
+
+static void on_call(void *ctx, const struct worker_call *call)
 {
-        if (!q->count || q->letters[0].at_ms > fleet_now(f))
-                return false;
-        *ret = q->letters[0];
-        ret->m.text = jute_cstr(ret->text);
-        q->count--;
-        memmove(q->letters, q->letters + 1, q->count * sizeof q->letters[0]);
-        return true;
+        fleet__plugin_call(ctx, call);
 }
 
-void fleet__to_worker(struct fleet_worker *w, const struct message *m)
+static void on_tell_agent(void *ctx, const struct message *m)
 {
-        if (w->linked)
-                post(w->node->f, &w->to_worker, m);
+        fleet__post(ctx, true, m);
 }
 
-/* ---- what it says ---- */
-
-static void tell(struct fleet_worker *w, const char *text)
+static void on_tell_supervisor(void *ctx, const struct message *m)
 {
-        struct message m = {.type = MESSAGE_STATE, .fd = -1, .state = w->state};
-        m.token = w->held ? w->token : w->token_ended;
-        m.text = jute_cstr(text);
-        if (w->linked)
-                post(w->node->f, &w->to_agent, &m);
+        struct fleet_worker *w = ctx;
+        char line[MESSAGE_TEXT_MAX + 1];
+        if (m->type == MESSAGE_READY)
+                fleet__kid_ready(w);
+        if (m->type != MESSAGE_STATUS)
+                return; /* HOLDING: the supervisor reads the record itself */
+        (void)snprintf(line, sizeof line, "%.*s", m->text.len, (const char *)m->text.data);
+        say(w, line);
 }
 
-static void set_state(struct fleet_worker *w, enum worker_state state, const char *text)
+static int on_record(void *ctx, const struct grant_record *r)
 {
-        w->state = state;
-        fleet_say(w->node->f, "node %d group %zu worker %zu: %s %s", w->node->number, w->group, w->index,
-                  worker_state_name(state), text);
-        tell(w, text);
-}
-
-void fleet__link(struct fleet_worker *w)
-{
-        struct fleet *f = w->node->f;
-        struct message m = {.type = MESSAGE_HELLO, .fd = -1, .state = w->state};
-        if (!w->alive || !w->node->agent)
-                return;
-        w->to_worker.count = w->to_agent.count = 0;
-        w->linked = true;
-        m.token = w->held ? w->token : 0;
-        m.budget_ms = (uint32_t)w->budget_ms;
-        post(f, &w->to_agent, &m);
-}
-
-void fleet__unlink(struct fleet_worker *w)
-{
-        w->linked = false;
-        w->to_worker.count = w->to_agent.count = 0;
-}
-
-/* ---- what it does ---- */
-
-static uint64_t took(struct fleet *f, uint32_t ms, uint64_t max_ms)
-{
-        uint64_t t = ms > max_ms ? max_ms : ms;
-        /* Now and then all of it is needed. */
-        if (f->o.random && fleet__below(f, 3))
-                t = fleet__below(f, (uint32_t)t + 1);
-        return t;
-}
-
-static void begin_stop(struct fleet_worker *w, uint64_t since_ms, const char *text)
-{
-        struct fleet *f = w->node->f;
-        if (w->stopping)
-                return;
-        w->stopping = true;
-        w->due_ms = since_ms + took(f, f->o.stop_ms, w->budget_ms);
-        set_state(w, w->state == WORKER_FAILED ? WORKER_FAILED : WORKER_STOPPING, text);
-}
-
-static void at_rest(struct fleet_worker *w)
-{
-        w->running = w->stopping = false;
-        if (w->held && w->token > w->token_ended)
-                w->token_ended = w->token;
-        w->held = false;
-        set_state(w, WORKER_STOPPED, "");
-}
-
-static void on_grant(struct fleet_worker *w, const struct message *m)
-{
-        struct fleet *f = w->node->f;
-        uint64_t now = fleet_node_now(w->node);
-        if (w->held && m->token == w->token) {
-                if (!w->stopping && m->deadline_ms > w->deadline_ms)
-                        w->deadline_ms = m->deadline_ms;
-                return;
+        struct fleet_worker *w = ctx;
+        if (w->record_full) {
+                fleet__hit(w->node->f, MARK_RECORD_FULL);
+                return -ENOSPC;
         }
-        if (w->held || w->state != WORKER_STOPPED || m->token <= w->token_ended || now >= m->deadline_ms) {
-                tell(w, "not taken");
-                return;
-        }
-        if (m->token < f->token_max[w->group])
-                fleet_fail(f, "F3: a token that is not greater than one before");
-        f->token_max[w->group] = m->token;
-        w->held = w->running = true;
-        w->token = m->token;
-        w->deadline_ms = m->deadline_ms;
-        w->budget_ms = m->budget_ms;
-        w->due_ms = now + took(f, f->o.start_ms, UINT32_MAX);
-        w->starts++;
-        set_state(w, WORKER_STARTING, "");
+        w->record = *r;
+        w->recorded = true;
+        return 0;
 }
 
-static void on_revoke(struct fleet_worker *w, const struct message *m)
+static void on_cancel(void *ctx, bool raised)
 {
-        uint64_t now = fleet_node_now(w->node);
-        if (!w->held && m->token > w->token_ended)
-                w->token_ended = m->token;
-        if (w->held && m->token >= w->token)
-                begin_stop(w, now < w->deadline_ms ? now : w->deadline_ms, "revoked");
-        else
-                tell(w, "");
+        fleet__plugin_cancel(ctx, raised);
 }
 
-static void work(struct fleet_worker *w)
+static void on_end(void *ctx, enum worker_exit status)
 {
-        uint64_t now = fleet_node_now(w->node);
-        if (w->held && !w->stopping && now >= w->deadline_ms)
-                begin_stop(w, w->deadline_ms, "its grant has run out");
-        if (w->stopping && now >= w->due_ms) {
-                at_rest(w);
-        } else if (!w->stopping && w->state == WORKER_STARTING && now >= w->due_ms) {
-                if (w->failures) {
-                        w->failures--;
-                        set_state(w, WORKER_FAILED, "activate failed");
-                        begin_stop(w, now, "");
-                } else {
-                        set_state(w, WORKER_ACTIVE, "");
-                }
-        }
+        struct fleet_worker *w = ctx;
+        w->exiting = true;
+        w->status = status;
 }
 
-/* A fresh process: a grant that still holds is taken up, else its first act is a stop. */
-static void born(struct fleet_worker *w)
+static void on_say(void *ctx, enum log_level level, const char *text)
 {
-        uint64_t now = fleet_node_now(w->node);
-        w->alive = true;
-        w->stopping = false;
-        if (w->held && now < w->deadline_ms && w->running) {
-                w->state = WORKER_STARTING;
-                w->due_ms = now + 10;
-        } else {
-                w->held = false;
-                w->stopping = true;
-                w->state = WORKER_OPENING;
-                w->due_ms = now + (w->running ? 20 : 0);
+        (void)level;
+        say(ctx, text);
+}
+
+static void on_run_out(void *ctx, int64_t token)
+{
+        struct fleet_worker *w = ctx;
+        (void)token;
+        fleet__hit(w->node->f, MARK_STOP_AT_DEADLINE);
+        say(w, "the grant was not renewed in time: stopping");
+}
+
+static const struct worker_io io = {
+        .call = on_call,
+        .tell_agent = on_tell_agent,
+        .tell_supervisor = on_tell_supervisor,
+        .record = on_record,
+        .cancel = on_cancel,
+        .end = on_end,
+        .say = on_say,
+        .run_out = on_run_out,
+};
+
+/* ---- its life ---- */
+
+void fleet__mirror(struct fleet_worker *w)
+{
+        w->state = w->core ? worker_core_state(w->core) : WORKER_OPENING;
+        w->token = w->core ? worker_core_token(w->core) : 0;
+        w->held = w->token != 0;
+        if (w->held) {
+                w->deadline_ms = worker_core_deadline_ms(w->core);
+                w->budget_ms = w->section.stop_budget_ms;
         }
+        w->running = w->resource.occupied && !w->resource.foreign;
+}
+
+void fleet__worker_begin(struct fleet_worker *w, uint64_t helper_ms)
+{
+        struct fleet_node *n = w->node;
+        struct worker_io mine = io;
+        char boot[37];
+        uint64_t now = fleet_node_now(n);
+        assert(!w->core);
+        if (w->plugin < n->config.plugin_count)
+                w->section = n->plugins[w->plugin]; /* else it is removed: as the last one was configured */
+        w->helper = helper_ms > 0;
+        w->exiting = w->stands = false;
+        w->now = (struct fleet_callback){.busy = false};
+        if (w->helper) {
+                w->section.stop_budget_ms = (uint32_t)helper_ms;
+                w->section.check_interval_ms = 0;
+        }
+        mine.ctx = w;
+        (void)snprintf(boot, sizeof boot, "%08d-0000-4000-8000-%012d", n->number, n->boot);
+        w->core = worker_core_new(&w->section, boot, true, &mine);
+        worker_core_start(w->core, now, w->recorded ? &w->record : NULL);
+        if (w->helper)
+                worker_core_stop(w->core, now, STOP_RELEASE);
         fleet__link(w);
+        fleet__mirror(w);
 }
 
-void fleet__worker_init(struct fleet_worker *w)
+void fleet__worker_end(struct fleet_worker *w, const char *how)
 {
-        w->budget_ms = w->node->f->o.stop_budget_ms ? w->node->f->o.stop_budget_ms : 1000;
-        w->running = w->held = false;
-        w->to_agent.count = w->to_worker.count = 0;
-        born(w);
-}
-
-void fleet_worker_kill(struct fleet *f, int number, size_t group, size_t worker, uint64_t ms)
-{
-        struct fleet_worker *w = &fleet_node(f, number)->groups[group].workers[worker];
-        if (!w->alive)
+        if (!w->core)
                 return;
-        fleet_say(f, "node %d group %zu worker %zu: killed", number, group, worker);
-        w->alive = false;
-        w->fence_ms = w->deadline_ms + w->budget_ms;
-        if (w->stopping && w->due_ms < w->fence_ms)
-                w->fence_ms = w->due_ms;
-        w->restart_ms = fleet_now(f) + ms;
-        fleet__unlink(w);
-        if (w->node->agent)
-                group_worker_gone(w->node->groups[group].g, worker);
+        say(w, how);
+        fleet__unlink(w, false);
+        worker_core_free(w->core);
+        w->core = NULL;
+        w->exiting = w->stands = false;
+        w->now.busy = false;
+        if (w->node->f->o.mortal && !w->helper && w->resource.occupied && !w->resource.foreign)
+                fleet__resource_end(w);
+        fleet__mirror(w);
 }
 
-void fleet__worker_done(struct fleet_worker *w)
+static void hear(struct fleet_worker *w)
 {
-        mem_free(w->to_worker.letters);
-        mem_free(w->to_agent.letters);
-        w->to_worker = w->to_agent = (struct fleet_queue){.count = 0};
+        enum fleet_letter_kind kind;
+        struct message m;
+        while (w->core && !w->exiting && fleet__fetch(w, false, &kind, &m)) {
+                uint64_t now = fleet_node_now(w->node);
+                if (kind == FLEET_LETTER_MESSAGE)
+                        (void)worker_core_agent(w->core, now, &m); /* the agent is the production's too */
+                else
+                        worker_core_link(w->core, now, kind == FLEET_LETTER_UP);
+        }
 }
 
 void fleet__worker_turn(struct fleet_worker *w)
 {
-        struct fleet *f = w->node->f;
-        struct fleet_letter l;
-        if (!w->alive) {
-                if (w->running && fleet_node_now(w->node) >= w->fence_ms)
-                        w->running = w->held = false; /* the supervisor's part */
-                if (fleet_now(f) >= w->restart_ms)
-                        born(w);
+        uint64_t now = fleet_node_now(w->node);
+        bool waits = fleet__waits(w, false);
+        bool due = w->core && worker_core_next_ms(w->core) <= now;
+        if (!w->core || w->stands || (!waits && !due && !w->now.busy && !w->exiting && !fleet__plugin_sees(w)))
+                return;
+        if (!w->exiting && w->now.busy && !fleet__plugin_turn(w)) {
+                fleet__worker_end(w, "has crashed in its plugin");
+                fleet__kid_exited(w);
                 return;
         }
-        while (fetch(f, &w->to_worker, &l)) {
-                if (l.m.type == MESSAGE_GRANT)
-                        on_grant(w, &l.m);
-                else
-                        on_revoke(w, &l.m);
+        if (fleet__plugin_sees(w))
+                fleet__plugin_watch(w);
+        if (waits && !w->exiting)
+                hear(w);
+        if (!w->exiting && worker_core_next_ms(w->core) <= fleet_node_now(w->node))
+                worker_core_tick(w->core, fleet_node_now(w->node));
+        if (w->exiting) {
+                char how[32];
+                (void)snprintf(how, sizeof how, "ends with status %d", (int)w->status);
+                fleet__worker_end(w, how);
+                fleet__kid_exited(w);
+                return;
         }
-        work(w);
-}
-
-bool fleet__from_worker(struct fleet_worker *w, struct fleet_letter *ret)
-{
-        return fetch(w->node->f, &w->to_agent, ret);
+        worker_core_verify(w->core);
+        fleet__mirror(w);
 }

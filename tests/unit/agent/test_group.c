@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/sim/fleet/fleet.h"
+#include "tests/sim/fleet/fleet_test.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@
 
 static int begin(struct fleet *f, const struct fleet_options *o)
 {
-        fleet_init(f, o);
+        fleet_test_init(f, o);
         int n = fleet_await_active(f, 0, 0, FIRST_MAX_MS);
         fleet_run(f, 20); /* until it is told */
         return n;
@@ -34,7 +34,7 @@ static void test_a_new_group_is_taken_after_a_wait(void **state)
         struct fleet f;
         struct scene_reply r;
         struct fleet_options o = fleet_options(1);
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         fleet_run(&f, LEASE_MS);
         assert_int_equal(fleet_running(&f, 0), 0); /* a living holder may have lost its znodes */
         int n = fleet_await_active(&f, 0, 0, FIRST_MAX_MS);
@@ -72,7 +72,7 @@ static void lost_holder(uint64_t seed, bool leads)
                 o.policy = POLICY_LEADER;
         int n = begin(&f, &o);
         if (leads)
-                assert_int_equal(n, world_leader(f.s.w));
+                assert_int_equal(n, world_leader(f.s->w));
         fleet_run(&f, 500 + (seed * 37) % 300);
         uint64_t at = fleet_now(&f);
         fleet_machine_off(&f, n);
@@ -108,7 +108,7 @@ static void test_a_restarted_machine_is_not_waited_for(void **state)
         struct fleet f;
         struct fleet_options o = fleet_options(5);
         o.stop_budget_ms = 60000;
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         int n = fleet_await_active(&f, 0, 0, 90000);
         fleet_machine_off(&f, n);
         fleet_run(&f, 1000);
@@ -166,11 +166,11 @@ static void test_67_a_deposed_leader_renews_nothing(void **state)
                 struct fleet_options o = fleet_options(seed);
                 o.policy = POLICY_LEADER;
                 int n = begin(&f, &o);
-                assert_int_equal(world_leader(f.s.w), n);
+                assert_int_equal(world_leader(f.s->w), n);
                 for (int other = 1; other <= 3; other++)
                         if (other != n) {
-                                world_cut(f.s.w, n, other, true);
-                                world_cut(f.s.w, other, n, true);
+                                world_cut(f.s->w, n, other, true);
+                                world_cut(f.s->w, other, n, true);
                         }
                 fleet_run(&f, 6000);
                 assert_int_not_equal(fleet_active(&f, 0), 0); /* here, by way of another server, or elsewhere */
@@ -225,7 +225,7 @@ static void test_69_a_late_answer_to_taking_moves_no_deadline(void **state)
         o.answer_divisor = 0;
         o.rate_ppm[0] = -100000;
         o.rate_ppm[1] = o.rate_ppm[2] = 100000;
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         fleet_agent_kill(&f, 2);
         fleet_agent_kill(&f, 3);
         for (int i = 0; i < FIRST_MAX_MS && fleet_status(&f, 1, 0).state != GROUP_TAKING; i++)
@@ -272,20 +272,35 @@ static void test_what_was_not_seen_may_have_been_a_renewal(void **state)
         fleet_done(&f);
 }
 
-/* A member znode made before the grant speaks of a boot before it, whatever it says. */
+/* What a node's member znode says of its boot counts against a grant only when it was made after the grant: an older
+ * one speaks of a boot before it, whatever it says. */
 static void test_an_old_member_znode_proves_no_restart(void **state)
 {
+        static const char member[] = "{\"node\":\"ghost\",\"instance\":\"i\",\"boot\":\"another\"}";
         (void)state;
-        struct fleet f;
-        struct fleet_options o = fleet_options(32);
-        int n = begin(&f, &o);
-        fleet_node(&f, n)->czxid = 1;
-        (void)snprintf(fleet_node(&f, n)->shown_boot, sizeof f.nodes[0].shown_boot, "an-earlier-boot");
-        uint64_t at = fleet_now(&f);
-        fleet_agent_pause(&f, n, true);
-        fleet_await_active(&f, 0, n, TAKE_MAX_MS);
-        assert_true(fleet_now(&f) - at >= LEASE_MS + 1222 - RENEW_MS);
-        fleet_done(&f);
+        for (int late = 0; late < 2; late++) {
+                struct fleet f;
+                struct fleet_options o = fleet_options(32);
+                fleet_test_init(&f, &o);
+                fleet_run(&f, 500);
+                assert_int_equal(fleet_create(&f, "/baton/members/ghost", member), ZK_OK);
+                assert_int_equal(
+                        fleet_create(&f, "/baton/groups/web/holder",
+                                     "{\"node\":\"ghost\",\"instance\":\"i\",\"boot\":\"b\",\"state\":\"active\","
+                                     "\"lease_ms\":2000,\"budget_ms\":1000,\"rate_ppm\":100000}"),
+                        ZK_OK);
+                uint64_t at = fleet_now(&f);
+                if (late) {
+                        assert_int_equal(fleet_delete(&f, "/baton/members/ghost"), ZK_OK);
+                        assert_int_equal(fleet_create(&f, "/baton/members/ghost", member), ZK_OK);
+                }
+                fleet_await_active(&f, 0, 0, TAKE_MAX_MS);
+                if (late)
+                        assert_true(fleet_now(&f) - at < 1000);
+                else
+                        assert_true(fleet_now(&f) - at >= LEASE_MS + 1222);
+                fleet_done(&f);
+        }
 }
 
 /* 71: the agent stands still; its workers keep the deadline by themselves. */
@@ -414,7 +429,7 @@ static void test_76_what_fails_everywhere_is_damped(void **state)
         struct fleet f;
         struct scene_reply r;
         struct fleet_options o = fleet_options(13);
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         for (int i = 1; i <= 3; i++)
                 fleet_node(&f, i)->groups[0].workers[0].failures = 1000;
         fleet_run(&f, 65000);
@@ -437,13 +452,13 @@ static void test_a_failing_node_gives_the_group_to_another(void **state)
         (void)state;
         struct fleet f;
         struct fleet_options o = fleet_options(14);
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         fleet_node(&f, 1)->groups[0].workers[0].failures = 1;
         int n = fleet_await_active(&f, 0, 0, FIRST_MAX_MS + 2000);
         assert_int_equal(n, 2);
         struct group_status st = fleet_status(&f, 2, 0);
         assert_false(st.candidates[0].who.healthy);
-        assert_string_equal(st.candidates[0].reason, "w0: activate failed");
+        assert_non_null(strstr(st.candidates[0].reason, "w0: activate failed"));
         fleet_run(&f, 6000); /* it is healthy again, and that moves nothing */
         assert_true(fleet_status(&f, 2, 0).candidates[0].who.healthy);
         assert_int_equal(fleet_active(&f, 0), 2);
@@ -456,7 +471,7 @@ static void test_a_worker_that_crashes_takes_up_its_grant(void **state)
         struct fleet f;
         struct fleet_options o = fleet_options(15);
         int n = begin(&f, &o);
-        for (int i = 0; i < 5; i++) {
+        for (int i = 0; i < 3; i++) { /* the supervisor takes its time from the second on */
                 fleet_worker_kill(&f, n, 0, 0, 300);
                 fleet_run(&f, 1000);
                 assert_int_equal(fleet_active(&f, 0), n);
@@ -505,17 +520,17 @@ static void test_a_stop_told_before_the_grant_came_counts_for_nothing(void **sta
         (void)state;
         struct fleet f;
         struct fleet_options o = fleet_options(34);
-        fleet_init(&f, &o);
-        const struct group *g = fleet_node(&f, 1)->groups[0].g;
+        fleet_test_init(&f, &o);
+        const struct group *g = fleet_group(&f, 1, 0);
         for (int i = 0; i < FIRST_MAX_MS && group_worker_state(g, 0) != WORKER_STARTING; i++)
                 fleet_run(&f, 1);
         assert_int_equal(group_worker_state(g, 0), WORKER_STARTING);
         struct message m = {.type = MESSAGE_STATE, .fd = -1, .state = WORKER_STOPPED};
-        group_worker_message(fleet_node(&f, 1)->groups[0].g, 0, &m);
-        assert_int_equal(group_worker_state(fleet_node(&f, 1)->groups[0].g, 0), WORKER_STARTING);
+        group_worker_message(fleet_group(&f, 1, 0), 0, &m);
+        assert_int_equal(group_worker_state(fleet_group(&f, 1, 0), 0), WORKER_STARTING);
         fleet_agent_stop(&f, 1, STOP_RELEASE);
         m.token = 0;
-        group_worker_message(fleet_node(&f, 1)->groups[0].g, 0, &m);
+        group_worker_message(fleet_group(&f, 1, 0), 0, &m);
         fleet_await_active(&f, 0, 1, 3000); /* the oracle watches */
         fleet_done(&f);
 }
@@ -530,7 +545,7 @@ static void test_workers_start_in_order_and_stop_in_reverse(void **state)
         o.workers = 3;
         o.start_ms = 700;
         o.stop_budget_ms = 3000; /* all of it is used, three times: longer than the lease */
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         struct fleet_worker *w = fleet_node(&f, 1)->groups[0].workers;
         for (int i = 0; i < 15000 && w[2].state != WORKER_ACTIVE; i++) {
                 fleet_run(&f, 1);
@@ -557,7 +572,7 @@ static void test_a_failing_worker_stops_the_whole_group(void **state)
         struct fleet f;
         struct fleet_options o = fleet_options(18);
         o.workers = 3;
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         fleet_node(&f, 1)->groups[0].workers[1].failures = 1;
         assert_int_equal(fleet_await_active(&f, 0, 0, 15000), 2);
         assert_int_equal(fleet_node(&f, 1)->groups[0].workers[0].starts, 1);
@@ -578,14 +593,14 @@ static void test_84_without_a_quorum_everything_stops(void **state)
         fleet_await_active(&f, 1, 0, FIRST_MAX_MS);
         for (int i = 1; i <= 3; i++)
                 if (i != n)
-                        world_crash(f.s.w, i);
+                        world_crash(f.s->w, i);
         for (size_t group = 0; group < 2; group++)
                 fleet_await_down(&f, group, LEASE_MS + 1300);
         fleet_run(&f, 20000);
         assert_int_equal(fleet_running(&f, 0), 0);
         for (int i = 1; i <= 3; i++)
                 if (i != n)
-                        world_start(f.s.w, i);
+                        world_start(f.s->w, i);
         fleet_await_active(&f, 0, 0, 8000);
         fleet_await_active(&f, 1, 0, 8000);
         fleet_run(&f, 5000);
@@ -602,12 +617,12 @@ static void test_85_a_rolling_restart_moves_nothing(void **state)
         struct fleet_options o = fleet_options(20);
         int n = begin(&f, &o);
         for (int round = 0; round < 2; round++) {
-                int leader = world_leader(f.s.w);
+                int leader = world_leader(f.s->w);
                 for (int i = 1; i <= 3; i++) {
                         int sid = i == 3 ? leader : i < leader ? i : i + 1;
-                        world_stop_begin(f.s.w, sid);
+                        world_stop_begin(f.s->w, sid);
                         fleet_run(&f, 300);
-                        world_start(f.s.w, sid);
+                        world_start(f.s->w, sid);
                         fleet_run(&f, 3000);
                 }
         }
@@ -623,7 +638,7 @@ static void test_90_a_full_disk_beside_the_holder_moves_nothing(void **state)
         struct fleet f;
         struct fleet_options o = fleet_options(21);
         int n = begin(&f, &o);
-        world_fill_disk(f.s.w, n, true);
+        world_fill_disk(f.s->w, n, true);
         fleet_run(&f, 6000);
         assert_int_equal(fleet_active(&f, 0), n);
         assert_int_equal(f.takes[0], 1);
@@ -662,9 +677,9 @@ static void test_leader_follows_no_change_of_the_leader(void **state)
         struct fleet_options o = fleet_options(29);
         o.policy = POLICY_LEADER;
         int n = begin(&f, &o);
-        world_crash(f.s.w, n);
+        world_crash(f.s->w, n);
         fleet_run(&f, 5000);
-        assert_int_not_equal(world_leader(f.s.w), n);
+        assert_int_not_equal(world_leader(f.s->w), n);
         assert_int_equal(fleet_active(&f, 0), n);
         assert_int_equal(f.takes[0], 1);
         fleet_done(&f);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/sim/fleet/fleet.h"
+#include "tests/sim/fleet/fleet_test.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 
 static int begin(struct fleet *f, const struct fleet_options *o)
 {
-        fleet_init(f, o);
+        fleet_test_init(f, o);
         int n = fleet_await_active(f, 0, 0, FIRST_MAX_MS);
         fleet_run(f, 20); /* until it is told */
         return n;
@@ -134,7 +134,7 @@ static void test_a_fenced_holder_is_not_waited_for(void **state)
         struct fleet f;
         struct fleet_options o = fleet_options(26);
         o.stop_budget_ms = 30000;
-        fleet_init(&f, &o);
+        fleet_test_init(&f, &o);
         int n = fleet_await_active(&f, 0, 0, 60000);
         fleet_machine_off(&f, n);
         assert_int_equal(fleet_set(&f, "/baton/groups/web/holder",

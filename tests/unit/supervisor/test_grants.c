@@ -164,6 +164,22 @@ static void test_the_watchdog_leaves_the_guard_its_time(void **state)
         assert_int_equal(grant_watchdog_ms(100, 100, 100000), GRANT_WATCHDOG_MIN_MS);
 }
 
+/* The same when the grant was not renewed for long, or its stop has begun: seed 15 of the fleets under faults (F6). */
+static void test_an_old_grant_leaves_the_watchdog_less(void **state)
+{
+        (void)state;
+        struct grant_record r = record(WORKER_STOPPING, 100000, 2769);
+        for (uint64_t now_ms = 98500; now_ms < 103000; now_ms += 7) {
+                uint64_t left_ms = grant_watchdog_left_ms(&r, now_ms);
+                assert_true(left_ms >= GRANT_WATCHDOG_MIN_MS);
+                assert_int_equal(left_ms % GRANT_WATCHDOG_STEP_MS, 0);
+                if (left_ms > GRANT_WATCHDOG_MIN_MS) /* then the guard has the reserve */
+                        assert_true(now_ms + left_ms + GRANT_REVIVE_MS <= 100000 + 2769 - 2769 / 4);
+        }
+        assert_int_equal(grant_watchdog_left_ms(&r, 98500), 100000 + 2769 - 692 - GRANT_REVIVE_MS - 98500 - 77);
+        assert_int_equal(grant_watchdog_left_ms(&r, UINT64_MAX / 2), GRANT_WATCHDOG_MIN_MS);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -177,6 +193,7 @@ int main(void)
                 cmocka_unit_test(test_a_fresh_worker_is_not_killed_for_what_it_found),
                 cmocka_unit_test(test_no_record_holds_nothing),
                 cmocka_unit_test(test_the_watchdog_leaves_the_guard_its_time),
+                cmocka_unit_test(test_an_old_grant_leaves_the_watchdog_less),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

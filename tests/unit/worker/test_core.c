@@ -112,6 +112,27 @@ static void test_a_renewal_that_cannot_be_recorded_does_not_count(void **state)
         assert_int_equal(worker_core_deadline_ms(d.core), 4000);
 }
 
+/* The record says ACTIVE and can't be made to say anything else. A fresh process would take the grant up, so nobody
+ * may hear that this one has stopped before it has run out (F4; seeds 44 and 48 of the fleets under faults). */
+static void test_a_stop_that_cannot_be_recorded_is_not_told(void **state)
+{
+        (void)state;
+        desk_to_active(&d);
+        d.record_error = -ENOSPC;
+        desk_revoke(&d, 7, REVOKE_SWITCHOVER);
+        desk_return(&d, CALL_DEACTIVATE, 0);
+        assert_true(d.ended);
+        assert_int_equal(d.status, WORKER_EXIT_STOP_FAILED);
+        assert_int_equal(d.told, WORKER_STOPPING);
+        desk_crash(&d);
+        d.now_ms = 4000; /* its end */
+        desk_start(&d);
+        desk_return(&d, CALL_OPEN, 0);
+        desk_return(&d, CALL_DEACTIVATE, 0);
+        assert_false(d.ended);
+        assert_int_equal(d.told, WORKER_STOPPED);
+}
+
 static void test_another_token_is_refused_while_anything_runs(void **state)
 {
         (void)state;
@@ -841,6 +862,7 @@ int main(void)
                 RULE(test_without_group_what_may_run_is_stopped),
                 RULE(test_renewals_move_the_deadline_forward_only),
                 RULE(test_a_renewal_that_cannot_be_recorded_does_not_count),
+                RULE(test_a_stop_that_cannot_be_recorded_is_not_told),
                 RULE(test_another_token_is_refused_while_anything_runs),
                 RULE(test_older_tokens_count_for_nothing),
                 RULE(test_an_ended_grant_is_not_begun_again),

@@ -1,0 +1,267 @@
+/* What befalls a fleet, drawn from a stream of its own, so that one fault more or less shifts nothing else. A fault
+ * that lasts ends when it strikes the same place again, or with fleet_mend(). */
+#include "tests/sim/fleet/fleet_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static const char *const names[] = {
+        [FLEET_AGENT_KILL] = "agent killed",
+        [FLEET_AGENT_PAUSE] = "agent stands still",
+        [FLEET_CUT] = "machine cut off",
+        [FLEET_CUT_AGENT] = "agent cut off",
+        [FLEET_DEAF] = "answers wait",
+        [FLEET_LATE_ANSWER] = "late last answer",
+        [FLEET_POWER] = "power lost",
+        [FLEET_SUSPEND] = "machine sleeps",
+        [FLEET_VM_PAUSE] = "machine held by its hypervisor",
+        [FLEET_STAND] = "all of batond stands still",
+        [FLEET_BATOND_KILL] = "batond killed",
+        [FLEET_BATOND_STOP] = "batond stopped or restarted",
+        [FLEET_RATE] = "clock changes its rate",
+        [FLEET_WORKER_KILL] = "worker killed",
+        [FLEET_WORKER_STAND] = "worker stands still",
+        [FLEET_START_FAILS] = "start fails",
+        [FLEET_STOP_FAILS] = "stop fails",
+        [FLEET_CALLBACK] = "callback hangs or crashes",
+        [FLEET_RECORD_FULL] = "no space for the grant record",
+        [FLEET_RESOURCE_DIES] = "resource fails",
+        [FLEET_OPERATOR] = "operator starts or ends it by hand",
+        [FLEET_ZNODE] = "znode deleted or garbled",
+        [FLEET_RELOAD] = "reload",
+};
+static_assert(sizeof names / sizeof *names == FLEET_FAULT_MAX, "a name for each fault");
+
+const char *fleet_fault_name(enum fleet_fault fault)
+{
+        return names[fault];
+}
+
+static uint32_t below(struct fleet *f, uint32_t n)
+{
+        return n ? (uint32_t)(prng_next(&f->fault_prng) % n) : 0;
+}
+
+/* ---- one by one ---- */
+
+static void znode(struct fleet *f, size_t group)
+{
+        static const char *const nodes[] = {"active", "holder", "candidates/node1", "candidates/node2", ""};
+        static const char *const values[] = {"", "{}", "{\"node\":\"x\",\"state\":\"active\",\"lease_ms\":1}",
+                                             "{\"priority\":99,\"healthy\":true}"};
+        char path[128];
+        uint32_t which = below(f, 5);
+        if (which == 4)
+                (void)snprintf(path, sizeof path, "/baton/members/node%u", 1 + below(f, (uint32_t)f->o.nodes));
+        else
+                (void)snprintf(path, sizeof path, "/baton/groups/%s/%s", fleet__group_name(group), nodes[which]);
+        bool deletes = below(f, 2);
+        const char *value = values[below(f, 4)];
+        /* Not awaited: there may be no quorum. */
+        if (!client_is_connected(f->admin->c))
+                return;
+        fleet_say(f, "admin: %s %s %s", deletes ? "deletes" : "sets", path, deletes ? "" : value);
+        if (deletes)
+                (void)client_delete(f->admin->c, path, -1, NULL);
+        else
+                (void)client_set(f->admin->c, path, jute_cstr(value), -1, NULL);
+}
+
+static void slip(struct fleet *f, struct fleet_worker *w)
+{
+        static const enum worker_call_kind kinds[] = {CALL_ACTIVATE, CALL_DEACTIVATE, CALL_CHECK,
+                                                      CALL_ROLE,     CALL_MEMBERS,    CALL_OPEN};
+        static const enum fleet_slip slips[] = {FLEET_SLIP_HANG, FLEET_SLIP_DEAF, FLEET_SLIP_CRASH, FLEET_SLIP_TWICE};
+        w->slip_kind = kinds[below(f, 6)];
+        w->slip = slips[below(f, 4)];
+        fleet_say(f, "node %d %s: its next %s is to slip (%d)", w->node->number, w->section.name.text,
+                  worker_call_name(w->slip_kind), (int)w->slip);
+}
+
+static void stop_fails(struct fleet *f, struct fleet_worker *w)
+{
+        /* What does not stop at all is promised to be fenced only where a last resort does so. */
+        uint32_t what = below(f, 3), ms = below(f, 8000);
+        if (what == 0 && w->node->last_resort == LAST_RESORT_REBOOT)
+                w->resource.stuck_ms = fleet_now(f) + ms;
+        else
+                w->stop_fails = 1;
+        fleet_say(f, "node %d %s: its stop is to fail%s", w->node->number, w->section.name.text,
+                  w->stop_fails ? " once" : "");
+}
+
+static void operate(struct fleet *f, struct fleet_worker *w)
+{
+        if (w->resource.occupied)
+                fleet_operator_stop(f, w->node->number, w->group, w->index);
+        else
+                fleet_operator_start(f, w->node->number, w->group, w->index);
+}
+
+static void reload(struct fleet *f, int number, size_t group)
+{
+        static const uint32_t leases[] = {1000, 1500, 2000};
+        struct fleet_node *n = fleet_node(f, number);
+        uint32_t what = below(f, 3), lease = leases[below(f, 3)], budget = 200 + below(f, 3000);
+        if (what == 0)
+                fleet_reload(f, number, FLEET_CHANGE_LEASE, lease);
+        else if (what == 1)
+                fleet_reload(f, number, FLEET_CHANGE_BUDGET, budget);
+        else
+                fleet_reload(f, number, n->groups[group].configured ? FLEET_CHANGE_REMOVE : FLEET_CHANGE_ADD,
+                             (uint32_t)group);
+}
+
+static void rate(struct fleet *f, int number)
+{
+        static const int32_t rates[] = {-100000, 100000, 0};
+        fleet_set_rate(f, number, rates[below(f, 3)]);
+}
+
+static void strike_batond(struct fleet *f, struct fleet_node *n)
+{
+        enum stop_how how = below(f, 2) ? STOP_KEEP : STOP_RELEASE;
+        if (n->batond == FLEET_BATOND_GONE && !n->batond_ms)
+                fleet_batond_start(f, n->number);
+        else
+                fleet_batond_stop(f, n->number, how);
+}
+
+static void strike_agent(struct fleet *f, struct fleet_node *n, enum fleet_fault fault)
+{
+        if (!n->agent)
+                return;
+        switch (fault) {
+        case FLEET_AGENT_KILL:
+                fleet_agent_kill(f, n->number);
+                break;
+        case FLEET_AGENT_PAUSE:
+                fleet_agent_pause(f, n->number, !n->paused);
+                break;
+        case FLEET_DEAF:
+                fleet_deafen(f, n->number, !n->agent->deaf);
+                break;
+        default: /* what it says from now on is lost, and what it is told waits: for its next strike */
+                if (n->agent->deaf) {
+                        fleet_mute(f, n->number);
+                        fleet_deafen(f, n->number, false);
+                } else {
+                        fleet_deafen(f, n->number, true);
+                }
+                break;
+        }
+}
+
+void fleet_strike(struct fleet *f, enum fleet_fault fault)
+{
+        int number = 1 + (int)below(f, (uint32_t)f->o.nodes);
+        size_t group = below(f, (uint32_t)f->o.groups), worker = below(f, (uint32_t)f->o.workers);
+        uint32_t ms = below(f, 2) ? below(f, 400) : below(f, 5000);
+        struct fleet_node *n = fleet_node(f, number);
+        struct fleet_worker *w = &n->groups[group].workers[worker];
+        switch (fault) {
+        case FLEET_AGENT_KILL:
+        case FLEET_AGENT_PAUSE:
+        case FLEET_DEAF:
+        case FLEET_LATE_ANSWER:
+                strike_agent(f, n, fault);
+                break;
+        case FLEET_CUT:
+                fleet_cut(f, number, !n->cut);
+                break;
+        case FLEET_CUT_AGENT:
+                fleet_cut_agent(f, number, !n->cut);
+                break;
+        case FLEET_POWER:
+                if (n->off)
+                        fleet_machine_on(f, number);
+                else
+                        fleet_machine_off(f, number);
+                break;
+        case FLEET_SUSPEND:
+                fleet_suspend(f, number, !n->asleep);
+                break;
+        case FLEET_VM_PAUSE:
+                fleet_vm_pause(f, number, !n->vm_paused);
+                break;
+        case FLEET_STAND:
+                if (!fleet__is_dark(n))
+                        fleet_stand(f, number, !n->all_stands);
+                break;
+        case FLEET_BATOND_KILL:
+                fleet_batond_kill(f, number);
+                break;
+        case FLEET_BATOND_STOP:
+                strike_batond(f, n);
+                break;
+        case FLEET_RATE:
+                if (!fleet__is_dark(n))
+                        rate(f, number);
+                break;
+        case FLEET_WORKER_KILL:
+                fleet_worker_kill(f, number, group, worker, ms);
+                break;
+        case FLEET_WORKER_STAND:
+                if (!fleet__is_dark(n))
+                        fleet_worker_stand(f, number, group, worker, !w->stands);
+                break;
+        case FLEET_START_FAILS:
+                w->failures = ms % 3;
+                break;
+        case FLEET_STOP_FAILS:
+                stop_fails(f, w);
+                break;
+        case FLEET_CALLBACK:
+                slip(f, w);
+                break;
+        case FLEET_RECORD_FULL:
+                w->record_full = !w->record_full;
+                break;
+        case FLEET_RESOURCE_DIES:
+                w->resource.works = false;
+                break;
+        case FLEET_OPERATOR:
+                operate(f, w);
+                break;
+        case FLEET_ZNODE:
+                znode(f, group);
+                break;
+        case FLEET_RELOAD:
+                reload(f, number, group);
+                break;
+        case FLEET_FAULT_MAX:
+                break;
+        }
+}
+
+/* ---- the end of it ---- */
+
+static void mend_node(struct fleet *f, struct fleet_node *n)
+{
+        fleet_suspend(f, n->number, false);
+        fleet_vm_pause(f, n->number, false);
+        fleet_stand(f, n->number, false);
+        fleet_cut(f, n->number, false);
+        if (n->agent)
+                n->agent->deaf = false;
+        if (n->paused)
+                fleet_agent_pause(f, n->number, false);
+        if (n->off)
+                fleet_machine_on(f, n->number);
+        FLEET_EACH_WORKER(n, w)
+        {
+                w->failures = w->stop_fails = 0;
+                w->slip = FLEET_SLIP_NONE;
+                w->stands = w->record_full = false;
+                w->link_ms = w->link_ms ? fleet_now(f) : 0;
+                w->resource.stuck_ms = 0;
+        }
+        n->mends = true;
+}
+
+void fleet_mend(struct fleet *f)
+{
+        fleet_say(f, "all is mended");
+        for (int i = 0; i < f->o.nodes; i++)
+                mend_node(f, &f->nodes[i]);
+}
