@@ -104,7 +104,8 @@ struct fleet_worker {
         bool exiting;
         enum worker_exit status;
         bool linked;
-        uint64_t link_ms; /* real time before which no link is made */
+        uint64_t link_ms;                     /* real time before which no link is made */
+        size_t link, worker_link, agent_link; /* number of the present one; of the one each side knows */
         struct fleet_callback now;
 
         /* as the supervisor sees it */
