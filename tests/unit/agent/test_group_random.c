@@ -2,7 +2,7 @@
  * hang, reset connections, slow networks. Each seed enables some of these (safety.md 3.5). Clock rates lie at both ends
  * of what is allowed. In the first phase anything goes, and the oracle of fleet.h watches; in the second all is mended,
  * and each group must be active on exactly one node within a bound, and stay there.
- * BATON_SEED=N runs that seed alone, BATON_SEEDS=N the first N. */
+ * BATON_SEED=N runs that seed alone, BATON_SEEDS=N so many, BATON_FROM=N from there on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,7 +142,7 @@ static void report(const struct coverage *c)
 
 static void test_at_most_one_and_in_the_end_one(void **state)
 {
-        const char *one = getenv("BATON_SEED"), *many = getenv("BATON_SEEDS");
+        const char *one = getenv("BATON_SEED"), *many = getenv("BATON_SEEDS"), *from = getenv("BATON_FROM");
         static struct coverage coverage;
         struct trace trace;
         (void)state;
@@ -153,7 +153,8 @@ static void test_at_most_one_and_in_the_end_one(void **state)
                 return;
         }
         uint64_t seeds = many ? strtoull(many, NULL, 10) : SEEDS;
-        for (uint64_t seed = 1; seed <= seeds; seed++)
+        uint64_t first = from ? strtoull(from, NULL, 10) : 1;
+        for (uint64_t seed = first; seed < first + seeds; seed++)
                 live(seed, &coverage, NULL);
         if (many)
                 report(&coverage);
