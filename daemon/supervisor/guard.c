@@ -24,7 +24,9 @@ struct ward {
         struct name name;
         uint64_t due_ms; /* UINT64_MAX: nothing to do */
         uint64_t end_ms; /* of the budget */
-        pid_t pid;       /* of the stop under way; 0: none */
+        uint64_t
+                resort_ms; /* when a try has been made and nothing has stopped: the last resort; UINT64_MAX: none yet */
+        pid_t pid;         /* of the stop under way; 0: none */
         uint64_t kill_ms;
         int record_fd; /* locked while it is */
         bool resorted; /* the last resort was taken */
@@ -91,6 +93,9 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
         }
         if (config >= 0)
                 (void)close(config);
+        /* Who comes too late (the machine slept) has one try first, as in grants.h. */
+        if (w->resort_ms == UINT64_MAX)
+                w->resort_ms = now_ms < w->end_ms ? w->end_ms : now_ms + GUARD_TRY_MIN_MS;
         if (r == 0) {
                 w->kill_ms = now_ms + left_ms + GUARD_TRY_MIN_MS;
                 say_guarded(w);
@@ -105,7 +110,7 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 static void judge_failure(const struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how = {.last_resort = LAST_RESORT_LOG};
-        if (now_ms >= w->end_ms && !w->resorted) {
+        if (now_ms >= (w->resort_ms != UINT64_MAX ? w->resort_ms : w->end_ms) && !w->resorted) {
                 w->resorted = true;
                 (void)runtime_worker_load(g->dir, w->name.text, &how); /* the default stands where it cannot be read */
                 last_resort_do(how.last_resort < LAST_RESORT_MAX ? how.last_resort : LAST_RESORT_LOG, w->name.text);
@@ -196,9 +201,14 @@ static uint64_t step(struct guard *g)
                         (void)kill(w->pid, SIGKILL);
                         w->kill_ms = now_ms + GUARD_TRY_MIN_MS;
                 }
+                /* Whether a try is under way or the next one is waited for. */
+                if (w->due_ms != UINT64_MAX && !w->resorted && w->resort_ms <= now_ms)
+                        judge_failure(g, w, now_ms);
                 if (w->pid == 0 && w->due_ms <= now_ms)
                         look(g, w, now_ms);
                 uint64_t at = w->pid > 0 ? w->kill_ms : w->due_ms;
+                if (w->due_ms != UINT64_MAX && !w->resorted && w->resort_ms < at)
+                        at = w->resort_ms;
                 next_ms = at < next_ms ? at : next_ms;
         }
         return next_ms;
@@ -209,7 +219,7 @@ static void find_wards(struct guard *g)
         static struct name names[RUNTIME_RECORDS_MAX];
         g->count = runtime_records(g->dir, names);
         for (size_t i = 0; i < g->count; i++)
-                g->wards[i] = (struct ward){.name = names[i], .record_fd = -1};
+                g->wards[i] = (struct ward){.name = names[i], .resort_ms = UINT64_MAX, .record_fd = -1};
 }
 
 static void await(struct guard *g, int signals, int timer, uint64_t next_ms)

@@ -153,9 +153,28 @@ static int judge(struct recovery *v, struct recovered *ret, char why[STORE_WHY_M
 
 /* ---- then the mending ---- */
 
+/* Writes the first `len` bytes of a file once more as they are. */
+static int rewrite(const struct storage *io, struct storage_file *f, uint64_t len)
+{
+        uint8_t *block = mem_alloc(len < TXNLOG__BLOCK_BYTES ? (size_t)len + 1 : TXNLOG__BLOCK_BYTES);
+        int r = 0;
+        for (uint64_t at = 0; at < len && r >= 0;) {
+                size_t want = len - at < TXNLOG__BLOCK_BYTES ? (size_t)(len - at) : TXNLOG__BLOCK_BYTES;
+                int64_t got = io->read_at(f, at, block, want);
+                if (got <= 0)
+                        r = got < 0 ? (int)got : -EIO; /* it was longer a moment ago */
+                else
+                        r = io->write_at(f, at, block, (size_t)got);
+                at += got > 0 ? (uint64_t)got : 0;
+        }
+        mem_free(block);
+        return r;
+}
+
 /* What was read may stand in the page cache only: a process that was killed between writing and syncing leaves
- * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). */
-static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+ * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). A sync alone would not do:
+ * where an earlier one has failed, the pages count as clean, and it would succeed without them (safety: D6). */
+static int settle_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         const struct txnlog__replay *p = &v->replay;
         struct storage_file *f = NULL;
@@ -171,12 +190,14 @@ static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WH
                 if (p->tail_end < p->tail_size)
                         r = v->io->truncate(f, p->tail_end);
                 if (r >= 0)
+                        r = rewrite(v->io, f, p->tail_end);
+                if (r >= 0)
                         r = v->io->sync(f);
                 v->io->close(f);
         }
         if (r < 0)
-                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 " and synced: %s", p->tail->name,
-                                    p->tail_end, strerror(-r));
+                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 " and written to disk: %s",
+                                    p->tail->name, p->tail_end, strerror(-r));
         return 0;
 }
 
@@ -249,7 +270,7 @@ static int mend(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MA
 {
         int r = v->lost ? mend_mark(v, TXNLOG__MARK_LOST, why) : 0; /* before these files can look like a past */
         if (r >= 0)
-                r = cut_tail(v, ret, why);
+                r = settle_tail(v, ret, why);
         if (r >= 0)
                 r = remove_leftovers(v, ret, why);
         if (r >= 0)

@@ -18,6 +18,7 @@ static const char *const names[] = {
         [MARK_LOST_DISK_REPLACED] = "a lost disk synchronised anew",
         [MARK_CORE_SERVES] = "a majority serves while the rest is lost",
         [MARK_REST_RETURNS] = "servers return to a majority that went on without them",
+        [MARK_FLEET_SETTLED] = "each group of a fleet active once, and quiet",
         [MARK_SESSION_MOVED] = "session moved",
         [MARK_SESSION_EXPIRED] = "session expired",
         [MARK_WATCH_FIRED] = "watch fired",
@@ -65,7 +66,7 @@ static const char *const names[] = {
         [MARK_SLEPT_OVER_LEASE] = "machine sleeps over its lease",
         [MARK_STOOD_TOO_LATE] = "all of batond stopped by a signal near the end of a lease",
         [MARK_FOREIGN_STOPPED] = "resource started by hand is stopped",
-        [MARK_RENEWAL_REFUSED] = "renewal refused",
+        [MARK_GRANT_LOST] = "grant lost: removed, or not renewed in time",
         [MARK_RENEWAL_UNKNOWN] = "outcome of a renewal unknown",
         [MARK_RELOAD_REMOVED] = "group removed by a reload",
 };

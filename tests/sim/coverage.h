@@ -23,6 +23,7 @@ enum mark {
         MARK_LOST_DISK_REPLACED,
         MARK_CORE_SERVES,
         MARK_REST_RETURNS,
+        MARK_FLEET_SETTLED,
         /* clients */
         MARK_SESSION_MOVED,
         MARK_SESSION_EXPIRED,
@@ -75,7 +76,7 @@ enum mark {
         MARK_SLEPT_OVER_LEASE,
         MARK_STOOD_TOO_LATE,
         MARK_FOREIGN_STOPPED,
-        MARK_RENEWAL_REFUSED,
+        MARK_GRANT_LOST,
         MARK_RENEWAL_UNKNOWN,
         MARK_RELOAD_REMOVED,
         /* the list is extended by whoever has something to count, in its group, with a name in coverage.c */

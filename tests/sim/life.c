@@ -13,17 +13,12 @@
  * init limit, the election's longest wait, a synchronisation, and then twice the sync limit without a change. */
 #define HEAL_TICKS 80
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
-#define SETTLE_MS   8000
-#define EXPIRE_MS   3500
-#define DIGESTS_MAX (1u << 16)
-#define EPOCHS_MAX  4096
+#define SETTLE_MS 8000
+#define EXPIRE_MS 3500
+/* So long a fleet is looked at when nothing is wrong with it. */
+#define FLEET_QUIET_MS 15000
 /* How far from true a clock may go: ρ of docs/failover.md. */
 #define CLOCK_RATE_PPM 100000
-
-struct digest {
-        int64_t zxid;
-        uint64_t digest;
-};
 
 /* What was last seen of a server. */
 struct seen {
@@ -37,6 +32,9 @@ struct life {
         struct trace trace;
         struct prng prng;
         struct world *world;
+        struct scene scene;  /* the same world, for the fleet's clients */
+        struct fleet *fleet; /* NULL: there is none */
+        struct oracle *oracle;
         struct faults faults;
         struct chronicle chronicle;
         struct random_tally tally;
@@ -45,9 +43,6 @@ struct life {
         bool serves;        /* they have */
         uint64_t steady_ms; /* since then all of them have served */
         struct seen seen[WORLD_SERVERS_MAX + 1];
-        struct digest *digests; /* by zxid, what some serving server had: a table with linear probing */
-        size_t digest_count;
-        int epochs[EPOCHS_MAX]; /* leader of each epoch */
 };
 
 static uint64_t draw(struct life *l, uint64_t below)
@@ -87,7 +82,7 @@ static struct coverage *coverage(struct life *l)
 static void on_note(void *ctx, struct world *w, int sid, const char *text)
 {
         struct life *l = ctx;
-        trace_line(&l->trace, world_now(w), "%d: %s", sid, text);
+        (void)w;
         if (strstr(text, "synchronising from leader")) {
                 if (strstr(text, "DIFF"))
                         coverage_hit(coverage(l), MARK_DIFF);
@@ -105,50 +100,6 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         faults_noted(&l->faults, sid, text);
 }
 
-/* Frequent and dull, but whatever differs between two runs of one seed shows here first. */
-static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
-{
-        struct life *l = ctx;
-        trace_mix(&l->trace, world_now(w) << 16 ^ (uint64_t)sid << 8 ^ (uint64_t)e->type);
-        for (size_t i = 0; i < fx->count; i++) {
-                const struct effect *x = &fx->list[i];
-                trace_mix(&l->trace, (uint64_t)x->type << 48 ^ x->conn << 8 ^ x->ticket);
-                if (x->type == EFFECT_SEND)
-                        trace_mix(&l->trace, hash_bytes(x->send.blob->data, x->send.blob->len, 0));
-        }
-}
-
-/* Two servers that have applied the same transactions have the same tree (safety Z3, D4). */
-static void check_digest(struct life *l, int sid)
-{
-        const struct database *db = l->world->nodes[sid].server->db;
-        int64_t zxid = database_zxid(db);
-        uint64_t digest = tree_digest(database_tree(db));
-        if (!(zxid & 0xffffffff))
-                return;
-        size_t i = hash_u64((uint64_t)zxid) % DIGESTS_MAX;
-        while (l->digests[i].zxid && l->digests[i].zxid != zxid)
-                i = (i + 1) % DIGESTS_MAX;
-        if (l->digests[i].zxid && l->digests[i].digest != digest)
-                verdict_break(&l->result->verdict, world_now(l->world), "D4",
-                              "server %d has another tree at %" PRIx64 " than one before", sid, (uint64_t)zxid);
-        if (!l->digests[i].zxid && l->digest_count < DIGESTS_MAX / 2) {
-                l->digest_count++;
-                l->digests[i] = (struct digest){.zxid = zxid, .digest = digest};
-        }
-}
-
-static void check_epoch(struct life *l, int sid)
-{
-        int64_t epoch = zab_current_epoch(l->world->nodes[sid].server->zab);
-        if (epoch >= EPOCHS_MAX)
-                return;
-        if (l->epochs[epoch] && l->epochs[epoch] != sid)
-                verdict_break(&l->result->verdict, world_now(l->world), "Z2",
-                              "epoch %" PRId64 " has two leaders: %d, %d", epoch, l->epochs[epoch], sid);
-        l->epochs[epoch] = sid;
-}
-
 static void look_at(struct life *l, int sid)
 {
         const struct world_node *n = &l->world->nodes[sid];
@@ -160,7 +111,6 @@ static void look_at(struct life *l, int sid)
         if (!n->running || !n->server->serving)
                 return;
         l->faults.trouble[sid].in_snap = false;
-        check_digest(l, sid);
         const struct snapshot_job *j = &n->server->job;
         coverage(l)->counts[MARK_SNAPSHOT_UNDER_LOAD] +=
                 j->kind == JOB_ROUTINE && j->zxid < database_zxid(n->server->db);
@@ -170,8 +120,6 @@ static void look_at(struct life *l, int sid)
         if (n->server->digest_mismatches)
                 verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches",
                               sid);
-        if (leads)
-                check_epoch(l, sid);
 }
 
 /* ---- time ---- */
@@ -180,10 +128,12 @@ static void step(struct life *l, bool busy)
 {
         for (int i = 0; i < l->plan->clients; i++)
                 random_client_step(l->clients[i], busy);
-        world_run(l->world, 1);
+        scene_run(&l->scene, 1);
+        if (l->fleet)
+                fleet_turn(l->fleet);
         for (int sid = 1; sid <= l->world->count; sid++) {
                 look_at(l, sid);
-                if (l->serves && is_healed(l, sid) && !up(l, sid))
+                if (l->serves && !l->fleet && is_healed(l, sid) && !up(l, sid))
                         verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                       "server %d has ended with nothing amiss", sid);
         }
@@ -212,8 +162,7 @@ static uint32_t draw_core(struct life *l)
         uint32_t core = 0;
         for (int need = l->plan->voters / 2 + 1; need > 0;) {
                 int sid = 1 + (int)draw(l, (uint64_t)l->plan->voters);
-                const struct trouble *t = &l->faults.trouble[sid];
-                need -= !is_in(core, sid) && !t->lost && !t->rotten;
+                need -= !is_in(core, sid) && !l->faults.trouble[sid].lost && !world_rotten(l->world, sid);
                 core |= 1u << sid;
         }
         for (int i = 0; i < l->plan->observers; i++)
@@ -248,6 +197,8 @@ static void heal(struct life *l, uint32_t set)
 {
         l->serves = false;
         l->healed = set;
+        if (l->fleet)
+                fleet_mend(l->fleet);
         faults_heal(&l->faults, set, l->plan->rest);
         uint64_t bound = (uint64_t)HEAL_TICKS * l->plan->tick_ms, end = world_now(l->world) + bound;
         l->steady_ms = world_now(l->world);
@@ -294,7 +245,37 @@ static void settle(struct life *l)
                 random_client_look(l->clients[i]);
         await_idle(l);
         for (int i = 0; i < 300 && !broken(l); i++)
-                world_run(l->world, 1);
+                step(l, false);
+}
+
+/* Each group is active on one node, and stays there: nothing moves, but for failback and what is still to be counted
+ * against a node. */
+static void settle_fleet(struct life *l)
+{
+        const struct fleet *f = l->fleet;
+        int takes[FLEET_GROUPS_MAX] = {0}, at[FLEET_GROUPS_MAX] = {0};
+        uint64_t end = world_now(l->world) + FLEET_MENDED_MS;
+        for (size_t g = 0; g < f->o.groups; g++)
+                while (!fleet_active(f, g) && !broken(l)) {
+                        if (world_now(l->world) > end)
+                                verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
+                                              "group %zu is active nowhere, %d ms after the mend", g, FLEET_MENDED_MS);
+                        step(l, true);
+                }
+        for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
+                step(l, true);
+        for (size_t g = 0; g < f->o.groups; g++) {
+                takes[g] = f->takes[g];
+                at[g] = fleet_active(f, g);
+        }
+        for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
+                step(l, false);
+        for (size_t g = 0; g < f->o.groups && !broken(l); g++)
+                if (f->o.policy != POLICY_PRIORITY && (fleet_active(f, g) != at[g] || f->takes[g] != takes[g]))
+                        verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
+                                      "group %zu moves though nothing is wrong", g);
+        if (!broken(l))
+                coverage_hit(coverage(l), MARK_FLEET_SETTLED);
 }
 
 static void recover(struct life *l)
@@ -309,6 +290,8 @@ static void recover(struct life *l)
                 if (l->plan->recovery == RECOVERY_BOTH && !broken(l))
                         coverage_hit(coverage(l), MARK_REST_RETURNS);
         }
+        if (l->fleet && !broken(l))
+                settle_fleet(l);
         if (!broken(l))
                 settle(l);
 }
@@ -419,6 +402,14 @@ static void make_bulk(struct life *l, struct world_client *c, const char *path)
         mem_free(data);
 }
 
+static void begin_fleet(struct life *l)
+{
+        l->fleet = mem_zalloc(sizeof *l->fleet);
+        fleet_init_in(l->fleet, &l->plan->fleet_options, &l->scene);
+        fleet_watch(l->fleet, &l->result->verdict, &l->trace, coverage(l));
+        l->faults.fleet = l->fleet;
+}
+
 static void begin(struct life *l)
 {
         char path[RANDOM_PATH_MAX];
@@ -442,36 +433,36 @@ static void begin(struct life *l)
                 make_node(l, c, path, false);
         }
         world_disconnect(c);
+        if (l->plan->fleet)
+                begin_fleet(l);
         world_slow_net(l->world, l->plan->net_delay_ms, l->plan->net_bytes_per_ms);
         for (int i = 0; i < l->plan->clients; i++)
                 l->clients[i] =
                         random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally, draw(l, UINT64_MAX));
 }
 
-static void on_fault(void *ctx, struct world *w, const char *text)
-{
-        struct life *l = ctx;
-        trace_line(&l->trace, world_now(w), "* %s", text);
-}
-
 static void make_world(struct life *l)
 {
         const struct life_plan *p = l->plan;
         l->world = world_new(p->voters, p->observers, hash_u64(p->seed ^ 0x3031d));
+        l->scene = (struct scene){.w = l->world, .servers = p->voters, .timeout_ms = 2000};
         struct server_config *c = &l->world->config;
         c->snap_count = p->snap_count;
         c->commit_log_count = p->commit_log_count;
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
-        faults_init(&l->faults, l->world, p->voters, &p->faults, p->seed);
+        l->oracle = oracle_new(l->world, &l->result->verdict, coverage(l));
+        faults_init(&l->faults, l->world, &p->faults, p->seed);
+        l->faults.oracle = l->oracle;
         l->faults.bulk = p->bulk;
         l->faults.rate_ppm = CLOCK_RATE_PPM;
         l->faults.trace = &l->trace;
         l->faults.verdict = &l->result->verdict;
         l->faults.coverage = coverage(l);
-        world_add_witness(l->world,
-                          &(struct world_witness){.noted = on_note, .stepped = on_step, .fault = on_fault, .ctx = l});
+        struct world_witness tracer = world_trace_witness(&l->trace);
+        world_add_witness(l->world, &tracer);
+        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .ctx = l});
 }
 
 static void count(struct life *l)
@@ -483,7 +474,7 @@ static void count(struct life *l)
         r->coverage.counts[MARK_LEFT_CONNECTION_SPOKE] += l->tally.ghosts;
         r->coverage.counts[MARK_UNKNOWN_OUTCOME] += l->tally.unknown;
         r->simulated_ms = world_now(l->world);
-        r->transactions = l->digest_count;
+        r->transactions = oracle_commits(l->oracle);
         r->operations = l->chronicle.write_count + l->chronicle.read_count;
         r->fault_turns = l->faults.turns;
         memcpy(r->faults, l->faults.counts, sizeof r->faults);
@@ -501,7 +492,6 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         l->plan = plan;
         l->result = ret;
         l->prng.state = hash_u64(plan->seed ^ 0x11fe);
-        l->digests = mem_zalloc(DIGESTS_MAX * sizeof *l->digests);
         trace_init(&l->trace, trace);
         life_plan_say(plan, &l->trace);
         chronicle_init(&l->chronicle);
@@ -512,14 +502,19 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         if (!broken(l))
                 recover(l);
         if (!broken(l))
+                oracle_finish(l->oracle);
+        if (!broken(l))
                 compare_trees(l);
         (void)broken(l); /* the chronicle may have its word */
         count(l);
         for (int i = 0; i < plan->clients; i++)
                 if (l->clients[i])
                         random_client_free(l->clients[i]);
-        world_free(l->world);
+        if (l->fleet)
+                fleet_done(l->fleet);
+        mem_free(l->fleet);
+        scene_done(&l->scene); /* the world with it */
+        oracle_free(l->oracle);
         chronicle_done(&l->chronicle);
-        mem_free(l->digests);
         mem_free(l);
 }

@@ -9,6 +9,7 @@ enum concern {
         CONCERN_FAULTS,
         CONCERN_LOAD,
         CONCERN_RECOVERY,
+        CONCERN_FLEET,
 };
 
 static struct prng stream(uint64_t seed, enum concern concern)
@@ -53,9 +54,9 @@ static void draw_faults(struct life_plan *p)
         struct fault_plan *f = &p->faults;
         f->pause_ms = ONE_OF(&r, pauses);
         f->most = UINT32_MAX;
-        for (int i = 0; i < FAULT_MAX; i++)
+        for (int i = 0; i < FAULT_FLEET; i++)
                 f->weights[i] = draw(&r, 3) ? 0 : 1 + (uint32_t)draw(&r, 10);
-        f->weights[draw(&r, FAULT_MAX)] += 3; /* at least one */
+        f->weights[draw(&r, FAULT_FLEET)] += 3; /* at least one */
         /* What tears and forks logs is worth more seeds. */
         f->weights[FAULT_MIDWRITE] += draw(&r, 2) ? 6 : 0;
         f->weights[FAULT_TAIL] += draw(&r, 2) ? 3 : 0;
@@ -91,6 +92,42 @@ static void draw_recovery(struct life_plan *p)
         p->rest = draw(&r, 2) ? HEAL_DEAD : HEAL_CUT;
 }
 
+/* Leases are longer than elections: all goes more slowly, and fewer things at once. What the machine's own faults do
+ * to a server is not done to it by other hands. */
+static void draw_fleet(struct life_plan *p)
+{
+        static const enum fault elsewhere[] = {FAULT_SUSPEND, FAULT_VM_PAUSE, FAULT_CLOCK_RATE, FAULT_BAD_DISK};
+        static const uint64_t pauses[] = {400, 1000, 2500};
+        struct prng r = stream(p->seed, CONCERN_FLEET);
+        struct fault_plan *f = &p->faults;
+        p->fleet = draw(&r, 3) == 0;
+        if (!p->fleet)
+                return;
+        p->voters = draw(&r, 4) ? 3 : 5;
+        p->observers = 0;
+        p->tick_ms = 100;
+        p->init_limit = 10;
+        p->sync_limit = 5;
+        p->net_delay_ms = p->net_delay_ms > 15 ? 15 : p->net_delay_ms;
+        p->bulk = false;
+        p->clients = (int)draw(&r, 4);
+        p->habits.pause_ms = 100;
+        p->habits.weights[13] = 0;
+        p->recovery = RECOVERY_ALL;
+        p->faulty_ms = 8000 + draw(&r, 40000);
+        p->fleet_options = fleet_draw_options(draw(&r, UINT64_MAX), p->voters);
+        f->pause_ms = ONE_OF(&r, pauses);
+        for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+                f->weights[elsewhere[i]] = 0;
+        uint64_t part = 1 + draw(&r, 4);
+        for (int i = FAULT_FLEET; i < FAULT_MAX; i++)
+                f->weights[i] = draw(&r, 8) < part ? 1 + (uint32_t)draw(&r, 10) : 0;
+        /* Of a machine held by its hypervisor less is promised. */
+        if (draw(&r, 4))
+                f->weights[FAULT_FLEET + FLEET_VM_PAUSE] = 0;
+        f->weights[FAULT_FLEET + draw(&r, FLEET_VM_PAUSE)]++;
+}
+
 void life_plan_draw(struct life_plan *p, uint64_t seed)
 {
         *p = (struct life_plan){.seed = seed};
@@ -99,6 +136,7 @@ void life_plan_draw(struct life_plan *p, uint64_t seed)
         draw_net(p);
         draw_faults(p);
         draw_recovery(p);
+        draw_fleet(p);
         if (p->bulk && p->snap_count < 200)
                 p->snap_count = 200;
 }
@@ -113,6 +151,10 @@ void life_plan_say(const struct life_plan *p, struct trace *t)
                    p->tick_ms, p->init_limit, p->sync_limit, p->snap_count, p->commit_log_count);
         trace_line(t, 0, "net: up to %" PRIu32 " ms, %" PRIu32 " bytes per ms (0: all)", p->net_delay_ms,
                    p->net_bytes_per_ms);
+        if (p->fleet)
+                trace_line(t, 0, "a fleet of %d: %zu groups of %zu workers, policy %d, stop budget %" PRIu32 " ms",
+                           p->fleet_options.nodes, p->fleet_options.groups, p->fleet_options.workers,
+                           (int)p->fleet_options.policy, p->fleet_options.stop_budget_ms);
         trace_line(t, 0, "faults for %" PRIu64 " ms, one in about %" PRIu64 " ms", p->faulty_ms, p->faults.pause_ms);
         for (int i = 0; i < FAULT_MAX; i++)
                 if (p->faults.weights[i])

@@ -26,6 +26,8 @@ struct life_plan {
         uint64_t faulty_ms; /* so long things go wrong */
         int clients;
         struct random_habits habits;
+        bool fleet; /* the first machines have agents, groups and workers */
+        struct fleet_options fleet_options;
         bool bulk; /* the tree is larger than a portion of a snapshot */
         enum recovery recovery;
         enum heal rest;

@@ -363,6 +363,7 @@ static void node_begin(struct fleet *f, int number)
                         w->index = k;
                 }
         }
+        world_set_rate(f->s->w, number, n->rate_ppm);
         fleet__batond_init(n);
         if (!f->o.supervised) { /* a test may look at it at once */
                 n->agent_spawn_ms = 0;

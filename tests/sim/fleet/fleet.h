@@ -113,10 +113,11 @@ struct fleet_worker {
         uint64_t spawn_ms; /* real time at which a process that is being made begins; 0: none */
         uint64_t helper_kill_ms;
         uint32_t missed;
-        bool spawn_helper;       /* it will be a helper */
-        uint64_t guard_retry_ms; /* node's clock */
-        bool kill_told;          /* its end is still to be seen by the supervisor */
-        bool removed;            /* its section is gone */
+        bool spawn_helper;                  /* it will be a helper */
+        uint64_t guard_retry_ms, resort_ms; /* node's clock: of the guard */
+        bool guard_tried;
+        bool kill_told; /* its end is still to be seen by the supervisor */
+        bool removed;   /* its section is gone */
 
         struct grant_record record;
         bool recorded;

@@ -3,6 +3,7 @@
 #include "tests/sim/fleet/fleet_internal.h"
 
 #include "daemon/agent/agent_internal.h"
+#include "daemon/agent/group_internal.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -103,6 +104,10 @@ static void on_log(void *ctx, const struct agent_line *line)
         size_t group = index_of(f, line->group);
         if (line->event == AGENT_EVENT_GROUP_ACQUIRED && line->token > f->truth[group].taken_token)
                 fleet__see_taken(n, group, line->token);
+        else if (line->event == AGENT_EVENT_GROUP_ACQUIRED)
+                fleet__hit(f, MARK_TAKEN_UP);
+        else if (line->event == AGENT_EVENT_GROUP_LOST)
+                fleet__hit(f, MARK_GRANT_LOST);
         else if (line->event == AGENT_EVENT_GROUP_RELEASED)
                 fleet__see_released(n, group);
         else if (line->event == AGENT_EVENT_GROUP_GIVEN_UP)
@@ -196,8 +201,12 @@ void fleet__configure(struct fleet_node *n)
 static void on_state(struct patron *p, enum client_state state)
 {
         struct fleet_node *n = p->ctx;
-        if (n->agent == p && n->brain && !n->dying)
-                agent_client_state(n->brain, state, client_why(p->c));
+        if (n->agent != p || !n->brain || n->dying)
+                return;
+        for (size_t i = 0; i < n->brain->group_count && state == CLIENT_SUSPENDED; i++)
+                if (n->brain->groups[i].group->grant.renewing)
+                        fleet__hit(n->f, MARK_RENEWAL_UNKNOWN);
+        agent_client_state(n->brain, state, client_why(p->c));
 }
 
 void fleet__agent_begin(struct fleet_node *n, bool resume)

@@ -96,6 +96,8 @@ void fleet__kid_exited(struct fleet_worker *w)
         w->helper = false;
         if (w->guarded) {
                 w->guarded = false;
+                if (w->status == WORKER_EXIT_CLEAN)
+                        w->resort_ms = UINT64_MAX;
                 w->guard_retry_ms = fleet_node_now(w->node) + GUARD_RETRY_MS;
                 return;
         }
@@ -321,6 +323,10 @@ void fleet__batond_gone(struct fleet_node *n)
         {
                 w->spawn_ms = 0;
                 w->kill_told = false;
+                if (!n->guard) {
+                        w->guard_tried = false;
+                        w->resort_ms = UINT64_MAX;
+                }
                 if (!w->guarded) {
                         fleet__worker_end(w, "ends with batond");
                         w->helper = false;
@@ -411,6 +417,12 @@ static void guard_turn(struct fleet_node *n)
                 return;
         FLEET_EACH_WORKER(n, w)
         {
+                if (is_dirty(w) && now >= w->resort_ms) {
+                        w->resort_ms = UINT64_MAX;
+                        take_last_resort(w);
+                        if (n->off)
+                                return;
+                }
                 if (w->guarded && now >= w->helper_kill_ms) {
                         fleet__worker_end(w, "is killed by the guard");
                         w->status = WORKER_EXIT_HUNG;
@@ -426,7 +438,9 @@ static void guard_turn(struct fleet_node *n)
                 uint64_t left = end > now + GUARD_TRY_MIN_MS ? end - now : GUARD_TRY_MIN_MS;
                 fleet__hit(n->f, MARK_GUARD);
                 fleet_say(n->f, "node %d %s: the guard stops it", n->number, w->section.name.text);
-                w->guarded = true;
+                if (!w->guard_tried)
+                        w->resort_ms = now < end ? end : now + GUARD_TRY_MIN_MS;
+                w->guarded = w->guard_tried = true;
                 w->helper_kill_ms = now + left + GUARD_TRY_MIN_MS;
                 fleet__worker_begin(w, left);
         }

@@ -1,7 +1,8 @@
 /* The machine's clock, as baton reads it (CLOCK_BOOTTIME): an offset, and a rate that may change at any instant within
  * what clock_rate_bound allows. While the machine sleeps it goes on; while a hypervisor holds the machine it stands.
  *
- * The agent's client has the same clock: offset and rate are copied to it (scene.h counts alike). */
+ * The agent's client has the same clock: offset and rate are copied to it (scene.h counts alike). The server beside it
+ * has a clock of the same rate and the same rests (world.h). */
 #include "tests/sim/fleet/fleet_internal.h"
 
 #include <inttypes.h>
@@ -37,19 +38,22 @@ void fleet_set_rate(struct fleet *f, int number, int32_t rate_ppm)
         n->rate_ppm = rate_ppm;
         n->offset_ms += (int64_t)before - (int64_t)shown(n);
         tell_client(n);
+        world_set_rate(f->s->w, number, rate_ppm);
         fleet_say(f, "node %d: its clock goes %" PRId32 " ppm wrong", number, rate_ppm);
 }
 
 /* ---- machines that stand still ---- */
 
 /* Server and agent; everything else is not given its turns. */
-static void hold(struct fleet_node *n, bool held)
+static void hold(struct fleet_node *n)
 {
-        struct fleet *f = n->f;
-        if (world_running(f->s->w, n->number))
-                world_freeze(f->s->w, n->number, held);
+        enum world_pause how = n->vm_paused    ? WORLD_PAUSE_VM
+                               : n->asleep     ? WORLD_PAUSE_SUSPEND
+                               : n->all_stands ? WORLD_PAUSE_PROCESS
+                                               : WORLD_PAUSE_NONE;
+        world_pause(n->f->s->w, n->number, how);
         if (n->agent)
-                n->agent->stopped = held || n->paused;
+                n->agent->stopped = how != WORLD_PAUSE_NONE || n->paused;
 }
 
 /* What comes next of this worker is not covered (docs/failover.md). */
@@ -80,7 +84,7 @@ void fleet_suspend(struct fleet *f, int number, bool asleep)
                         uncover(w);
                 }
         }
-        hold(n, asleep || n->all_stands);
+        hold(n);
 }
 
 void fleet_vm_pause(struct fleet *f, int number, bool paused)
@@ -97,7 +101,7 @@ void fleet_vm_pause(struct fleet *f, int number, bool paused)
                 n->vm_paused = false;
                 tell_client(n);
         }
-        hold(n, paused || n->all_stands);
+        hold(n);
 }
 
 void fleet_stand(struct fleet *f, int number, bool stands)
@@ -113,8 +117,7 @@ void fleet_stand(struct fleet *f, int number, bool stands)
                 fleet__hit(f, MARK_STOOD_TOO_LATE);
                 uncover(w);
         }
-        if (!n->asleep && !n->vm_paused)
-                hold(n, stands);
+        hold(n);
 }
 
 bool fleet__is_dark(const struct fleet_node *n)

@@ -56,6 +56,9 @@ void fleet__plugin_call(struct fleet_worker *w, const struct worker_call *call);
 void fleet__plugin_cancel(struct fleet_worker *w, bool raised);
 /* False: the process has ended in it. */
 bool fleet__plugin_turn(struct fleet_worker *w);
+/* Its own thread has something to do or to say: the resource was started by hand, or is not what it should be. */
+bool fleet__plugin_sees(const struct fleet_worker *w);
+void fleet__plugin_watch(struct fleet_worker *w);
 void fleet__resource_end(struct fleet_worker *w);
 
 /* ---- fleet_batond.c ---- */

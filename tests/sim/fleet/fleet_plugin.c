@@ -11,6 +11,8 @@
 
 /* What taking up, looking and telling take at most. */
 #define QUICK_MS 10
+/* What another process takes to stop by force, its making and all that kills the one before it included. */
+#define TRY_MS 600
 /* What SIGKILL and looking take at most. */
 #define KILL_MS 3
 
@@ -56,6 +58,19 @@ static uint64_t due_ms(struct fleet_worker *w, uint64_t now_ms)
 
 /* ---- the thread ---- */
 
+/* A stop that hangs, and then hangs again in the process that is to do what the one before it could not, is promised to
+ * be over in time only with a last resort that ends it. */
+static bool may_slip(const struct fleet_worker *w)
+{
+        const struct grant_record *r = &w->record;
+        uint64_t now = fleet_node_now(w->node);
+        if (w->slip_kind != CALL_DEACTIVATE && w->slip_kind != CALL_OPEN)
+                return true;
+        if (w->node->last_resort == LAST_RESORT_REBOOT || !w->recorded || r->state == WORKER_STOPPED)
+                return true;
+        return !w->helper && now + r->budget_ms / 2 <= r->deadline_ms + r->budget_ms;
+}
+
 void fleet__plugin_call(struct fleet_worker *w, const struct worker_call *call)
 {
         uint64_t now = fleet_node_now(w->node);
@@ -63,7 +78,7 @@ void fleet__plugin_call(struct fleet_worker *w, const struct worker_call *call)
         w->now.call.members = NULL;
         w->now.call.path = NULL;
         w->now.call.data = NULL;
-        if (w->slip && w->slip_kind == call->kind && !w->helper) {
+        if (w->slip && w->slip_kind == call->kind && may_slip(w)) {
                 w->now.slip = w->slip;
                 w->slip = FLEET_SLIP_NONE;
         }
@@ -110,12 +125,19 @@ static int end_activate(struct fleet_worker *w, bool late)
         return 0;
 }
 
+/* A stop that fails and fails again is promised to be over in time only with a last resort that ends it. */
+static bool may_fail(const struct fleet_worker *w)
+{
+        uint64_t now = fleet_node_now(w->node), end = w->record.deadline_ms + w->record.budget_ms;
+        return w->node->last_resort == LAST_RESORT_REBOOT || !w->recorded || now + TRY_MS <= end;
+}
+
 static int end_deactivate(struct fleet_worker *w)
 {
         struct fleet *f = w->node->f;
         if (w->resource.stuck_ms > fleet_now(f))
                 return -EBUSY;
-        if (w->stop_fails) {
+        if (w->stop_fails && may_fail(w)) {
                 w->stop_fails--;
                 return -EIO;
         }
@@ -184,6 +206,28 @@ bool fleet__plugin_turn(struct fleet_worker *w)
                 finish(w, !over);
         }
         return true;
+}
+
+/* ---- what it sees by itself ---- */
+
+bool fleet__plugin_sees(const struct fleet_worker *w)
+{
+        const struct fleet_resource *r = &w->resource;
+        if (w->now.busy || w->helper || w->exiting)
+                return false;
+        return (r->foreign && w->state == WORKER_STOPPED) || (w->state == WORKER_ACTIVE && !(r->occupied && r->works));
+}
+
+void fleet__plugin_watch(struct fleet_worker *w)
+{
+        if (w->resource.foreign) {
+                fleet__hit(w->node->f, MARK_FOREIGN_STOPPED);
+                fleet_say(w->node->f, "node %d %s: was started by hand, and is stopped", w->node->number,
+                          w->section.name.text);
+                fleet__resource_end(w);
+        } else {
+                worker_core_report(w->core, fleet_node_now(w->node), HEALTH_BAD, "it has ended");
+        }
 }
 
 /* ---- an operator ---- */

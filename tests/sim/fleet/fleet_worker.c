@@ -162,13 +162,15 @@ void fleet__worker_turn(struct fleet_worker *w)
         uint64_t now = fleet_node_now(w->node);
         bool waits = fleet__waits(w, false);
         bool due = w->core && worker_core_next_ms(w->core) <= now;
-        if (!w->core || w->stands || (!waits && !due && !w->now.busy && !w->exiting))
+        if (!w->core || w->stands || (!waits && !due && !w->now.busy && !w->exiting && !fleet__plugin_sees(w)))
                 return;
         if (!w->exiting && w->now.busy && !fleet__plugin_turn(w)) {
                 fleet__worker_end(w, "has crashed in its plugin");
                 fleet__kid_exited(w);
                 return;
         }
+        if (fleet__plugin_sees(w))
+                fleet__plugin_watch(w);
         if (waits && !w->exiting)
                 hear(w);
         if (!w->exiting && worker_core_next_ms(w->core) <= fleet_node_now(w->node))

@@ -70,7 +70,7 @@ static uint64_t holders(const struct oracle *o, int64_t epoch, int64_t zxid)
         for (int sid = 1; sid <= o->count; sid++) {
                 const struct oracle_server *s = &o->servers[sid];
                 bool holds = s->current >= epoch && oracle__holds(o, oracle__durable_end(s), zxid);
-                if (s->voter && (holds || s->excused))
+                if (s->voter && (holds || oracle__excused(o, s)))
                         bits |= oracle__bit(sid);
         }
         return bits;

@@ -48,7 +48,8 @@ struct oracle_ask {
 struct oracle_server {
         int sid;
         bool voter;
-        bool excused; /* its disk was lost or damaged once: it counts as holding what it held */
+        bool lost;    /* its disk was, and no leader has synchronised it since */
+        bool damaged; /* its disk is, as somebody has announced */
         bool running;
         /* The log: `base` with all its line, then the records. The first `durable` are on disk. */
         int64_t base;
@@ -219,6 +220,10 @@ void oracle__accepted(struct oracle *o, struct oracle_server *s, conn_id conn, i
 /* Finds the highest COMMIT among the packets of one send, 0 if there is none. */
 int64_t oracle__commit_in(struct oracle *o, struct oracle_server *s, conn_id conn, const uint8_t *data, size_t len);
 void oracle__send(struct oracle *o, struct oracle_server *s, conn_id conn, const uint8_t *data, size_t len);
+
+/* Its disk is known to be damaged or lost: what it finds there is not held against it, and it counts as holding what it
+ * held, as a minority may. */
+bool oracle__excused(const struct oracle *o, const struct oracle_server *s);
 
 /* ---- oracle_disk.c: recovery, and disks as a crash would leave them (D1, D3, D4, Z23, Z25) ---- */
 struct oracle_found {

@@ -61,7 +61,7 @@ void oracle__accepted(struct oracle *o, struct oracle_server *s, conn_id conn, i
                       enum port port)
 {
         struct oracle_link *l = dialler ? map_get(&o->servers[dialler].conns, dialled) : NULL;
-        if (!l || l->acceptor_gone)
+        if (!l)
                 return;
         assert(l->port == port && l->acceptor == s->sid);
         l->accepted = conn;

@@ -284,10 +284,11 @@ static void test_an_old_member_znode_proves_no_restart(void **state)
                 fleet_test_init(&f, &o);
                 fleet_run(&f, 500);
                 assert_int_equal(fleet_create(&f, "/baton/members/ghost", member), ZK_OK);
-                assert_int_equal(fleet_create(&f, "/baton/groups/web/holder",
-                                              "{\"node\":\"ghost\",\"instance\":\"i\",\"boot\":\"b\",\"state\":\"active\","
-                                              "\"lease_ms\":2000,\"budget_ms\":1000,\"rate_ppm\":100000}"),
-                                 ZK_OK);
+                assert_int_equal(
+                        fleet_create(&f, "/baton/groups/web/holder",
+                                     "{\"node\":\"ghost\",\"instance\":\"i\",\"boot\":\"b\",\"state\":\"active\","
+                                     "\"lease_ms\":2000,\"budget_ms\":1000,\"rate_ppm\":100000}"),
+                        ZK_OK);
                 uint64_t at = fleet_now(&f);
                 if (late) {
                         assert_int_equal(fleet_delete(&f, "/baton/members/ghost"), ZK_OK);
