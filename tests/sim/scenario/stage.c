@@ -2,6 +2,7 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
+#include "tests/sim/fleet/fleet.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -83,7 +84,7 @@ void stage_tidy(struct stage *st, const char *from, char *to, size_t size)
 {
         size_t len = 0;
         while (*from && len + 1 < size) {
-                const char *session = "session 0x", *round = " (round ";
+                const char *session = "session 0x", *round = " (round ", *token = "token ";
                 if (strncmp(from, session, strlen(session)) == 0) {
                         char *end;
                         int64_t id = (int64_t)strtoull(from + strlen("session "), &end, 16);
@@ -93,6 +94,11 @@ void stage_tidy(struct stage *st, const char *from, char *to, size_t size)
                         char *end, text[TEXT_ZXID_BYTES];
                         int64_t zxid = (int64_t)strtoull(from, &end, 16);
                         len += (size_t)snprintf(to + len, size - len, "%s", text_of_zxid(zxid, text));
+                        from = end;
+                } else if (strncmp(from, token, strlen(token)) == 0 && isdigit((unsigned char)from[strlen(token)])) {
+                        char *end, text[TEXT_ZXID_BYTES];
+                        int64_t zxid = strtoll(from + strlen(token), &end, 10);
+                        len += (size_t)snprintf(to + len, size - len, "token %s", text_of_zxid(zxid, text));
                         from = end;
                 } else if (strncmp(from, round, strlen(round)) == 0 && strchr(from, ')')) {
                         from = strchr(from, ')') + 1;
@@ -105,13 +111,14 @@ void stage_tidy(struct stage *st, const char *from, char *to, size_t size)
 }
 
 /* What is shown only when it was asked for: steps that say nothing a role or a synchronisation does not say too. */
-static bool is_dull(const char *text)
+static bool is_dull(const struct stage *st, const char *text)
 {
         static const char *const beginnings[] = {"zab: ", "synchronising learner ", "quorum connection of "};
         for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
                 if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0)
                         return true;
-        return false;
+        /* Beside machines only who serves under whom matters. */
+        return st->f && strncmp(text, "leading, ", 9) != 0 && strncmp(text, "left the ensemble", 17) != 0;
 }
 
 static void on_noted(void *ctx, struct world *w, int sid, const char *text)
@@ -121,7 +128,7 @@ static void on_noted(void *ctx, struct world *w, int sid, const char *text)
         (void)w;
         stage_tidy(st, text, tidy, sizeof tidy);
         text_add(&st->logs[sid], "%s\n", tidy);
-        if (st->shows_all || !is_dull(tidy))
+        if (st->shows_all || !is_dull(st, tidy))
                 stage_say(st, sid, "%d: %s", sid, tidy);
 }
 
@@ -194,6 +201,8 @@ void stage_clear(struct stage *st)
                 st->kept[sid] = NULL;
                 text_clear(&st->logs[sid]);
         }
+        stage_fleet_free(st);
+        stage_scene_free(st);
         if (st->w)
                 world_free(st->w);
         oracle_free(st->oracle);
@@ -210,6 +219,7 @@ void stage_done(struct stage *st)
         for (int sid = 0; sid <= WORLD_SERVERS_MAX; sid++)
                 text_done(&st->logs[sid]);
         mem_free(st->sayings);
+        text_done(&st->story);
         text_done(&st->failure);
 }
 
@@ -217,7 +227,12 @@ void stage_done(struct stage *st)
 
 void stage_step(struct stage *st)
 {
-        world_run(st->w, 1);
+        if (st->f) {
+                fleet_run(st->f, 1);
+                stage_fleet_turn(st);
+        } else {
+                world_run(st->w, 1);
+        }
         stage_actors_turn(st);
         stage_peers_turn(st);
         look(st);
