@@ -57,7 +57,7 @@ static bool read_options(struct stage *st, char **words, size_t count, struct fl
         static const char *const policies[] = {
                 [POLICY_LEADER] = "leader", [POLICY_PRIORITY] = "priority", [POLICY_STICKY] = "sticky"};
         static const char *const resorts[] = {[LAST_RESORT_LOG] = "log", [LAST_RESORT_REBOOT] = "reboot"};
-        int policy = o->policy, resort = (int)o->last_resort;
+        int policy = (int)o->policy, resort = (int)o->last_resort;
         int64_t seed = 1, groups = 1, workers = 1, stop = o->stop_ms, start = o->start_ms, budget = o->stop_budget_ms,
                 check = 0, retries = 0, backoff = o->backoff_ms;
         const struct {
