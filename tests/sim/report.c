@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* All kinds of faults by name fit in. */
+#define NARROWING_BYTES 1024
+
 void totals_add(struct totals *t, const struct life_result *r)
 {
         t->lives++;
@@ -63,7 +66,7 @@ void report_totals(const struct totals *t, bool brief)
 
 void report_finding(const struct sim_options *o, uint64_t seed, const struct verdict *v)
 {
-        char narrowing[512];
+        char narrowing[NARROWING_BYTES];
         sim_options_narrowing(o, narrowing, sizeof narrowing);
         printf("\nseed %" PRIu64 " at %" PRIu64 " ms: %s: %s\n  ./dev sim --seed %" PRIu64 "%s --trace   replays it\n",
                seed, v->at_ms, v->checker, v->text, seed, narrowing);

@@ -101,15 +101,17 @@ static bool still_breaks(const struct sim_options *o, const char *checker)
 static enum ending run_shrink(const struct sim_options *o)
 {
         struct sim_options least = *o;
+        struct life_plan plan;
         struct verdict v = tried(o);
         if (!verdict_broken(&v)) {
                 printf("seed %" PRIu64 " breaks nothing\n", o->from);
                 return ENDING_FINE;
         }
+        life_plan_for(o, o->from, &plan);
         for (int i = 0; i < FAULT_MAX; i++) {
                 struct sim_options fewer = least;
                 fewer.without[i] = true;
-                if (!least.without[i] && still_breaks(&fewer, v.checker))
+                if (plan.faults.weights[i] && !least.without[i] && still_breaks(&fewer, v.checker))
                         least = fewer;
         }
         uint32_t enough = least.faults < SHRINK_FAULTS_MAX ? least.faults : SHRINK_FAULTS_MAX, too_few = 0;
