@@ -265,6 +265,9 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         struct oracle_server *s = &o->servers[sid];
         (void)how;
         o->now = w->now;
+        for (size_t i = 0; i < s->ask_count; i++)
+                if (s->asks[i].kind == ASK_CUT)
+                        oracle__mark(o, MARK_TRUNC_INTERRUPTED);
         for (struct oracle_link *l = o->links; l; l = l->next) {
                 l->dialler_gone |= l->dialler == sid;
                 l->acceptor_gone |= l->acceptor == sid && l->accepted;

@@ -87,8 +87,6 @@ void oracle__recovered(struct oracle *o, struct oracle_server *s, const struct o
         check_found(o, s, f, "recovers");
         if (f->current < oracle__epoch_of(f->last_zxid))
                 oracle__mark(o, MARK_RECOVERABLE_GAP);
-        if (was_asked(s, ASK_CUT, f->last_zxid) || s->cut_asked == f->last_zxid)
-                oracle__mark(o, MARK_TRUNC_INTERRUPTED);
         if (s->saving == f->last_zxid)
                 oracle__mark(o, MARK_SNAP_SAVED_BY_CRASH);
         take_over(o, s, f);

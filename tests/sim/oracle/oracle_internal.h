@@ -249,5 +249,7 @@ void oracle__noted(void *ctx, struct world *w, int sid, const char *text);
 
 /* ---- oracle_tree.c: a server's tree against the model's (D4, S3, S11, Z3) ---- */
 void oracle__compare_tree(struct oracle *o, int sid, const struct database *db);
+/* All that serve and stand at the last commit. */
+void oracle__compare_serving(struct oracle *o);
 
 #endif
