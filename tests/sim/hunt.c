@@ -25,7 +25,7 @@ void hunt_list(void)
 
 bool hunt_is_many(const char *name)
 {
-        return !strcmp(name, "all") || !strcmp(name, "quick");
+        return !strcmp(name, "all") || !strcmp(name, "suite");
 }
 
 static bool is_expected(const struct plant_row *row, const char *checker)
@@ -100,13 +100,13 @@ static void sum_up(struct tally *t)
 
 bool hunt(const struct sim_options *o)
 {
-        bool quick = !strcmp(o->plant, "quick"), all = quick || !strcmp(o->plant, "all");
+        bool suite = !strcmp(o->plant, "suite"), all = suite || !strcmp(o->plant, "all");
         enum plant one = plant_by_name(o->plant);
         struct tally t = {.found = 0};
         for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++) {
                 struct sim_options here = *o;
-                if (quick)
-                        here.seeds = plant_row((enum plant)i)->quick;
+                if (suite)
+                        here.seeds = plant_row((enum plant)i)->suite_seeds;
                 if (here.seeds && (all || one == (enum plant)i))
                         hunt_one(&here, (enum plant)i, &t);
         }

@@ -6,7 +6,7 @@
 
 /* What can be planted, a line each. */
 void hunt_list(void);
-/* Whether --plant NAME means more than one: "all", or "quick": those that show themselves soon, each for a few seeds.
+/* Whether --plant NAME means more than one: "all", or "suite": those that every test run must find.
  */
 bool hunt_is_many(const char *name);
 /* Lives with o->plant, up to the first seed that finds it, and a table. False when one is not found, or is found by

@@ -11,9 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From the moment everything is mended until every server serves, in ticks: one barrier that still runs into the
- * init limit, the election's longest wait, a synchronisation, and then twice the sync limit without a change. */
-#define HEAL_TICKS 80
+/* From the moment everything is mended until every server serves, and has gone on to for twice the sync limit: dials
+ * that were under way without an answer end after VOTE_DIAL_TIMEOUT_MS, and twice where the first one met a peer that
+ * had given up; then elections, of which some wait for votes that are said again after ever longer pauses, each with a
+ * barrier that runs into its limit. */
+#define HEAL_MS    10000
+#define HEAL_TICKS 100
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
 #define SETTLE_MS 8000
 #define EXPIRE_MS 3500
@@ -74,6 +77,11 @@ static bool is_healed(const struct life *l, int sid)
         return is_in(l->healed, sid);
 }
 
+static uint64_t heal_bound_ms(const struct life *l)
+{
+        return HEAL_MS + (uint64_t)HEAL_TICKS * l->plan->tick_ms;
+}
+
 static struct coverage *coverage(struct life *l)
 {
         return &l->result->coverage;
@@ -100,6 +108,23 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         if (strstr(text, "session") && strstr(text, "expired"))
                 coverage_hit(coverage(l), MARK_SESSION_EXPIRED);
         faults_noted(&l->faults, sid, text);
+}
+
+static void on_started(void *ctx, struct world *w, int sid, const struct recovered *r)
+{
+        struct life *l = ctx;
+        (void)w;
+        faults_recovered(&l->faults, sid, r);
+}
+
+static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
+{
+        struct life *l = ctx;
+        (void)w;
+        (void)e;
+        for (size_t i = 0; i < fx->count; i++)
+                if (fx->list[i].type == EFFECT_TRUNCATE)
+                        faults_cut(&l->faults, sid);
 }
 
 static void look_at(struct life *l, int sid)
@@ -202,7 +227,7 @@ static void heal(struct life *l, uint32_t set)
         if (l->fleet)
                 fleet_mend(l->fleet);
         faults_heal(&l->faults, set, l->plan->rest);
-        uint64_t bound = (uint64_t)HEAL_TICKS * l->plan->tick_ms, end = world_now(l->world) + bound;
+        uint64_t bound = heal_bound_ms(l), end = world_now(l->world) + bound;
         l->steady_ms = world_now(l->world);
         while (!all_serve_steadily(l) && !broken(l)) {
                 if (world_now(l->world) > end)
@@ -254,10 +279,10 @@ static void settle_fleet(struct life *l)
                         if (world_now(l->world) > end)
                                 verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                               "group %zu is active nowhere, %d ms after the mend", g, FLEET_MENDED_MS);
-                        step(l, true);
+                        step(l, false);
                 }
         for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
-                step(l, true);
+                step(l, false);
         for (size_t g = 0; g < f->o.groups; g++) {
                 takes[g] = f->takes[g];
                 at[g] = fleet_active(f, g);
@@ -336,7 +361,7 @@ static void begin(struct life *l)
 {
         for (int sid = 1; sid <= l->world->count; sid++)
                 world_start(l->world, sid);
-        if (!world_serving(l->world, 0, (uint64_t)HEAL_TICKS * l->plan->tick_ms)) {
+        if (!world_serving(l->world, 0, heal_bound_ms(l))) {
                 verdict_break(&l->result->verdict, world_now(l->world), "LIVE", "does not serve at the start");
                 return;
         }
@@ -374,7 +399,8 @@ static void make_world(struct life *l)
         l->faults.coverage = coverage(l);
         struct world_witness tracer = world_trace_witness(&l->trace);
         world_add_witness(l->world, &tracer);
-        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .ctx = l});
+        world_add_witness(l->world, &(struct world_witness){
+                                            .started = on_started, .stepped = on_step, .noted = on_note, .ctx = l});
 }
 
 static void count_load(struct life *l)

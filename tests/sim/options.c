@@ -26,10 +26,11 @@ const char *sim_usage(void)
                "  --faults N       no more than the first N faults of a life\n"
                "  --shrink S       leaves out what seed S does not need to break the same promise\n"
                "  --repeat         each life twice, with other bytes in fresh memory: the traces must be the same\n"
+               "  --brief          without tables\n"
                "  --digests        prints the digest of each trace\n"
                "  --suite          a path that no life has taken is a failure\n"
                "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn;\n"
-               "                   quick: each that shows itself soon, for a few seeds\n"
+               "                   suite: those that every test run must find, each by few seeds\n"
                "  --plants         what can be planted\n"
                "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash or a hang, 4: no\n"
                "progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that differs.\n";
@@ -168,6 +169,14 @@ static int flag_suite(const struct parsing *p, const char *option, const char *v
         return 0;
 }
 
+static int flag_brief(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->brief = true;
+        return 0;
+}
+
 static int flag_plants(const struct parsing *p, const char *option, const char *value)
 {
         (void)option;
@@ -196,7 +205,7 @@ static const struct option {
         {"--without", true, set_without}, {"--faults", true, set_faults},     {"--shrink", true, set_shrink},
         {"--repeat", false, flag_repeat}, {"--digests", false, flag_digests}, {"--suite", false, flag_suite},
         {"--plant", true, set_plant},     {"--plants", false, flag_plants},   {"--help", false, flag_help},
-        {"-h", false, flag_help},
+        {"-h", false, flag_help},         {"--brief", false, flag_brief},
 };
 
 static const struct option *option_find(const char *name)
@@ -222,7 +231,7 @@ static int check(const struct parsing *p)
                 return 0;
         if (!plants_present())
                 return wrong(p, "--plant is for baton-sim-planted, which ./dev sim calls for it");
-        if (plant_by_name(o->plant) == PLANT_NONE && (o->mode == SIM_ONE || !hunt_is_many(o->plant)))
+        if (plant_by_name(o->plant) == PLANT_NONE && (o->mode != SIM_SEEDS || !hunt_is_many(o->plant)))
                 return wrong(p, "there is no bug '%s' to plant; --plants lists them", o->plant);
         return 0;
 }

@@ -5,6 +5,8 @@
 #include "election/base/plant.h"
 #include "tests/sim/swarm.h"
 
+#include <stdint.h>
+
 /* Lives in which it can show itself. */
 enum plant_lives {
         LIVES_SERVERS, /* without a fleet: they go more quickly */
@@ -17,7 +19,7 @@ struct plant_row {
         enum plant_lives lives;
         const char *checkers; /* ids of the promises that it breaks, with blanks between them */
         const char *text;     /* what is broken */
-        uint32_t quick;       /* seeds of the quick hunt; 0: it takes more than there is time for */
+        uint64_t suite_seeds; /* it must be found by so many in every test run; 0: too rare for that */
 };
 
 /* By number; the row of PLANT_NONE has no name. */

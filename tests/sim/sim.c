@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A life has no more faults than this. */
+#define SHRINK_FAULTS_MAX 8192
+
 enum ending {
         ENDING_FINE = 0,
         ENDING_BROKEN = 1,
@@ -67,7 +70,7 @@ static enum ending run_many(const struct sim_options *o)
         for (uint64_t i = 0; o->digests && i < o->seeds; i++)
                 printf("%" PRIu64 " %016" PRIx64 "\n", o->from + i, r.digests[i]);
         mem_free(r.digests);
-        report_totals(&r.totals);
+        report_totals(&r.totals, o->brief);
         for (size_t i = 0; i < r.count; i++)
                 report_finding(o, r.findings[i].seed, &r.findings[i].verdict);
         enum ending e = worst_of(&r);
@@ -76,16 +79,71 @@ static enum ending run_many(const struct sim_options *o)
         return e;
 }
 
+/* ---- shrinking ---- */
+
+/* What the life with these options breaks, in a process of its own: it may crash. */
+static struct verdict tried(const struct sim_options *o)
+{
+        struct sim_options one = *o;
+        struct run_result r;
+        one.mode = SIM_SEEDS;
+        one.seeds = one.jobs = 1;
+        run_lives(&one, true, &r);
+        return r.count ? r.findings[0].verdict : (struct verdict){.at_ms = 0};
+}
+
+static bool still_breaks(const struct sim_options *o, const char *checker)
+{
+        struct verdict v = tried(o);
+        return !strcmp(v.checker, checker);
+}
+
+/* First the kinds, one after the other; then the number of faults, by halves. What is left is the least only as far as
+ * this goes; it is a story short enough to be read. */
+static enum ending run_shrink(const struct sim_options *o)
+{
+        struct sim_options least = *o;
+        struct life_plan plan;
+        plant_set(o->plant ? plant_by_name(o->plant) : PLANT_NONE);
+        struct verdict v = tried(o);
+        if (!verdict_broken(&v)) {
+                printf("seed %" PRIu64 " breaks nothing\n", o->from);
+                return ENDING_FINE;
+        }
+        life_plan_for(o, o->from, &plan);
+        for (int i = 0; i < FAULT_MAX; i++) {
+                struct sim_options fewer = least;
+                fewer.without[i] = true;
+                if (plan.faults.weights[i] && !least.without[i] && still_breaks(&fewer, v.checker))
+                        least = fewer;
+        }
+        uint32_t enough = least.faults < SHRINK_FAULTS_MAX ? least.faults : SHRINK_FAULTS_MAX, too_few = 0;
+        while (too_few + 1 < enough) {
+                struct sim_options fewer = least;
+                fewer.faults = too_few + (enough - too_few) / 2;
+                if (still_breaks(&fewer, v.checker))
+                        enough = fewer.faults;
+                else
+                        too_few = fewer.faults;
+        }
+        least.faults = enough;
+        v = tried(&least);
+        report_finding(&least, o->from, &v);
+        return ending_of(&v);
+}
+
 static enum ending run(const struct sim_options *o)
 {
         if (o->mode == SIM_HELP)
                 (void)fputs(sim_usage(), stdout);
         else if (o->mode == SIM_PLANTS)
                 hunt_list();
-        else if (o->plant && o->mode != SIM_ONE)
+        else if (o->plant && o->mode == SIM_SEEDS)
                 return hunt(o) ? ENDING_FINE : ENDING_UNFOUND;
         else if (o->mode == SIM_ONE)
                 return run_one(o);
+        else if (o->mode == SIM_SHRINK)
+                return run_shrink(o);
         else
                 return run_many(o);
         return ENDING_FINE;

@@ -88,9 +88,11 @@ static void draw_fleet(struct life_plan *p)
         p->init_limit = 10;
         p->sync_limit = 5;
         p->net_delay_ms = p->net_delay_ms > 15 ? 15 : p->net_delay_ms;
-        p->load = draw(&r, 2);
+        p->load = draw(&r, 3) == 0;
+        if (p->snap_count < 200)
+                p->snap_count = 200;
         p->recovery = RECOVERY_ALL;
-        p->faulty_ms = 8000 + draw(&r, 40000);
+        p->faulty_ms = 8000 + draw(&r, p->load ? 10000 : 40000);
         p->fleet_options = fleet_draw_options(draw(&r, UINT64_MAX), p->voters);
         f->pause_ms = ONE_OF(&r, pauses);
         for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
