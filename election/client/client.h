@@ -53,7 +53,7 @@
 /* Watches set or being set. */
 #define CLIENT_WATCHES_MAX 65536
 /* Bytes of all watched paths. */
-#define CLIENT_WATCH_BYTES_MAX (16u << 20)
+#define CLIENT_WATCHED_BYTES_MAX (16u << 20)
 /* Bytes of paths in one setWatches; as Java's client. */
 #define CLIENT_SET_WATCHES_BYTES (128u << 10)
 /* Operations of one multi. */

@@ -61,7 +61,7 @@ static void watched_free(struct client_watched *p)
 
 bool client__watch_reserve(struct client *c, size_t path_len)
 {
-        if (c->watch_count >= CLIENT_WATCHES_MAX || path_len > CLIENT_WATCH_BYTES_MAX - c->watch_bytes)
+        if (c->watch_count >= CLIENT_WATCHES_MAX || path_len > CLIENT_WATCHED_BYTES_MAX - c->watch_bytes)
                 return false;
         c->watch_count++;
         c->watch_bytes += path_len;

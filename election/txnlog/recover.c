@@ -100,12 +100,22 @@ static bool has_past(const struct recovery *v)
         return v->replay.last > 0 || v->epochs.accepted > 0 || v->epochs.current > 0;
 }
 
-/* No crash of ours leaves a mark beside files without a past: it is written after them. */
+/* No crash of ours leaves a mark beside files without a past: it is written after them. Nor does one leave the newest
+ * segment all zeros: then its records are gone, and nobody can tell whether there were any (safety: D5). Another
+ * program's may be so, hence without a mark it is none of our business. */
 static int judge_loss(struct recovery *v, char why[STORE_WHY_MAX])
 {
-        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && (v->fresh || !has_past(v)));
+        bool gone = v->fresh || !has_past(v) || v->replay.zeroed;
+        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && gone);
         if (!v->lost || !v->config->alone)
                 return 0;
+        if (v->replay.zeroed)
+                return txnlog__fail(
+                        why, -EUCLEAN,
+                        "%s is all zeros: the disk has lost what stood in it, and there is no other voter to "
+                        "get it from: restore version-2 from a copy, or give that up by removing this file "
+                        "and " STORE_MARK,
+                        v->replay.zeroed->name);
         return txnlog__fail(why, -EUCLEAN,
                             STORE_MARK " says that this server had data, but version-2 has lost it, and there is no "
                                        "other voter to get it from: restore version-2 from a copy, or leave it empty "
@@ -120,8 +130,10 @@ static int mend_mark(struct recovery *v, enum txnlog__mark mark, char why[STORE_
         return r;
 }
 
-static void note_loss(struct recovered *ret)
+static void note_loss(const struct recovery *v, struct recovered *ret)
 {
+        if (v->replay.zeroed)
+                txnlog__note(ret->note, "%s is all zeros: what stood in it is lost", v->replay.zeroed->name);
         txnlog__note(ret->note, STORE_MARK " says that this server had data, and version-2 has lost it: it neither "
                                            "votes nor counts until a leader has synchronised it, which needs a quorum "
                                            "of servers that lost nothing. Should a quorum have lost its data, restore "
@@ -153,9 +165,28 @@ static int judge(struct recovery *v, struct recovered *ret, char why[STORE_WHY_M
 
 /* ---- then the mending ---- */
 
+/* Writes the first `len` bytes of a file once more as they are. */
+static int rewrite(const struct storage *io, struct storage_file *f, uint64_t len)
+{
+        uint8_t *block = mem_alloc(len < TXNLOG__BLOCK_BYTES ? (size_t)len + 1 : TXNLOG__BLOCK_BYTES);
+        int r = 0;
+        for (uint64_t at = 0; at < len && r >= 0;) {
+                size_t want = len - at < TXNLOG__BLOCK_BYTES ? (size_t)(len - at) : TXNLOG__BLOCK_BYTES;
+                int64_t got = io->read_at(f, at, block, want);
+                if (got <= 0)
+                        r = got < 0 ? (int)got : -EIO; /* it was longer a moment ago */
+                else
+                        r = io->write_at(f, at, block, (size_t)got);
+                at += got > 0 ? (uint64_t)got : 0;
+        }
+        mem_free(block);
+        return r;
+}
+
 /* What was read may stand in the page cache only: a process that was killed between writing and syncing leaves
- * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). */
-static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+ * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). A sync alone would not do:
+ * where an earlier one has failed, the pages count as clean, and it would succeed without them (safety: D6). */
+static int settle_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         const struct txnlog__replay *p = &v->replay;
         struct storage_file *f = NULL;
@@ -171,12 +202,14 @@ static int cut_tail(struct recovery *v, struct recovered *ret, char why[STORE_WH
                 if (p->tail_end < p->tail_size)
                         r = v->io->truncate(f, p->tail_end);
                 if (r >= 0)
+                        r = rewrite(v->io, f, p->tail_end);
+                if (r >= 0)
                         r = v->io->sync(f);
                 v->io->close(f);
         }
         if (r < 0)
-                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 " and synced: %s", p->tail->name,
-                                    p->tail_end, strerror(-r));
+                return txnlog__fail(why, r, "%s can't be cut at offset %" PRIu64 " and written to disk: %s",
+                                    p->tail->name, p->tail_end, strerror(-r));
         return 0;
 }
 
@@ -249,7 +282,7 @@ static int mend(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MA
 {
         int r = v->lost ? mend_mark(v, TXNLOG__MARK_LOST, why) : 0; /* before these files can look like a past */
         if (r >= 0)
-                r = cut_tail(v, ret, why);
+                r = settle_tail(v, ret, why);
         if (r >= 0)
                 r = remove_leftovers(v, ret, why);
         if (r >= 0)
@@ -296,7 +329,7 @@ int txnlog__recover(const struct storage *io, const struct store_config *config,
         if (r >= 0) {
                 ret->lost = v.lost;
                 if (v.lost)
-                        note_loss(ret);
+                        note_loss(&v, ret);
                 txnlog__replay_take(&v.replay, ret);
                 ret->accepted_epoch = v.epochs.accepted;
                 ret->current_epoch = v.epochs.current;

@@ -7,7 +7,9 @@
  *     ends: it does not cut a torn tail, it just goes on in a new file. The next record clears the doubt if it
  *     shows that nothing is missing in between: by its zxid (the next of the same epoch) or by carrying the
  *     digest of the very tree we have reached;
- *   - corruption otherwise (safety: D5). */
+ *   - corruption otherwise (safety: D5).
+ * A lost end that reads as zeros looks like padding, and where the next segment begins an epoch no zxid shows what is
+ * missing. Its first record's digest does: where it is the first not to fit, the log is refused. */
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
@@ -134,9 +136,25 @@ static int clear_doubt(struct txnlog__replay *r, const struct txnlog__record *re
         return 0;
 }
 
-static int apply(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec, char why[STORE_WHY_MAX])
+/* The first record taken from a segment, of a later epoch: whether the tree that it was made for is the one that the
+ * log before it comes to. */
+static int check_seam(const struct txnlog__replay *r, const char *name, const struct txnlog__record *rec,
+                      int64_t before, size_t mismatches, char why[STORE_WHY_MAX])
+{
+        if (txnlog__epoch(rec->zxid) == txnlog__epoch(before) || mismatches || !r->digest_mismatches)
+                return 0;
+        return txnlog__fail(why, -EUCLEAN,
+                            "%s: 0x%" PRIx64 " at offset %" PRIu64
+                            " begins an epoch on another tree than the log before "
+                            "it makes: transactions behind 0x%" PRIx64 " are missing; " TXNLOG__MEND,
+                            name, (uint64_t)rec->zxid, rec->offset, (uint64_t)before);
+}
+
+static int apply(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec, bool first,
+                 char why[STORE_WHY_MAX])
 {
         int64_t before = r->last;
+        size_t mismatches = r->digest_mismatches;
         if (!txnlog__follows(before, rec->zxid))
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s: at offset %" PRIu64 " stands 0x%" PRIx64 ", which does not follow 0x%" PRIx64
@@ -151,7 +169,8 @@ static int apply(struct txnlog__replay *r, const char *name, const struct txnlog
         r->replayed++;
         compare_digest(r, rec);
         history_push(r, rec);
-        return r->doubt ? clear_doubt(r, rec, before, why) : 0;
+        int done = r->doubt ? clear_doubt(r, rec, before, why) : 0;
+        return done < 0 || !first ? done : check_seam(r, name, rec, before, mismatches, why);
 }
 
 /* ---- one segment ---- */
@@ -202,6 +221,7 @@ static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, cons
         const char *name = f->name;
         struct txnlog__record rec;
         int64_t seen = -1;
+        bool first = true;
         for (;;) {
                 int more = txnlog__cursor_next(c, &rec);
                 if (more == -EUCLEAN)
@@ -219,9 +239,10 @@ static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, cons
                 r->tail_records = true;
                 if (rec.zxid <= r->from && r->replayed == 0)
                         continue;
-                done = apply(r, name, &rec, why);
+                done = apply(r, name, &rec, first, why);
                 if (done < 0)
                         return done;
+                first = false;
                 if (rec.zxid == r->until)
                         return 1;
         }
@@ -264,6 +285,8 @@ static int count_live(struct txnlog__replay *r, const struct txnlog__dir *dir, c
                 if (done < 0)
                         return io_error(f->name, done, why);
                 bool empty = c.header == TXNLOG__HEADER_EMPTY;
+                if (empty && c.size >= TXNLOG__HEADER_SIZE)
+                        r->zeroed = f;
                 txnlog__cursor_close(&c);
                 if (!empty)
                         break;

@@ -319,6 +319,13 @@ unsigned vote__tally_tick(struct vote_tally *t, uint64_t now_ms)
         return VOTE_TALLY_SEND;
 }
 
+void vote__tally_hurry(struct vote_tally *t, uint64_t now_ms)
+{
+        t->interval_ms = VOTE_INTERVAL_MIN_MS;
+        if (t->resend_at_ms > now_ms + VOTE_INTERVAL_MIN_MS)
+                t->resend_at_ms = now_ms + VOTE_INTERVAL_MIN_MS;
+}
+
 uint64_t vote__tally_deadline(const struct vote_tally *t)
 {
         if (!t->looking)

@@ -64,6 +64,8 @@ void vote__tally_init(struct vote_tally *t, const struct ensemble *e, int64_t si
 unsigned vote__tally_begin(struct vote_tally *t, uint64_t now_ms, int64_t zxid, int64_t epoch);
 /* Takes one message of another voter while looking. */
 unsigned vote__tally_receive(struct vote_tally *t, uint64_t now_ms, int64_t from, const struct vote_notification *n);
+/* The next repetition is due soon, and those after it as at first. */
+void vote__tally_hurry(struct vote_tally *t, uint64_t now_ms);
 /* A voter is known to be away / may be there again. Sids that are no member are ignored. */
 unsigned vote__tally_away(struct vote_tally *t, uint64_t now_ms, int64_t sid);
 void vote__tally_back(struct vote_tally *t, int64_t sid);

@@ -130,6 +130,13 @@ static void ask_leader(struct vote *v, uint64_t now_ms, const struct vote_notifi
         repeat_to(v, now_ms, n->leader, fx);
 }
 
+/* Whether a looking voter says something that it has not said before. */
+static bool is_news(const struct vote_notification *n, const struct vote_notification *before)
+{
+        return n->state == VOTE_LOOKING &&
+               (!before || before->state != n->state || before->round != n->round || before->leader != n->leader);
+}
+
 /* A voter's message while this server looks (2.3, 2.4). `before`: what that voter had said before, or NULL. */
 static void count(struct vote *v, uint64_t now_ms, int64_t from, const struct vote_notification *n,
                   const struct vote_notification *before, struct effects *fx)
@@ -145,8 +152,13 @@ static void count(struct vote *v, uint64_t now_ms, int64_t from, const struct vo
         if (missed && !(wishes & VOTE_TALLY_SEND))
                 repeat_to(v, now_ms, from, fx);
         carry_out(v, now_ms, wishes, fx);
-        if (v->tally.looking)
-                ask_leader(v, now_ms, n, fx);
+        if (!v->tally.looking)
+                return;
+        ask_leader(v, now_ms, n, fx);
+        /* An election without us, whose outcome we must ask for. Each of our questions would else take twice as long as
+         * the one before: up to a minute (safety: E7). What is said again and again is no reason to hurry. */
+        if (v->tally.countless && is_news(n, before))
+                vote__tally_hurry(&v->tally, now_ms);
 }
 
 static void receive(struct vote *v, uint64_t now_ms, int64_t from, const struct vote_notification *n,

@@ -1,15 +1,13 @@
 #include "tests/sim/faults.h"
 
 #include "election/server/server_internal.h"
+#include "election/zab/zab_internal.h"
 #include "tests/sim/world/world_state.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-
-/* A damaged byte has at least so many written ones behind it: more than any record but a bulk node's. */
-#define ROT_DISTANCE_BYTES 2048
 
 static uint64_t draw(struct faults *f, uint64_t below)
 {
@@ -24,6 +22,15 @@ static uint64_t draw_mending(struct faults *f, uint64_t below)
 static uint64_t now(const struct faults *f)
 {
         return world_now(f->world);
+}
+
+/* Its machine is in the fleet's hands: off, asleep or without batond, so that its server is not to be touched. */
+static bool is_elsewhere(const struct faults *f, int sid)
+{
+        if (!f->fleet || sid > f->fleet->o.nodes)
+                return false;
+        const struct fleet_node *n = fleet_node(f->fleet, sid);
+        return n->off || n->asleep || n->vm_paused || n->all_stands || n->batond != FLEET_BATOND_RUNS;
 }
 
 static struct trouble *trouble(struct faults *f, int sid)
@@ -46,7 +53,7 @@ static void note_end(struct faults *f, int sid)
         *t = (struct trouble){.start_ms = t->start_ms,
                               .disk_failing = t->disk_failing,
                               .reboot = t->reboot,
-                              .rotten = t->rotten,
+                              .rot_zxid = t->rot_zxid,
                               .lost = t->lost,
                               .away = t->away};
         world_hang_disk(f->world, sid, false);
@@ -55,7 +62,7 @@ static void note_end(struct faults *f, int sid)
 
 static void take_down(struct faults *f, int sid, bool power, uint64_t away_ms)
 {
-        if (!up(f, sid))
+        if (!up(f, sid) || is_elsewhere(f, sid))
                 return;
         trace_line(f->trace, now(f), "*** %s of %d", power ? "power loss" : "kill", sid);
         note_end(f, sid);
@@ -70,9 +77,10 @@ static void take_down(struct faults *f, int sid, bool power, uint64_t away_ms)
 static void wipe(struct faults *f, int sid)
 {
         struct trouble *t = trouble(f, sid);
+        oracle_disk_damaged(f->oracle, sid);
         world_wipe(f->world, sid);
         t->lost = true;
-        t->rotten = false;
+        t->rot_zxid = 0;
 }
 
 /* What recovery refuses must be damage of ours; then somebody moves the files away. */
@@ -80,7 +88,7 @@ static void refused(struct faults *f, int sid)
 {
         struct trouble *t = trouble(f, sid);
         coverage_hit(f->coverage, MARK_FILES_REFUSED);
-        if (!t->rotten)
+        if (!world_rotten(f->world, sid))
                 verdict_break(f->verdict, now(f), "D3", "server %d refuses its files: %s", sid,
                               world_refused(f->world, sid));
         wipe(f, sid);
@@ -96,8 +104,7 @@ static void start(struct faults *f, int sid)
         world_fail_snapshots(f->world, sid, 0);
         if (t->reboot)
                 world__disk_crash(&f->world->nodes[sid]);
-        *t = (struct trouble){.rotten = t->rotten, .lost = t->lost};
-        trace_line(f->trace, now(f), "*** start of %d", sid);
+        *t = (struct trouble){.rot_zxid = t->rot_zxid, .lost = t->lost};
         world_start(f->world, sid);
         if (world_refused(f->world, sid))
                 refused(f, sid);
@@ -262,48 +269,22 @@ static void fault_bad_disk(struct faults *f, int sid)
         trouble(f, sid)->reboot = true;
 }
 
-/* ---- damage that stays: to a minority of the voters at a time, or no ensemble could keep its word ---- */
-
-static bool may_damage(struct faults *f, int sid)
-{
-        int damaged = 0;
-        for (int i = 1; i <= f->voters; i++)
-                damaged += i != sid && (trouble(f, i)->rotten || trouble(f, i)->lost);
-        return sid > f->voters || damaged + 1 <= (f->voters - 1) / 2;
-}
-
-/* Where the last byte stands that is not padding. */
-static size_t written(const uint8_t *data, size_t len)
-{
-        while (len > 0 && data[len - 1] == 0)
-                len--;
-        return len;
-}
-
-/* A bit of a log, so far from its end that records follow: what is damaged at the very end can't be told from a write
- * that was torn (docs/safety.md). Found at the next start, so there is one soon. */
+/* Found when it is read, at the next start: there is one soon. */
 static void fault_rot(struct faults *f, int sid)
 {
-        struct memory_storage *disk = f->world->nodes[sid].disk;
-        char name[64];
-        size_t count = memory_storage_count(disk, "log."), len = 0;
-        if (!count || f->bulk || !may_damage(f, sid) ||
-            !memory_storage_name(disk, "log.", draw(f, count), name, sizeof name))
+        enum world_file file = (enum world_file)draw(f, WORLD_FILE_MAX);
+        if (!world_rot(f->world, sid, file, draw(f, UINT64_MAX)))
                 return;
-        const uint8_t *data = memory_storage_bytes(disk, name, &len);
-        size_t end = written(data, len);
-        if (end < 2 * ROT_DISTANCE_BYTES)
-                return;
-        size_t at = draw(f, end - ROT_DISTANCE_BYTES);
-        memory_storage_flip(disk, name, at, (uint8_t)(1u << draw(f, 8)));
-        trace_line(f->trace, now(f), "*** byte %zu of %s of %d rots", at, name, sid);
-        trouble(f, sid)->rotten = true;
-        trouble(f, sid)->die_ms = now(f) + draw(f, 1000);
+        oracle_disk_damaged(f->oracle, sid);
+        if (file == WORLD_FILE_LOG && !trouble(f, sid)->lost)
+                trouble(f, sid)->rot_zxid = f->world->nodes[sid].server->zab->durable_zxid;
+        trouble(f, sid)->disk_failing = true;
+        trouble(f, sid)->die_ms = now(f) + 1 + draw(f, 1000);
 }
 
 static void fault_lost_disk(struct faults *f, int sid)
 {
-        if (!may_damage(f, sid))
+        if (!world_may_lose(f->world, sid))
                 return;
         take_down(f, sid, true, draw(f, 1500));
         wipe(f, sid);
@@ -404,22 +385,50 @@ static const struct fault_kind {
         [FAULT_PAUSE] = {"paused-leader", "a leader stands still while another takes over", fault_pause, false},
         [FAULT_MIDWRITE] = {"death-in-write", "death between two operations of a disk", fault_midwrite, false},
 };
-static_assert(sizeof kinds / sizeof *kinds == FAULT_MAX, "a row for each fault");
+static_assert(sizeof kinds / sizeof *kinds == FAULT_FLEET, "a row for each fault");
+
+static const char *const fleet_kinds[] = {
+        [FLEET_AGENT_KILL] = "agent-kill",
+        [FLEET_AGENT_PAUSE] = "agent-pause",
+        [FLEET_CUT] = "machine-cut",
+        [FLEET_CUT_AGENT] = "agent-cut",
+        [FLEET_DEAF] = "agent-deaf",
+        [FLEET_LATE_ANSWER] = "late-answer",
+        [FLEET_POWER] = "machine-power",
+        [FLEET_SUSPEND] = "machine-sleep",
+        [FLEET_VM_PAUSE] = "machine-vm-pause",
+        [FLEET_STAND] = "batond-stands",
+        [FLEET_BATOND_KILL] = "batond-kill",
+        [FLEET_BATOND_STOP] = "batond-stop",
+        [FLEET_RATE] = "machine-clock-rate",
+        [FLEET_WORKER_KILL] = "worker-kill",
+        [FLEET_WORKER_STAND] = "worker-stands",
+        [FLEET_START_FAILS] = "start-fails",
+        [FLEET_STOP_FAILS] = "stop-fails",
+        [FLEET_CALLBACK] = "callback-slips",
+        [FLEET_RECORD_FULL] = "record-full",
+        [FLEET_RESOURCE_DIES] = "resource-dies",
+        [FLEET_OPERATOR] = "operator",
+        [FLEET_ZNODE] = "znode",
+        [FLEET_RELOAD] = "reload",
+};
+static_assert(sizeof fleet_kinds / sizeof *fleet_kinds == FLEET_FAULT_MAX, "a name for each fault of a fleet");
 
 const char *fault_name(enum fault fault)
 {
-        return kinds[fault].name;
+        return fault < FAULT_FLEET ? kinds[fault].name : fleet_kinds[fault - FAULT_FLEET];
 }
 
 const char *fault_text(enum fault fault)
 {
-        return kinds[fault].text;
+        return fault < FAULT_FLEET ? kinds[fault].text : fleet_fault_name((enum fleet_fault)(fault - FAULT_FLEET));
 }
 
 enum fault fault_by_name(const char *name, size_t len)
 {
         int i = 0;
-        while (i < FAULT_MAX && (strlen(kinds[i].name) != len || memcmp(kinds[i].name, name, len) != 0))
+        while (i < FAULT_MAX &&
+               (strlen(fault_name((enum fault)i)) != len || memcmp(fault_name((enum fault)i), name, len) != 0))
                 i++;
         return (enum fault)i;
 }
@@ -438,20 +447,38 @@ static enum fault draw_kind(struct faults *f)
         return (enum fault)fault;
 }
 
+static void strike_fleet(struct faults *f, enum fault fault)
+{
+        trace_line(f->trace, now(f), "*** fault %" PRIu32 ": %s", f->turns, fault_name(fault));
+        f->counts[fault]++;
+        f->fleet->fault_prng.state = draw(f, UINT64_MAX);
+        fleet_strike(f->fleet, (enum fleet_fault)(fault - FAULT_FLEET));
+}
+
+static void strike_server(struct faults *f, enum fault fault)
+{
+        int sid = 1 + (int)draw(f, (uint64_t)f->world->count);
+        int leader = draw(f, 3) ? 0 : world_leader(f->world); /* it is worth more */
+        if (leader)
+                sid = leader;
+        if ((!up(f, sid) && !kinds[fault].on_down) || is_elsewhere(f, sid))
+                return;
+        trace_line(f->trace, now(f), "*** fault %" PRIu32 ": %s at %d", f->turns, kinds[fault].name, sid);
+        f->counts[fault]++;
+        kinds[fault].strike(f, sid);
+}
+
 static void strike(struct faults *f)
 {
         f->prng.state = hash_u64(f->seed ^ hash_u64(f->turns++));
         f->next_ms = now(f) + 1 + draw(f, 2 * f->plan.pause_ms);
         enum fault fault = draw_kind(f);
-        int sid = 1 + (int)draw(f, (uint64_t)f->world->count);
-        int leader = draw(f, 3) ? 0 : world_leader(f->world); /* it is worth more */
-        if (leader)
-                sid = leader;
-        if (f->plan.without[fault] || f->turns > f->plan.most || (!up(f, sid) && !kinds[fault].on_down))
+        if (f->plan.without[fault] || f->turns > f->plan.most)
                 return;
-        trace_line(f->trace, now(f), "*** fault %" PRIu32 ": %s at %d", f->turns, kinds[fault].name, sid);
-        f->counts[fault]++;
-        kinds[fault].strike(f, sid);
+        if (fault >= FAULT_FLEET)
+                strike_fleet(f, fault);
+        else
+                strike_server(f, fault);
 }
 
 void faults_noted(struct faults *f, int sid, const char *text)
@@ -465,6 +492,22 @@ void faults_noted(struct faults *f, int sid, const char *text)
         f->in_sync--;
         int leader = draw_mending(f, 2) ? world_leader(f->world) : 0;
         trouble(f, leader ? leader : sid)->die_ms = now(f) + 1 + draw_mending(f, snap ? 30 : 10);
+}
+
+void faults_recovered(struct faults *f, int sid, const struct recovered *r)
+{
+        struct trouble *t = trouble(f, sid);
+        if (t->rot_zxid && !r->torn && !r->lost && r->last_zxid < t->rot_zxid)
+                verdict_break(f->verdict, now(f), "D5",
+                              "server %d passes over damage: it recovers up to 0x%" PRIx64 ", and had 0x%" PRIx64, sid,
+                              (uint64_t)r->last_zxid, (uint64_t)t->rot_zxid);
+        t->rot_zxid = 0;
+        t->lost |= r->lost;
+}
+
+void faults_cut(struct faults *f, int sid)
+{
+        trouble(f, sid)->rot_zxid = 0;
 }
 
 /* ---- mending ---- */
@@ -510,6 +553,10 @@ static void mend_ended(struct faults *f, int sid)
         struct trouble *t = trouble(f, sid);
         if (n->running || t->start_ms)
                 return;
+        if (world_refused(f->world, sid)) { /* not started by us */
+                refused(f, sid);
+                return;
+        }
         if (n->halted > 0) {
                 coverage_hit(f->coverage, MARK_DISK_FAILURE);
                 if (n->halted != SERVER_STATUS_DISK || !t->disk_failing)
@@ -523,10 +570,10 @@ static void mend_ended(struct faults *f, int sid)
 static void mend(struct faults *f, int sid)
 {
         struct trouble *t = trouble(f, sid);
-        if (t->away)
+        if (t->away || is_elsewhere(f, sid))
                 return;
         mend_ended(f, sid);
-        if (due(f, &t->start_ms))
+        if (due(f, &t->start_ms) && !up(f, sid))
                 start(f, sid);
         if (due(f, &t->thaw_ms))
                 world_pause(f->world, sid, WORLD_PAUSE_NONE);
@@ -546,9 +593,9 @@ static void mend(struct faults *f, int sid)
         }
 }
 
-void faults_init(struct faults *f, struct world *w, int voters, const struct fault_plan *plan, uint64_t seed)
+void faults_init(struct faults *f, struct world *w, const struct fault_plan *plan, uint64_t seed)
 {
-        *f = (struct faults){.world = w, .voters = voters, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
+        *f = (struct faults){.world = w, .plan = *plan, .seed = hash_u64(seed ^ 0xfa17)};
         f->mending.state = hash_u64(f->seed);
         f->next_ms = now(f) + 1;
 }
@@ -630,7 +677,7 @@ void faults_heal(struct faults *f, uint32_t set, enum heal rest)
 void faults_restart_ended(struct faults *f, uint32_t set)
 {
         for (int sid = 1; sid <= f->world->count; sid++)
-                if (set >> sid & 1 && !up(f, sid)) {
+                if (set >> sid & 1 && !up(f, sid) && !is_elsewhere(f, sid)) {
                         mend_ended(f, sid);
                         start(f, sid);
                 }

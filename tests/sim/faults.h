@@ -7,6 +7,8 @@
 
 #include "election/base/hash.h"
 #include "tests/sim/coverage.h"
+#include "tests/sim/fleet/fleet.h"
+#include "tests/sim/oracle/oracle.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/verdict.h"
 #include "tests/sim/world/world.h"
@@ -41,7 +43,9 @@ enum fault {
         FAULT_TAIL,
         FAULT_PAUSE,
         FAULT_MIDWRITE,
-        FAULT_MAX,
+        /* of machines in a fleet: enum fleet_fault from here on */
+        FAULT_FLEET,
+        FAULT_MAX = FAULT_FLEET + FLEET_FAULT_MAX,
 };
 
 /* One word, as on the command line; and what it does. */
@@ -64,7 +68,8 @@ struct trouble {
         bool disk_failing; /* it may halt because of its disk */
         bool reboot;       /* the machine starts anew with it: its page cache is gone */
         bool in_snap;      /* is being sent a snapshot */
-        bool rotten;       /* bits of its files have changed: they may be refused */
+        int64_t rot_zxid;  /* its log was on its disk up to here when a byte of it rotted; 0: none has, or it was cut
+                              since */
         bool lost;         /* its files are gone, and no leader has synchronised it since */
         bool away;         /* and stays so */
 };
@@ -79,6 +84,8 @@ struct faults {
         struct trace *trace;
         struct verdict *verdict;
         struct coverage *coverage;
+        struct oracle *oracle; /* is told what is damaged */
+        struct fleet *fleet;   /* NULL: there is none */
         struct fault_plan plan;
         uint64_t seed, next_ms;
         uint32_t turns;      /* that have come, those passed over among them */
@@ -88,17 +95,21 @@ struct faults {
         uint64_t counts[FAULT_MAX];
         struct trouble trouble[WORLD_SERVERS_MAX + 1];
         struct link_trouble links[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
-        int voters;
         int32_t rate_ppm; /* clocks go so much too fast or too slow at most */
         bool bulk;        /* records may be large */
         bool mended;      /* nothing goes wrong any more */
 };
 
-void faults_init(struct faults *f, struct world *w, int voters, const struct fault_plan *plan, uint64_t seed);
+void faults_init(struct faults *f, struct world *w, const struct fault_plan *plan, uint64_t seed);
 /* Once a millisecond: what is due goes wrong, what has been wrong for long enough is mended. */
 void faults_turn(struct faults *f);
 /* A server has said a line: some faults wait for one. */
 void faults_noted(struct faults *f, int sid, const char *text);
+
+/* It has recovered so much: damage may be refused, and is never to be passed over (safety D5). */
+void faults_recovered(struct faults *f, int sid, const struct recovered *r);
+/* Its log is cut for a reason. */
+void faults_cut(struct faults *f, int sid);
 
 /* What becomes of the servers that are not healed. */
 enum heal {

@@ -7,8 +7,8 @@ enum concern {
         CONCERN_ENSEMBLE,
         CONCERN_NET,
         CONCERN_FAULTS,
-        CONCERN_LOAD,
         CONCERN_RECOVERY,
+        CONCERN_FLEET,
 };
 
 static struct prng stream(uint64_t seed, enum concern concern)
@@ -43,7 +43,7 @@ static void draw_net(struct life_plan *p)
         static const uint32_t delays[] = {0, 1, 4, 15, 50};
         struct prng r = stream(p->seed, CONCERN_NET);
         p->net_delay_ms = ONE_OF(&r, delays);
-        p->net_bytes_per_ms = draw(&r, 2) ? 0 : p->bulk ? 30000 : 4000;
+        p->net_bytes_per_ms = draw(&r, 2) ? 0 : 4000;
 }
 
 static void draw_faults(struct life_plan *p)
@@ -53,34 +53,14 @@ static void draw_faults(struct life_plan *p)
         struct fault_plan *f = &p->faults;
         f->pause_ms = ONE_OF(&r, pauses);
         f->most = UINT32_MAX;
-        for (int i = 0; i < FAULT_MAX; i++)
+        for (int i = 0; i < FAULT_FLEET; i++)
                 f->weights[i] = draw(&r, 3) ? 0 : 1 + (uint32_t)draw(&r, 10);
-        f->weights[draw(&r, FAULT_MAX)] += 3; /* at least one */
+        f->weights[draw(&r, FAULT_FLEET)] += 3; /* at least one */
         /* What tears and forks logs is worth more seeds. */
         f->weights[FAULT_MIDWRITE] += draw(&r, 2) ? 6 : 0;
         f->weights[FAULT_TAIL] += draw(&r, 2) ? 3 : 0;
         f->weights[FAULT_PAUSE] += draw(&r, 3) ? 0 : 3;
         p->faulty_ms = 1500 + draw(&r, draw(&r, 3) ? 5000 : 20000);
-}
-
-static void draw_load(struct life_plan *p)
-{
-        static const uint32_t pauses[] = {4, 10, 30, 80};
-        struct prng r = stream(p->seed, CONCERN_LOAD);
-        struct random_habits *h = &p->habits;
-        p->clients = 2 + (int)draw(&r, LIFE_CLIENTS_MAX - 1);
-        h->pause_ms = ONE_OF(&r, pauses);
-        h->depth = 1 + (uint32_t)draw(&r, 8);
-        h->restores_watches = draw(&r, 2);
-        h->keeps_ghosts = draw(&r, 2);
-        for (int i = 0; i < RANDOM_ACTIONS; i++)
-                h->weights[i] = draw(&r, 4) ? 10 + (uint32_t)draw(&r, 90) : 0;
-        h->weights[3] += 20; /* sets, and something to read */
-        h->weights[8] += 10;
-        p->bulk = !draw(&r, 6);
-        h->weights[13] = p->bulk ? 2 : 0;
-        for (int i = 14; i < RANDOM_ACTIONS; i++) /* connections come to an end less often */
-                h->weights[i] = h->weights[i] ? 1 + (uint32_t)draw(&r, 10) : 0;
 }
 
 static void draw_recovery(struct life_plan *p)
@@ -91,28 +71,65 @@ static void draw_recovery(struct life_plan *p)
         p->rest = draw(&r, 2) ? HEAL_DEAD : HEAL_CUT;
 }
 
+/* Leases are longer than elections: all goes more slowly, and fewer things at once. What the machine's own faults do
+ * to a server is not done to it by other hands. */
+static void draw_fleet(struct life_plan *p)
+{
+        static const enum fault elsewhere[] = {FAULT_SUSPEND, FAULT_VM_PAUSE, FAULT_CLOCK_RATE, FAULT_BAD_DISK};
+        static const uint64_t pauses[] = {400, 1000, 2500};
+        struct prng r = stream(p->seed, CONCERN_FLEET);
+        struct fault_plan *f = &p->faults;
+        p->fleet = draw(&r, 3) == 0;
+        if (!p->fleet)
+                return;
+        p->voters = draw(&r, 4) ? 3 : 5;
+        p->observers = 0;
+        p->tick_ms = 100;
+        p->init_limit = 10;
+        p->sync_limit = 5;
+        p->net_delay_ms = p->net_delay_ms > 15 ? 15 : p->net_delay_ms;
+        p->load = draw(&r, 3) == 0;
+        if (p->snap_count < 200)
+                p->snap_count = 200;
+        p->recovery = RECOVERY_ALL;
+        p->faulty_ms = 8000 + draw(&r, p->load ? 10000 : 40000);
+        p->fleet_options = fleet_draw_options(draw(&r, UINT64_MAX), p->voters);
+        f->pause_ms = ONE_OF(&r, pauses);
+        for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+                f->weights[elsewhere[i]] = 0;
+        uint64_t part = 1 + draw(&r, 4);
+        for (int i = FAULT_FLEET; i < FAULT_MAX; i++)
+                f->weights[i] = draw(&r, 8) < part ? 1 + (uint32_t)draw(&r, 10) : 0;
+        /* Of a machine held by its hypervisor less is promised. */
+        if (draw(&r, 4))
+                f->weights[FAULT_FLEET + FLEET_VM_PAUSE] = 0;
+        f->weights[FAULT_FLEET + draw(&r, FLEET_VM_PAUSE)]++;
+}
+
 void life_plan_draw(struct life_plan *p, uint64_t seed)
 {
-        *p = (struct life_plan){.seed = seed};
+        *p = (struct life_plan){.seed = seed, .load = true};
         draw_ensemble(p);
-        draw_load(p);
         draw_net(p);
         draw_faults(p);
         draw_recovery(p);
-        if (p->bulk && p->snap_count < 200)
-                p->snap_count = 200;
+        draw_fleet(p);
 }
 
 void life_plan_say(const struct life_plan *p, struct trace *t)
 {
-        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers, %d clients", p->seed, p->voters, p->observers,
-                   p->clients);
+        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers%s", p->seed, p->voters, p->observers,
+                   p->load ? ", clients" : "");
         trace_line(t, 0,
                    "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
                    ", committed log of %" PRIu32,
                    p->tick_ms, p->init_limit, p->sync_limit, p->snap_count, p->commit_log_count);
         trace_line(t, 0, "net: up to %" PRIu32 " ms, %" PRIu32 " bytes per ms (0: all)", p->net_delay_ms,
                    p->net_bytes_per_ms);
+        if (p->fleet)
+                trace_line(t, 0, "a fleet of %d: %zu groups of %zu workers, policy %d, stop budget %" PRIu32 " ms",
+                           p->fleet_options.nodes, p->fleet_options.groups, p->fleet_options.workers,
+                           (int)p->fleet_options.policy, p->fleet_options.stop_budget_ms);
         trace_line(t, 0, "faults for %" PRIu64 " ms, one in about %" PRIu64 " ms", p->faulty_ms, p->faults.pause_ms);
         for (int i = 0; i < FAULT_MAX; i++)
                 if (p->faults.weights[i])

@@ -88,9 +88,17 @@ static int by_path(const void *a, const void *b)
         return x->entry < y->entry ? -1 : x->entry > y->entry;
 }
 
-static size_t count_doubts(const struct facts *f, text_id path, enum history_verb verb, bool sequential, uint32_t entry)
+/* What is asked of doubts. */
+struct question {
+        enum history_verb verb;
+        bool sequential;
+        uint8_t flags;  /* 0, or only creates with one of these */
+        uint32_t entry; /* asked for before this was answered */
+};
+
+static size_t count_doubts(const struct facts *f, text_id path, const struct question *q)
 {
-        const struct history_entry *entries = f->c->entries, *last = &entries[check__whole(f->c, entry)];
+        const struct history_entry *entries = f->c->entries, *last = &entries[check__whole(f->c, q->entry)];
         size_t low = 0, high = f->doubt_count, n = 0;
         while (low < high) {
                 size_t middle = (low + high) / 2;
@@ -104,19 +112,32 @@ static size_t count_doubts(const struct facts *f, text_id path, enum history_ver
                 const struct history_entry *whole = &entries[check__whole(f->c, d->entry)];
                 /* What was asked later can't have come first. */
                 bool earlier = last->kind != HISTORY_OP || whole->call_us <= last->return_us;
-                n += d->verb == verb && d->sequential == sequential && earlier;
+                bool flagged = !q->flags || entries[d->entry].flags & q->flags;
+                n += d->verb == q->verb && d->sequential == q->sequential && flagged && earlier;
         }
+        return n;
+}
+
+static size_t count_creates(const struct facts *f, text_id path, uint8_t flags, uint32_t entry)
+{
+        struct question q = {.verb = VERB_CREATE, .flags = flags, .entry = entry};
+        const char *text = history_string(f->c->h, path);
+        size_t len = history_string_len(f->c->h, path), n = count_doubts(f, path, &q);
+        q.sequential = true;
+        if (len > SEQUENCE_DIGITS)
+                n += count_doubts(f, history__find(f->c->h, text, len - SEQUENCE_DIGITS), &q);
         return n;
 }
 
 size_t facts__doubts(const struct facts *f, text_id path, enum history_verb verb, uint32_t entry)
 {
-        size_t n = count_doubts(f, path, verb, false, entry);
-        const char *text = history_string(f->c->h, path);
-        size_t len = history_string_len(f->c->h, path);
-        if (verb == VERB_CREATE && len > SEQUENCE_DIGITS)
-                n += count_doubts(f, history__find(f->c->h, text, len - SEQUENCE_DIGITS), verb, true, entry);
-        return n;
+        struct question q = {.verb = verb, .entry = entry};
+        return verb == VERB_CREATE ? count_creates(f, path, 0, entry) : count_doubts(f, path, &q);
+}
+
+bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry)
+{
+        return count_creates(f, path, CREATE_EPHEMERAL | CREATE_CONTAINER | CREATE_TTL, entry) > 0;
 }
 
 /* ---- facts ---- */

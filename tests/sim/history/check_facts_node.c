@@ -34,7 +34,7 @@ static bool spend(const struct node *n, const struct fact *x, enum history_verb 
 /* Whether it can have gone between what was known and this, by nobody's acknowledged deed. */
 static bool may_vanish(struct node *n, const struct fact *x)
 {
-        if (n->container)
+        if (n->container || facts__fleeting(n->f, x->path, x->entry))
                 return true;
         if (n->has_owner && n->owner) {
                 const struct session *s = check__session(n->c, n->owner);
@@ -147,7 +147,8 @@ static bool check_renewed(struct node *n, const struct fact *x, const struct his
 static void written_change(struct node *n, const struct fact *x, const struct history_entry *e)
 {
         bool data = e->verb == VERB_SET;
-        if (n->standing == STANDS_GONE && !spend(n, x, VERB_CREATE, &n->creates, 1))
+        /* With a Stat check_renewed() asks who made it anew; asked twice, one doubtful create would not do. */
+        if (n->standing == STANDS_GONE && !e->has_stat && !spend(n, x, VERB_CREATE, &n->creates, 1))
                 check__find(n->c, "D1", n->by, x->entry, "it was gone, and was changed");
         if (e->has_stat && data && e->stat.mzxid != x->zxid)
                 check__find(n->c, "S11", x->entry, ENTRY_NONE, "the Stat that came with it is of another change");
@@ -264,8 +265,10 @@ static void seen(struct node *n, const struct fact *x)
 {
         const struct history_entry *e = &n->c->entries[x->entry];
         const struct history_stat *s = &e->stat;
-        if (s->mzxid > x->zxid || s->czxid > x->zxid || s->pzxid > x->zxid)
+        if (s->mzxid > x->zxid || s->czxid > x->zxid || s->pzxid > x->zxid) {
                 check__find(n->c, "D2", x->entry, ENTRY_NONE, "it shows a change that comes later");
+                return;
+        }
         if (!check_owner(n, x, s->owner))
                 return;
         check_written(n, x, s);

@@ -29,6 +29,7 @@ struct version {
         int32_t creations; /* of children; without the log: known changes of children so far, */
         uint32_t child_by; /* and the last of them */
         struct history_stat stat;
+        uint32_t next[2]; /* index of the first one from here on that fires a watch on data, on children */
 };
 
 /* A path's states, oldest first. */
@@ -73,6 +74,7 @@ struct check {
         struct conn *conns;
         size_t conn_count, conn_capacity;
         struct map conn_map, session_map; /* index + 1 as pointer */
+        struct map requests;              /* check__request_key() to entry + 1, with the log only */
         struct session *sessions;
         size_t session_count, session_capacity;
         struct timeline *timelines;
@@ -96,6 +98,9 @@ struct version *check__push(struct timeline *t);
 const struct version *check__at(const struct timeline *t, int64_t zxid);
 /* TEXT_ABSENT for the root; adds it to the strings. */
 text_id check__parent(struct check *c, text_id path);
+uint64_t check__request_key(int64_t session, int32_t cxid);
+/* The entry of kind HISTORY_OP that asked for this, ENTRY_NONE. */
+uint32_t check__request(const struct check *c, int64_t session, int32_t cxid);
 /* Whether this operation changes the tree when it is done. A multi does by its subs. */
 bool check__writes(enum history_verb verb);
 /* The operation a sub belongs to, else itself. */
@@ -117,10 +122,11 @@ bool check__same_stat(const struct version *v, const struct history_stat *s);
 bool check__is_comparable(const struct check *c, text_id path);
 
 /* ---- the checks, in their order ---- */
-void check__sessions(struct check *c); /* check_session.c: S1, S2, S4, S5, S7, S8, S9 */
+void check__sessions(struct check *c); /* check_session.c: S1, S2, S5, S7, S8, S9 */
 void check__log(struct check *c);      /* check_log.c: makes the timelines from the log */
 void check__answers(struct check *c);  /* check_answer.c: every answer against the timelines */
 void check__facts(struct check *c);    /* check_facts.c: without the log */
+void check__expiry(struct check *c);   /* check_session.c: S4 */
 void check__order(struct check *c);    /* check_order.c: zxids against real time */
 void check__watches(struct check *c);  /* check_watch.c: W1 to W6 */
 void check__finals(struct check *c);   /* check_final.c */

@@ -18,7 +18,8 @@ struct living {
         int64_t newest_epoch;
         int32_t newest_cxid; /* of the newest epoch */
         uint32_t newest_by;
-        text_id *owned; /* paths it made; some may be gone */
+        uint64_t newest_conn_us; /* when the newest connection was opened that wrote in that epoch */
+        text_id *owned;          /* paths it made; some may be gone */
         size_t owned_count, owned_capacity;
 };
 
@@ -224,6 +225,15 @@ static void close_session(struct replay *r)
         l->owned_count = 0;
 }
 
+/* When the connection of whoever asked for it was opened, 0: not known. */
+static uint64_t opened_us(const struct replay *r, const struct history_entry *e)
+{
+        const struct check *c = r->c;
+        uint32_t op = check__request(c, e->session, e->cxid);
+        uint32_t opened = op == ENTRY_NONE ? ENTRY_NONE : c->conns[c->conn_of[op]].opened;
+        return opened == ENTRY_NONE ? 0 : c->entries[opened].return_us;
+}
+
 /* A session's transactions come in the order of its requests. One that was left behind on an old connection may come
  * late under a new leader, who does not know that the session has moved; a refusal comes when it may. */
 static void check_turn(struct replay *r, const struct history_entry *e)
@@ -233,9 +243,18 @@ static void check_turn(struct replay *r, const struct history_entry *e)
         if (l->opened && !l->open && e->verb != VERB_OPEN && e->verb != VERB_ERROR && e->verb != VERB_CLOSE)
                 check__find(r->c, "S2", l->ended, r->txn, "session 0x%" PRIx64 " was closed and has a transaction",
                             (uint64_t)r->session);
-        if (e->cxid <= 0 || failed)
+        /* Whoever is not in the history may number its requests anew when it resumes a session, as an agent does. */
+        if (e->cxid <= 0 || failed || check__session(r->c, r->session)->opened == ENTRY_NONE)
                 return;
-        if (l->newest_epoch == r->zxid >> 32 && e->cxid <= l->newest_cxid)
+        bool same_epoch = l->newest_epoch == r->zxid >> 32;
+        uint64_t conn_us = opened_us(r, e);
+        if (same_epoch && conn_us && conn_us < l->newest_conn_us)
+                check__find(r->c, "S6", l->newest_by, r->txn,
+                            "session 0x%" PRIx64 " had moved, and a connection it had left has written",
+                            (uint64_t)r->session);
+        if (!same_epoch || conn_us > l->newest_conn_us)
+                l->newest_conn_us = conn_us;
+        if (same_epoch && e->cxid <= l->newest_cxid)
                 check__find(r->c, e->cxid == l->newest_cxid ? "S5" : "S6", l->newest_by, r->txn,
                             "request %d of session 0x%" PRIx64 " comes after its request %d", e->cxid,
                             (uint64_t)r->session, l->newest_cxid);

@@ -89,34 +89,106 @@ static void check_ended(struct check *c, uint32_t i)
                             (uint64_t)e->session, (uint64_t)s->closed_zxid);
 }
 
-/* The last sign of life that the leader itself has seen: a transaction, or taking the session over. */
-static void check_expired_early(struct check *c)
+/* ---- expiry ---- */
+
+/* When each session was known to be over, by whom. */
+struct over {
+        uint32_t by;
+        uint64_t at_us;
+};
+
+static int by_reply_zxid(const void *ctx, uint32_t a, uint32_t b)
 {
-        uint32_t *touched = mem_alloc((c->session_count + 1) * sizeof *touched);
+        const struct history_entry *e = ctx;
+        return e[a].zxid < e[b].zxid ? -1 : e[a].zxid > e[b].zxid;
+}
+
+/* The first answer, in time, that shows a state without the session. */
+static void find_over_by_log(const struct check *c, struct over *over)
+{
+        uint32_t *replies = mem_alloc((c->count + 1) * sizeof *replies);
+        size_t n = 0;
+        for (uint32_t i = 0; i < c->count; i++)
+                if (check__answered(&c->entries[i]) && c->entries[i].zxid > 0)
+                        replies[n++] = i;
+        check__sort(replies, n, c->entries, by_reply_zxid);
+        uint32_t *earliest = mem_alloc((n + 1) * sizeof *earliest); /* of this one and those behind it */
+        earliest[n] = ENTRY_NONE;
+        for (size_t i = n; i-- > 0;) {
+                uint32_t next = earliest[i + 1];
+                bool first = next == ENTRY_NONE || c->entries[replies[i]].return_us < c->entries[next].return_us;
+                earliest[i] = first ? replies[i] : next;
+        }
+        for (size_t s = 0; s < c->session_count; s++) {
+                size_t low = 0, high = n;
+                while (low < high) {
+                        size_t middle = (low + high) / 2;
+                        if (c->entries[replies[middle]].zxid < c->sessions[s].gone_zxid)
+                                low = middle + 1;
+                        else
+                                high = middle;
+                }
+                uint32_t by = c->sessions[s].gone_zxid ? earliest[low] : ENTRY_NONE;
+                if (by != ENTRY_NONE && c->entries[by].return_us < over[s].at_us)
+                        over[s] = (struct over){.by = by, .at_us = c->entries[by].return_us};
+        }
+        mem_free(earliest);
+        mem_free(replies);
+}
+
+/* The last sign of life that a leader itself has seen: a transaction, or taking the session over. */
+static void find_touched(struct check *c, const struct over *over, uint32_t *touched)
+{
         for (size_t i = 0; i < c->session_count; i++)
                 touched[i] = ENTRY_NONE;
         for (uint32_t i = 0; i < c->count; i++) {
                 const struct history_entry *e = &c->entries[i];
-                if (e->kind != HISTORY_OPEN && e->kind != HISTORY_RESUME && !c->zxid[i])
-                        continue;
-                if (!e->session || e->kind == HISTORY_SUB || e->kind == HISTORY_TXN)
+                bool opens = e->kind == HISTORY_OPEN || e->kind == HISTORY_RESUME;
+                if (!opens && (e->kind != HISTORY_OP || !c->zxid[i]))
                         continue;
                 size_t s = (size_t)(check__session(c, e->session) - c->sessions);
+                if (e->call_us > over[s].at_us)
+                        continue;
                 if (touched[s] == ENTRY_NONE || c->entries[touched[s]].call_us < e->call_us)
                         touched[s] = i;
         }
-        for (size_t i = 0; i < c->session_count; i++) {
-                const struct session *s = &c->sessions[i];
-                if (s->close_asked || s->refused == ENTRY_NONE || touched[i] == ENTRY_NONE || s->timeout_ms <= 0)
-                        continue;
-                uint64_t after_us = (uint64_t)s->timeout_ms * 10 * (100 - CLOCK_SLACK_PERCENT);
-                if (c->entries[s->refused].return_us < c->entries[touched[i]].call_us + after_us)
-                        check__find(c, "S4", touched[i], s->refused,
-                                    "session 0x%" PRIx64 " (timeout %d ms) had expired %" PRIu64
-                                    " ms after its last sign of life",
-                                    (uint64_t)s->id, s->timeout_ms,
-                                    (c->entries[s->refused].return_us - c->entries[touched[i]].call_us) / 1000);
+}
+
+/* A leader may have asked for the end of a session before it heard of that sign of life, and be deposed before that was
+ * committed: its successor commits it though the session was taken over meanwhile. */
+static bool may_be_an_old_end(const struct check *c, const struct session *s, uint32_t touched)
+{
+        bool only_resumed = c->entries[touched].kind == HISTORY_RESUME;
+        return only_resumed && (!s->gone_zxid || s->gone_zxid >> 32 < c->log_last >> 32);
+}
+
+void check__expiry(struct check *c)
+{
+        size_t n = c->session_count;
+        uint32_t *touched = mem_alloc((n + 1) * sizeof *touched);
+        struct over *over = mem_alloc((n + 1) * sizeof *over);
+        for (size_t i = 0; i < n; i++) {
+                uint32_t refused = c->sessions[i].refused;
+                over[i].by = refused;
+                over[i].at_us = refused == ENTRY_NONE ? UINT64_MAX : c->entries[refused].return_us;
         }
+        if (c->log_known)
+                find_over_by_log(c, over);
+        find_touched(c, over, touched);
+        for (size_t i = 0; i < n; i++) {
+                const struct session *s = &c->sessions[i];
+                if (s->close_asked || over[i].by == ENTRY_NONE || touched[i] == ENTRY_NONE || s->timeout_ms <= 0)
+                        continue;
+                if (may_be_an_old_end(c, s, touched[i]))
+                        continue;
+                uint64_t lived_us = over[i].at_us - c->entries[touched[i]].call_us;
+                if (lived_us < (uint64_t)s->timeout_ms * 10 * (100 - CLOCK_SLACK_PERCENT))
+                        check__find(c, "S4", touched[i], over[i].by,
+                                    "session 0x%" PRIx64 " (timeout %d ms) was over %" PRIu64
+                                    " ms after its last sign of life",
+                                    (uint64_t)s->id, s->timeout_ms, lived_us / 1000);
+        }
+        mem_free(over);
         mem_free(touched);
 }
 
@@ -213,5 +285,4 @@ void check__sessions(struct check *c)
         }
         mem_free(conns);
         mem_free(sessions);
-        check_expired_early(c);
 }

@@ -19,6 +19,7 @@ struct armed {
         int64_t due;     /* first change that is to fire it, INT64_MAX: none is known */
         uint32_t due_by; /* entry */
         enum change change;
+        bool late; /* that has been found; the event itself is still to come */
 };
 
 /* An event that setWatches itself may have sent. */
@@ -57,15 +58,30 @@ static void find_due(const struct check *c, struct armed *a)
 {
         const struct timeline *t = check__timeline(c, a->path);
         const struct version *at = t ? check__at(t, a->zxid) : NULL;
+        size_t after = at ? (size_t)(at - t->versions) + 1 : 0;
         a->due = INT64_MAX;
         a->due_by = ENTRY_NONE;
-        for (size_t i = at ? (size_t)(at - t->versions) + 1 : 0; t && i < t->count; i++)
-                if (fires(a->table, t->versions[i].change)) {
-                        a->due = t->versions[i].zxid;
-                        a->due_by = t->versions[i].by;
-                        a->change = t->versions[i].change;
-                        return;
-                }
+        if (!t || after >= t->count || t->versions[after].next[a->table] == ENTRY_NONE)
+                return;
+        const struct version *v = &t->versions[t->versions[after].next[a->table]];
+        a->due = v->zxid;
+        a->due_by = v->by;
+        a->change = v->change;
+}
+
+/* So that the change a watch waits for is found at once, however many others stand before it. */
+static void link_changes(struct check *c)
+{
+        for (size_t k = 0; k < c->timeline_count; k++) {
+                const struct timeline *t = &c->timelines[k];
+                uint32_t next[2] = {ENTRY_NONE, ENTRY_NONE};
+                for (size_t i = t->count; i-- > 0;)
+                        for (int table = 0; table < 2; table++) {
+                                if (fires((enum table)table, t->versions[i].change))
+                                        next[table] = (uint32_t)i;
+                                t->versions[i].next[table] = next[table];
+                        }
+        }
 }
 
 /* ---- registrations ---- */
@@ -117,7 +133,13 @@ static void check_overdue(struct watching *w, uint32_t reply)
                             "the watch on %s was to be told of 0x%" PRIx64 " (line %" PRIu32 ") before this answer",
                             history_string(w->c->h, a.path), (uint64_t)a.due,
                             a.due_by == ENTRY_NONE ? 0 : w->c->entries[a.due_by].line);
-                disarm(w, i);
+                if (comes) {
+                        w->armed[i].due = INT64_MAX;
+                        w->armed[i++].late = true;
+                        next_due(w);
+                } else {
+                        disarm(w, i);
+                }
         }
 }
 
@@ -241,8 +263,8 @@ static void unexpected(struct watching *w, uint32_t i)
 static void check_cause(struct watching *w, const struct armed *a, uint32_t i)
 {
         const struct history_entry *e = &w->c->entries[i];
-        if (a->due == INT64_MAX && !w->c->log_known)
-                return; /* by a write that nobody read */
+        if (a->late || (a->due == INT64_MAX && !w->c->log_known))
+                return; /* found before, or caused by a write that nobody read */
         if (a->due == INT64_MAX || (w->c->log_known && a->change != (enum change)e->event)) {
                 check__find(w->c, "W6", a->by, i, "no change of that kind came first after 0x%" PRIx64,
                             (uint64_t)a->zxid);
@@ -300,6 +322,7 @@ static void take_reply(struct watching *w, uint32_t i)
 
 void check__watches(struct check *c)
 {
+        link_changes(c);
         struct watching *all = mem_zalloc((c->conn_count + 1) * sizeof *all);
         for (size_t i = 0; i < c->conn_count; i++)
                 all[i] =

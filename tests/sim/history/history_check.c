@@ -162,6 +162,17 @@ text_id check__subject(const struct history_entry *e)
         return e->verb == VERB_CREATE && e->name ? e->name : e->path;
 }
 
+uint64_t check__request_key(int64_t session, int32_t cxid)
+{
+        return hash_u64(hash_u64((uint64_t)session) + (uint32_t)cxid);
+}
+
+uint32_t check__request(const struct check *c, int64_t session, int32_t cxid)
+{
+        uintptr_t index = (uintptr_t)map_get(&c->requests, check__request_key(session, cxid));
+        return index ? (uint32_t)(index - 1) : ENTRY_NONE;
+}
+
 struct session *check__session(struct check *c, int64_t id)
 {
         uintptr_t index = (uintptr_t)map_get(&c->session_map, (uint64_t)id);
@@ -212,6 +223,14 @@ static void index_op(struct check *c, uint32_t i)
                 note_writer(c, i + s);
         }
         note_writer(c, i);
+}
+
+static void index_requests(struct check *c)
+{
+        for (uint32_t i = 0; c->log_known && i < c->count; i++)
+                if (c->entries[i].kind == HISTORY_OP && c->entries[i].cxid > 0)
+                        map_put(&c->requests, check__request_key(c->entries[i].session, c->entries[i].cxid),
+                                (void *)((uintptr_t)i + 1)); // NOLINT(performance-no-int-to-ptr)
 }
 
 static void index_entries(struct check *c)
@@ -300,6 +319,7 @@ static void check_done(struct check *c)
         mem_free(c->sessions);
         map_done(&c->conn_map);
         map_done(&c->session_map);
+        map_done(&c->requests);
 }
 
 size_t history_check(struct history *h, void (*report)(void *ctx, const struct history_finding *f), void *ctx)
@@ -313,7 +333,9 @@ size_t history_check(struct history *h, void (*report)(void *ctx, const struct h
         c.conn_of = mem_zalloc((n + 1) * sizeof *c.conn_of);
         map_init(&c.conn_map);
         map_init(&c.session_map);
+        map_init(&c.requests);
         index_entries(&c);
+        index_requests(&c);
         index_shown(&c);
         check__sessions(&c);
         if (c.log_known) {
@@ -322,6 +344,7 @@ size_t history_check(struct history *h, void (*report)(void *ctx, const struct h
         } else {
                 check__facts(&c);
         }
+        check__expiry(&c);
         check__order(&c);
         check__watches(&c);
         check__finals(&c);

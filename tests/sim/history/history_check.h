@@ -4,7 +4,7 @@
  * put together from acknowledged writes and from what was read; where an unknown outcome explains a contradiction it
  * is accepted, once. The history must hold every writer of the paths it speaks of.
  *
- * Costs n log n in the entries, and for a list of children the length of the list. */
+ * Costs n log n in the entries; without the log a list of children costs as many steps as children were ever known. */
 #ifndef BATON_TESTS_SIM_HISTORY_CHECK_H
 #define BATON_TESTS_SIM_HISTORY_CHECK_H
 

@@ -292,6 +292,7 @@ static void get_field(struct reading *r, char *field)
 {
         char *equals = strchr(field, '=');
         if (!equals) {
+                r->key[0] = 0;
                 r->why = "a field without =";
                 return;
         }

@@ -10,6 +10,7 @@
 #include "tests/sim/world/world_state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,11 @@ bool oracle__is_quorum(const struct oracle *o, uint64_t sids)
         return have > voters / 2;
 }
 
+bool oracle__excused(const struct oracle *o, const struct oracle_server *s)
+{
+        return s->lost || s->damaged || (o->world && world_rotten(o->world, s->sid));
+}
+
 /* ---- a step ---- */
 
 static struct zab *zab_of(const struct oracle *o, int sid)
@@ -32,16 +38,15 @@ static struct zab *zab_of(const struct oracle *o, int sid)
 
 static void note_accepted(struct oracle *o, struct oracle_server *s, const struct event *e)
 {
-        const struct world *w = o->world;
         if (e->accepted.port == PORT_CLIENT) {
                 map_put(&s->clients, e->conn, CLIENT_NEW);
                 return;
         }
-        for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
-                const struct world_stream *st = LIST_ENTRY(l, struct world_stream, link);
-                if (st->end[1].sid == s->sid && st->end[1].conn == e->conn)
-                        oracle__accepted(o, s, e->conn, st->end[0].sid, st->end[0].conn, e->accepted.port);
-        }
+        struct world_endpoint *other = NULL;
+        (void)world__end_find(&o->world->nodes[s->sid], e->conn, &other);
+        /* Who has dialled may be dead: the name belongs to another of its connections by now. */
+        if (other && other->open && !other->vanished)
+                oracle__accepted(o, s, e->conn, other->sid, other->conn, e->accepted.port);
 }
 
 static void before(struct oracle *o, struct oracle_server *s, const struct event *e)
@@ -76,6 +81,14 @@ static void last_commits(struct oracle *o, struct oracle_server *s, const struct
                 oracle__commit_to(o, s, s->leads, last);
 }
 
+static bool reports(const struct effects *fx, const char *text)
+{
+        for (size_t i = 0; i < fx->count; i++)
+                if (fx->list[i].type == EFFECT_REPORT && !strcmp(fx->list[i].report.text, text))
+                        return true;
+        return false;
+}
+
 static void role_begins(struct oracle_server *s)
 {
         s->candidate = true;
@@ -87,7 +100,9 @@ static void role_begins(struct oracle_server *s)
 
 static void role_ends(struct oracle *o, struct oracle_server *s, const struct effects *fx)
 {
-        if (s->established)
+        if (s->established && reports(fx, "left the ensemble: stopped")) /* cleanly: with nothing left to commit */
+                oracle__commit_to(o, s, s->leads, oracle__log_end(s));
+        else if (s->established)
                 last_commits(o, s, fx);
         s->candidate = s->established = false;
         s->leads = 0;
@@ -146,6 +161,14 @@ static void asked(struct oracle *o, struct oracle_server *s, const struct effect
         }
 }
 
+static void says(struct oracle *o, struct oracle_server *s, const struct effect *e)
+{
+        if (e->type == EFFECT_SEND)
+                oracle__send(o, s, e->conn, e->send.blob->data, e->send.blob->len);
+        else if (e->type == EFFECT_CLOSE)
+                oracle__closed(s, e->conn);
+}
+
 static void election(struct oracle *o, struct oracle_server *s)
 {
         const struct vote_tally *t = &o->world->nodes[s->sid].server->vote->tally;
@@ -186,8 +209,7 @@ static void on_stepped(void *ctx, struct world *w, int sid, const struct event *
         for (size_t i = 0; i < fx->count; i++)
                 asked(o, s, &fx->list[i]);
         for (size_t i = 0; i < fx->count; i++)
-                if (fx->list[i].type == EFFECT_SEND)
-                        oracle__send(o, s, fx->list[i].conn, fx->list[i].send.blob->data, fx->list[i].send.blob->len);
+                says(o, s, &fx->list[i]);
         election(o, s);
         shows(o, s);
 }
@@ -243,15 +265,28 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         struct oracle_server *s = &o->servers[sid];
         (void)how;
         o->now = w->now;
+        for (size_t i = 0; i < s->ask_count; i++)
+                if (s->asks[i].kind == ASK_CUT)
+                        oracle__mark(o, MARK_TRUNC_INTERRUPTED);
         for (struct oracle_link *l = o->links; l; l = l->next) {
                 l->dialler_gone |= l->dialler == sid;
-                l->acceptor_gone |= l->acceptor == sid;
+                l->acceptor_gone |= l->acceptor == sid && l->accepted;
         }
         map_done(&s->conns);
         map_done(&s->clients);
         s->running = s->candidate = s->established = false;
         s->leads = 0;
         s->shown = -1;
+}
+
+/* Whose files are removed has not failed to keep them. */
+static void on_fault(void *ctx, struct world *w, const char *text)
+{
+        struct oracle *o = ctx;
+        int sid;
+        (void)w;
+        if (sscanf(text, "the files of %d are removed", &sid) == 1)
+                o->servers[sid].lost = true;
 }
 
 /* ---- life ---- */
@@ -286,6 +321,7 @@ struct oracle *oracle_new(struct world *w, struct verdict *v, struct coverage *c
                                                      .ended = on_ended,
                                                      .durable = on_durable,
                                                      .noted = oracle__noted,
+                                                     .fault = on_fault,
                                                      .ctx = o});
         return o;
 }
@@ -319,7 +355,7 @@ void oracle_free(struct oracle *o)
 
 void oracle_disk_damaged(struct oracle *o, int sid)
 {
-        o->servers[sid].excused = true;
+        o->servers[sid].damaged = true;
 }
 
 void oracle_set_image_period(struct oracle *o, uint32_t commits)

@@ -70,7 +70,7 @@ static uint64_t holders(const struct oracle *o, int64_t epoch, int64_t zxid)
         for (int sid = 1; sid <= o->count; sid++) {
                 const struct oracle_server *s = &o->servers[sid];
                 bool holds = s->current >= epoch && oracle__holds(o, oracle__durable_end(s), zxid);
-                if (s->voter && (holds || s->excused))
+                if (s->voter && (holds || oracle__excused(o, s)))
                         bits |= oracle__bit(sid);
         }
         return bits;
@@ -133,8 +133,10 @@ void oracle__commit_to(struct oracle *o, struct oracle_server *s, int64_t epoch,
                              ", which was committed",
                              s->sid, (uint64_t)zxid, epoch, (uint64_t)committed);
         mark_learners(o, s);
-        if (o->world && o->image_period && prng_next(&o->prng) % o->image_period == 0)
+        if (o->world && o->image_period && prng_next(&o->prng) % o->image_period == 0) {
                 oracle__test_images(o);
+                oracle__compare_serving(o);
+        }
 }
 
 /* ---- what is shown ---- */

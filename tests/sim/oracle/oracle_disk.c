@@ -7,6 +7,7 @@
 
 #include "election/server/server_internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 bool oracle__may_find(const struct oracle_server *s, int64_t last_zxid)
@@ -50,7 +51,7 @@ static void check_epochs(struct oracle *o, const struct oracle_server *s, const 
 static void check_found(struct oracle *o, const struct oracle_server *s, const struct oracle_found *f, const char *how)
 {
         uint64_t digest;
-        if (s->excused)
+        if (oracle__excused(o, s))
                 return;
         if (!oracle__may_find(s, f->last_zxid))
                 ORACLE_BREAK(o, "D3",
@@ -78,15 +79,14 @@ static void take_over(struct oracle *o, struct oracle_server *s, const struct or
 
 void oracle__recovered(struct oracle *o, struct oracle_server *s, const struct oracle_found *f)
 {
-        if (f->lost) {
-                s->excused = true;
+        if (f->lost && !oracle__excused(o, s))
+                ORACLE_BREAK(o, "D3", "server %d says that its files were lost, which they were not", s->sid);
+        if (f->lost)
                 oracle__mark(o, MARK_DISK_LOST);
-        }
+        s->lost = f->lost;
         check_found(o, s, f, "recovers");
         if (f->current < oracle__epoch_of(f->last_zxid))
                 oracle__mark(o, MARK_RECOVERABLE_GAP);
-        if (was_asked(s, ASK_CUT, f->last_zxid) || s->cut_asked == f->last_zxid)
-                oracle__mark(o, MARK_TRUNC_INTERRUPTED);
         if (s->saving == f->last_zxid)
                 oracle__mark(o, MARK_SNAP_SAVED_BY_CRASH);
         take_over(o, s, f);
@@ -120,11 +120,16 @@ static bool image_holds(struct oracle *o, int sid, enum memory_crash how, int64_
         struct oracle_server *s = &o->servers[sid];
         char why[STORE_WHY_MAX];
         struct recovered r;
-        struct memory_storage *copy = memory_storage_clone(o->world->nodes[sid].disk);
-        memory_storage_crash_as(copy, how, prng_next(&o->prng));
+        struct memory_storage *copy = memory_storage_image(o->world->nodes[sid].disk, how, prng_next(&o->prng));
         int error = recover(copy, &r, why);
         bool holds = false;
-        if (error < 0 && !s->excused)
+        if (error == -EUCLEAN && how == MEMORY_CRASH_SCATTER && s->durable < s->count) {
+                /* Records that were not synced, their sectors written in any order, can't be told from damage: that
+                 * is refused (safety: D5), and what was synced is there all the same. */
+                recovered_done(&r);
+                return image_holds(o, sid, MEMORY_CRASH_NOTHING, committed);
+        }
+        if (error < 0 && !oracle__excused(o, s))
                 ORACLE_BREAK(o, "D3", "server %d would not recover from a crash at this instant: %s", sid, why);
         if (error >= 0) {
                 struct oracle_found f = {.last_zxid = r.last_zxid,
@@ -148,7 +153,7 @@ void oracle__test_images(struct oracle *o)
         o->images++;
         for (int sid = 1; sid <= o->count; sid++) {
                 bool holds = image_holds(o, sid, how, committed);
-                if (o->servers[sid].voter && (holds || o->servers[sid].excused))
+                if (o->servers[sid].voter && (holds || oracle__excused(o, &o->servers[sid])))
                         bits |= oracle__bit(sid);
         }
         if (!oracle__is_quorum(o, bits))
@@ -191,9 +196,9 @@ void oracle__test_memory(struct oracle *o, int sid)
         const struct zab *z = n->server->zab;
         char why[STORE_WHY_MAX];
         struct recovered r;
-        if (o->servers[sid].excused || !zab_disk_dry(z))
+        if (oracle__excused(o, &o->servers[sid]) || !zab_disk_dry(z))
                 return;
-        if (recover(memory_storage_clone(n->disk), &r, why) < 0) {
+        if (recover(memory_storage_image(n->disk, MEMORY_CRASH_ALL, 0), &r, why) < 0) {
                 ORACLE_BREAK(o, "D3", "server %d can't be recovered from its disk: %s", sid, why);
         } else {
                 if (r.last_zxid != zab_last_logged(z) || r.accepted_epoch != zab_accepted_epoch(z) ||

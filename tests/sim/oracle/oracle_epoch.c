@@ -47,10 +47,12 @@ void oracle__epoch_durable(struct oracle *o, struct oracle_server *s, bool curre
                              s->sid, value, s->accepted);
         if (current && value > old)
                 check_history_first(o, s, value);
-        if (current)
+        if (current) {
                 s->current = value;
-        else
+                s->lost = false; /* what it holds now it has from a leader */
+        } else {
                 s->accepted = value;
+        }
 }
 
 /* ---- leaders ---- */

@@ -166,7 +166,7 @@ void oracle__cut(struct oracle *o, struct oracle_server *s, int64_t zxid)
         s->durable = s->count;
         if (oracle__log_end(s) == zxid)
                 return;
-        if (!s->excused)
+        if (!oracle__excused(o, s))
                 ORACLE_BREAK(o, "D3", "server %d cuts its log to " ZX ", which is not in it (it ends at " ZX ")",
                              s->sid, (uint64_t)zxid, (uint64_t)end);
         oracle__replace(s, zxid);

@@ -25,9 +25,10 @@ struct change {
         uint8_t *data;
 };
 
-/* Rotten bytes of one file that are remembered. */
+/* Rotten places of one file that are remembered. */
 #define ROTS_MAX 8
 
+/* Its first byte stands for all of it. */
 struct rot {
         size_t offset;
         uint8_t byte;
@@ -551,7 +552,7 @@ static void clone_inode(struct memory_storage *to, struct inode *from)
         from->copy = n;
 }
 
-static struct memory_storage *clone(const struct memory_storage *d)
+struct memory_storage *memory_storage_clone(const struct memory_storage *d)
 {
         struct memory_storage *to = memory_storage_new();
         for (struct list *l = d->inodes.next; l != &d->inodes; l = l->next)
@@ -569,15 +570,9 @@ static struct memory_storage *clone(const struct memory_storage *d)
         return to;
 }
 
-struct memory_storage *memory_storage_clone(const struct memory_storage *d)
-{
-        assert_closed(d);
-        return clone(d);
-}
-
 struct memory_storage *memory_storage_image(const struct memory_storage *d, enum memory_crash how, uint64_t seed)
 {
-        struct memory_storage *to = clone(d);
+        struct memory_storage *to = memory_storage_clone(d);
         memory_storage_crash_as(to, how, seed);
         return to;
 }
@@ -743,15 +738,26 @@ void memory_storage_flip(struct memory_storage *d, const char *name, size_t offs
                 n->durable.data[offset] ^= mask;
 }
 
-bool memory_storage_rot(struct memory_storage *d, const char *name, size_t offset, uint8_t mask)
+bool memory_storage_rot(struct memory_storage *d, const char *name, size_t offset, const void *data, size_t len)
 {
         struct inode *n = find(&d->visible, name);
-        if (!n || offset >= n->durable.len || n->rot_count == ROTS_MAX)
+        const uint8_t *to = data;
+        size_t first = len;
+        if (!n || offset + len > n->durable.len || n->rot_count == ROTS_MAX)
                 return false;
-        n->durable.data[offset] ^= mask;
-        if (offset < n->visible.len)
-                n->visible.data[offset] ^= mask;
-        n->rots[n->rot_count++] = (struct rot){.offset = offset, .byte = n->durable.data[offset]};
+        for (size_t i = len; i-- > 0;) {
+                uint8_t *byte = &n->durable.data[offset + i];
+                if (*byte == to[i])
+                        continue;
+                first = i;
+                /* What is written and not synced yet is in memory still, and sound. */
+                if (offset + i < n->visible.len && n->visible.data[offset + i] == *byte)
+                        n->visible.data[offset + i] = to[i];
+                *byte = to[i];
+        }
+        if (first == len)
+                return false;
+        n->rots[n->rot_count++] = (struct rot){.offset = offset + first, .byte = to[first]};
         return true;
 }
 

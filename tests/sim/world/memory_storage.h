@@ -81,10 +81,10 @@ bool memory_storage_exists(const struct memory_storage *d, const char *name);
 const uint8_t *memory_storage_bytes(const struct memory_storage *d, const char *name, size_t *ret_len);
 void memory_storage_put(struct memory_storage *d, const char *name, const void *data, size_t len);
 void memory_storage_flip(struct memory_storage *d, const char *name, size_t offset, uint8_t mask);
-/* As flip, of a durable byte, and remembered until it is overwritten or gone. Returns false when there is no such byte,
- * or too much of the file has rotted already. */
-bool memory_storage_rot(struct memory_storage *d, const char *name, size_t offset, uint8_t mask);
-/* Rotten bytes that are still there. */
+/* Durable bytes become others, by themselves; remembered until they are overwritten or gone. Returns false when nothing
+ * has changed by it: there are no such bytes, they were like that, or too much of the file has rotted already. */
+bool memory_storage_rot(struct memory_storage *d, const char *name, size_t offset, const void *data, size_t len);
+/* Rotten places that are still there. */
 size_t memory_storage_rotten(const struct memory_storage *d);
 /* What a file that the program sees has of durable bytes; NULL when there is none. Lives until the next change. */
 const uint8_t *memory_storage_durable(const struct memory_storage *d, const char *name, size_t *ret_len);

@@ -199,8 +199,10 @@ void world__event(struct world_node *n, struct event *e)
         e->now = world__moment(n);
         server_step(n->server, e, &n->fx);
         world__set_deadline(n);
-        if (n->world->committed < database_zxid(n->server->db))
-                n->world->committed = database_zxid(n->server->db);
+        /* An epoch's beginning is no transaction. */
+        int64_t zxid = database_zxid(n->server->db);
+        if (n->world->committed < zxid && (zxid & UINT32_MAX))
+                n->world->committed = zxid;
         WORLD_TELL(n->world, stepped, n->sid, e, &n->fx);
         for (size_t i = 0; i < n->fx.count; i++)
                 node_effect(n, &n->fx.list[i]);

@@ -187,8 +187,9 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count);
 void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
 /* What was to come of that comes no more, nor what was to fail. */
 void world_live(struct world *w, int sid);
-/* A bit of a durable byte flips, in a file of this kind; in what is no padding, and in an epoch so that it is no number
- * any more. Returns false, and does nothing, when there is no such file or world_may_lose() says no. */
+/* In a file of this kind a bit of a durable byte flips, or a sector becomes zero, garbage or a copy of another; of an
+ * epoch a bit, so that it is no number any more. Returns false, and does nothing, when there is no such file or
+ * world_may_lose() says no. */
 enum world_file {
         WORLD_FILE_LOG,
         WORLD_FILE_SNAPSHOT,
@@ -237,6 +238,15 @@ int world_sync(struct world_client *c);
 /* The next notification, as "type path"; "" if none has come. */
 const char *world_event(struct world_client *c);
 
+/* ---- packets that wait (world_gate.c) ---- */
+/* Any packet. */
+#define WORLD_PACKET_ANY (-1)
+/* On quorum connections nothing from the first packet of this type on gets from one server to the other; 0: all that
+ * waited goes on. Behind a SNAP packets are not told apart, and all of them pass. */
+void world_hold(struct world *w, int from, int to, int32_t packet);
+/* One waits now. */
+bool world_held(const struct world *w, int from, int to);
+
 /* ---- wires: connections of clients that are not the world's own; bytes, nothing more ---- */
 struct world_wire;
 /* A connection to the client port of `sid`, NULL when it is refused at once. Where a link is cut or slow or the server
@@ -256,5 +266,13 @@ size_t world_wire_take(struct world_wire *wire, void *ret, size_t size);
 bool world_wire_ended(const struct world_wire *wire);
 /* The sid at the other end, 0 once the connection has ended. */
 int world_wire_server(const struct world_wire *wire);
+
+/* ---- servers played by hand (world_peer.c) ---- */
+/* Server `sid`, which does not run, takes dials from now on. */
+void world_play(struct world *w, int sid, bool played);
+/* A connection of it to a port of `to`, NULL when it is refused; or the oldest one that was dialled to a port of it and
+ * not taken yet, and by whom (0: it has ended already). Both are ended by world_wire_close(). */
+struct world_wire *world_peer_dial(struct world *w, int from, int to, enum port port);
+struct world_wire *world_peer_accept(struct world *w, int sid, enum port port, int *ret_from);
 
 #endif

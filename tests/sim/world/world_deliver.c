@@ -68,6 +68,10 @@ static bool dial_under_way(struct world *w, struct world_stream *s)
         if (!world__way(w, from, to) || !world__way(w, to, from) || w->links[from->sid][to->sid].blackhole ||
             end_dead(w, to))
                 return false;
+        if (target->played) {
+                world__peer_taken(w, s);
+                return true;
+        }
         if (!target->running || !target->listening) {
                 tell_dialled(w, s, -ECONNREFUSED);
                 return true;
@@ -139,9 +143,11 @@ static size_t within_window(const struct world *w, struct world_endpoint *end, c
         return len < left ? len : left;
 }
 
-static bool end_bytes(struct world *w, struct world_endpoint *end, struct world_endpoint *other)
+static bool end_bytes(struct world *w, const struct world_stream *s, struct world_endpoint *end,
+                      struct world_endpoint *other)
 {
-        size_t most = within_window(w, end, other, end->in.len);
+        size_t most = s->port == PORT_QUORUM ? world__gate(w, other->sid, end) : end->in.len;
+        most = within_window(w, end, other, most);
         if (!most)
                 return false;
         if (!within_rate(w, end, other, most)) {
@@ -150,6 +156,8 @@ static bool end_bytes(struct world *w, struct world_endpoint *end, struct world_
         }
         size_t len = within_rate(w, end, other, portion_of(w, most));
         end->taken += (uint32_t)len;
+        if (s->port == PORT_QUORUM)
+                world__gate_passed(end, len);
         if (!world__way(w, end, other))
                 end->unacked += (uint32_t)len;
                 /* Aside, since the step may end this connection; under a sanitizer on its own, so that it sees who
@@ -255,7 +263,7 @@ static bool end_deliver(struct world *w, struct world_stream *s, int side)
                 return false;
         }
         if (end->in.len && !end->stopped)
-                return end_bytes(w, end, other);
+                return end_bytes(w, s, end, other);
         if (end->eof && !end->in.len) {
                 end_closed(w, end, end->eof_status);
                 return true;

@@ -14,7 +14,7 @@
 /* The same: NET_ELECTION_SILENCE_MS, and what keep-alive may take longer. */
 #define SILENCE_MS 3000
 
-static struct world_stream *stream_new(struct world *w, int from, int to, enum port port)
+struct world_stream *world__stream_new(struct world *w, int from, int to, enum port port)
 {
         struct world_stream *s = mem_zalloc(sizeof *s);
         const struct world_link *way = &w->links[from][to];
@@ -98,7 +98,7 @@ void world__dial(struct world_node *n, const struct effect *e)
 {
         int sid = (int)strtol(e->peer.host + strlen("10.0.0."), NULL, 10);
         assert(sid >= 1 && sid <= n->world->count);
-        struct world_stream *s = stream_new(n->world, n->sid, sid, port_of(e->peer.port));
+        struct world_stream *s = world__stream_new(n->world, n->sid, sid, port_of(e->peer.port));
         world__end_name(n->world, &s->end[0], e->conn);
         if (s->port == PORT_ELECTION)
                 s->silence_ms = SILENCE_MS + world__draw(n->world, WORLD_DRAW_NET) % SILENCE_MS;
@@ -125,7 +125,7 @@ struct world_stream *world__client_stream(struct world *w, int sid, struct world
         bool lost = n->off; /* nobody is there to refuse it */
         if (!lost && (!n->running || !n->listening))
                 return NULL;
-        struct world_stream *s = stream_new(w, 0, sid, PORT_CLIENT);
+        struct world_stream *s = world__stream_new(w, 0, sid, PORT_CLIENT);
         s->end[0].client = c;
         s->told = true;
         if (!lost && !n->frozen && !w->links[0][sid].blackhole && s->dial_ms <= w->now &&
@@ -179,9 +179,18 @@ void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t
         bytes_add(&other->in, data, len);
 }
 
+struct world_endpoint *world__client_end(const struct world_client *c, struct world_endpoint **ret_other)
+{
+        int i = c->stream->end[1].client == c;
+        *ret_other = &c->stream->end[!i];
+        return &c->stream->end[i];
+}
+
 void world__client_send(struct world_client *c, const void *data, size_t len)
 {
-        struct world_endpoint *to = c->stream ? &c->stream->end[1] : NULL;
+        struct world_endpoint *to = NULL;
+        if (c->stream)
+                (void)world__client_end(c, &to);
         /* Behind what a reset has swallowed nothing arrives. */
         if (to && !to->eof && (to->open || to->vanished))
                 bytes_add(&to->in, data, len);

@@ -91,6 +91,33 @@ static const char *choose(const struct names *names, struct prng *prng)
         return names->list[at];
 }
 
+struct damage {
+        const char *text;
+        size_t offset, len;
+        uint8_t bytes[MEMORY_SECTOR_BYTES];
+};
+
+static void damage_bit(struct damage *d, const uint8_t *data, unsigned bit)
+{
+        d->text = "a bit has flipped";
+        d->len = 1;
+        d->bytes[0] = (uint8_t)(data[d->offset] ^ 1u << bit);
+}
+
+/* A whole sector: never written or written twice elsewhere, or what another sector was to hold. */
+static void damage_sector(struct damage *d, const uint8_t *data, size_t len, size_t durable, struct prng *prng)
+{
+        static const char *const texts[] = {"a sector is zero", "a sector is garbage", "a sector holds another one"};
+        size_t sectors = (durable + MEMORY_SECTOR_BYTES - 1) / MEMORY_SECTOR_BYTES;
+        size_t how = prng_next(prng) % 3;
+        d->text = texts[how];
+        d->offset -= d->offset % MEMORY_SECTOR_BYTES;
+        d->len = durable - d->offset < MEMORY_SECTOR_BYTES ? durable - d->offset : MEMORY_SECTOR_BYTES;
+        size_t from = prng_next(prng) % sectors * MEMORY_SECTOR_BYTES;
+        for (size_t i = 0; i < d->len; i++)
+                d->bytes[i] = how == 0 ? 0 : how == 1 ? (uint8_t)prng_next(prng) : from + i < len ? data[from + i] : 0;
+}
+
 bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed)
 {
         static const char *const prefixes[WORLD_FILE_MAX][3] = {
@@ -101,23 +128,29 @@ bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed)
         struct world_node *n = &w->nodes[sid];
         struct prng prng = {.state = seed};
         struct names names = {.prefixes = prefixes[file]};
+        struct damage damage = {0};
         (void)n->storage->list(n->storage->ctx, collect, &names);
         if (!names.count || !world_may_lose(w, sid))
                 return false;
         const char *name = choose(&names, &prng);
-        size_t len = 0;
-        const uint8_t *data = memory_storage_durable(n->disk, name, &len);
-        len = data ? used(data, len) : 0;
+        size_t durable = 0;
+        const uint8_t *data = memory_storage_durable(n->disk, name, &durable);
+        size_t len = data ? used(data, durable) : 0;
         if (!len)
                 return false;
-        size_t offset = prng_next(&prng) % len;
-        /* An epoch has no checksum. What makes another number of it can't be noticed, and is no fault that anybody
-         * promises to survive: a digit stays none. */
-        unsigned bit = (unsigned)(file == WORLD_FILE_EPOCH ? 5 + prng_next(&prng) % 3 : prng_next(&prng) % 8);
-        if (file == WORLD_FILE_EPOCH && (data[offset] < '0' || data[offset] > '9'))
-                offset = 0;
-        if (!memory_storage_rot(n->disk, name, offset, (uint8_t)(1u << bit)))
+        damage.offset = prng_next(&prng) % len;
+        if (file == WORLD_FILE_EPOCH) {
+                /* It has no checksum. What makes another number of it can't be noticed, and is no fault that anybody
+                 * promises to survive: its first digit becomes none. */
+                damage.offset = 0;
+                damage_bit(&damage, data, 5 + (unsigned)(prng_next(&prng) % 3));
+        } else if (prng_next(&prng) % 4) {
+                damage_bit(&damage, data, (unsigned)(prng_next(&prng) % 8));
+        } else {
+                damage_sector(&damage, data, len, durable, &prng);
+        }
+        if (!memory_storage_rot(n->disk, name, damage.offset, damage.bytes, damage.len))
                 return false;
-        world__fault(w, "bit %u of byte %zu of %s has rotted at %d", bit, offset, name, sid);
+        world__fault(w, "at byte %zu of %s of %d %s", damage.offset, name, sid, damage.text);
         return true;
 }

@@ -26,13 +26,17 @@ struct world_endpoint {
         bool overrun;  /* it left more unsent than it may: fails with -ENOBUFS */
         bool eof;      /* the other end is gone: told after the last byte */
         int eof_status;
-        struct world_bytes in;       /* on its way to this end */
-        bool held;                   /* and has been given its delay: */
-        uint64_t ready_ms;           /* nothing arrives before */
-        uint64_t taken_ms;           /* when something last did, */
-        uint32_t taken;              /* and how many bytes in that millisecond */
-        uint32_t unacked;            /* bytes taken since the way back is cut */
-        uint64_t broken_ms;          /* since when nothing can be acknowledged; 0: it can */
+        struct world_bytes in; /* on its way to this end */
+        bool held;             /* and has been given its delay: */
+        uint64_t ready_ms;     /* nothing arrives before */
+        uint64_t taken_ms;     /* when something last did, */
+        uint32_t taken;        /* and how many bytes in that millisecond */
+        uint32_t unacked;      /* bytes taken since the way back is cut */
+        uint64_t broken_ms;    /* since when nothing can be acknowledged; 0: it can */
+        /* Quorum port (world_gate.c): what is left of the packet that is arriving; from a SNAP on packets are not told
+         * apart; one waits that is held back. */
+        size_t packet_left;
+        bool raw, gated;
         struct world_endpoint *next; /* of the same bucket: world_node.conns */
 };
 
@@ -60,6 +64,7 @@ struct world_link {
         bool cut;
         bool blackhole; /* no dial gets an answer; what is connected goes on */
         uint32_t delay_ms, bytes_per_ms, dial_ms;
+        int32_t hold; /* the packet that is held back, with all behind it; 0: none is */
 };
 
 #define WORLD_CONN_BUCKETS 64
@@ -98,6 +103,7 @@ struct world_node {
         bool dies_by_power;           /* then; else the process alone does */
         conn_id accepted;             /* last even number given */
         bool listening;
+        bool played;                                      /* by hand: world_peer.c */
         struct world_endpoint *conns[WORLD_CONN_BUCKETS]; /* open connections */
         char log[WORLD_LOG_SIZE];
         size_t log_len;
@@ -127,6 +133,9 @@ struct world {
 struct world_client {
         struct world *world;
         struct list link;
+        int played;     /* the sid of the server this is an end of (world_peer.c), 0: a client's */
+        enum port port; /* which of its ports was dialled */
+        bool accepted;  /* its owner knows of it */
         struct world_stream *stream;
         bool connected, refused, closed;
         int64_t session;
@@ -164,6 +173,9 @@ uint64_t world__when(const struct world_node *n, uint64_t mono_ms);
 void world__set_deadline(struct world_node *n);
 
 /* world_net.c */
+struct world_stream *world__stream_new(struct world *w, int from, int to, enum port port);
+/* Which end of its stream is a client's. */
+struct world_endpoint *world__client_end(const struct world_client *c, struct world_endpoint **ret_other);
 void world__dial(struct world_node *n, const struct effect *e);
 void world__send(struct world_node *n, conn_id conn, const uint8_t *data, size_t len);
 void world__close(struct world_node *n, conn_id conn, bool flush);
@@ -187,6 +199,14 @@ void world__hold(struct world *w, const struct world_stream *s, struct world_end
 /* Whether anything gets from `from` to `to`. */
 bool world__way(const struct world *w, const struct world_endpoint *from, const struct world_endpoint *to);
 void world__accept(struct world *w, struct world_stream *s);
+
+/* world_gate.c: how many of the bytes on their way to this end may arrive, and that the next `len` do. */
+size_t world__gate(struct world *w, int from, struct world_endpoint *end);
+void world__gate_passed(struct world_endpoint *end, size_t len);
+/* world_peer.c: a server that is played takes a dial. */
+void world__peer_taken(struct world *w, struct world_stream *s);
+/* world_wire.c */
+struct world_wire *world__wire_of(struct world_client *c);
 
 /* world_deliver.c */
 bool world__deliver(struct world *w);

@@ -3,12 +3,20 @@
 
 #include "election/base/alloc.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 /* The world's end of such a connection is a client's; it stays with the world until that ends. */
 struct world_wire {
         struct world_client end;
 };
+
+struct world_wire *world__wire_of(struct world_client *c)
+{
+        static_assert(offsetof(struct world_wire, end) == 0, "an end is a wire");
+        return (struct world_wire *)c;
+}
 
 struct world_wire *world_wire_open(struct world *w, int sid)
 {
@@ -27,8 +35,9 @@ void world_wire_close(struct world_wire *wire)
 {
         struct world_stream *s = wire->end.stream;
         if (s) {
-                world__end_gone(wire->end.world, &s->end[0], &s->end[1], 0);
-                s->end[0].client = NULL;
+                struct world_endpoint *other, *end = world__client_end(&wire->end, &other);
+                world__end_gone(wire->end.world, end, other, 0);
+                end->client = NULL;
         }
         list_remove(&wire->end.link);
         mem_free(wire->end.in.data);
@@ -82,5 +91,9 @@ bool world_wire_ended(const struct world_wire *wire)
 
 int world_wire_server(const struct world_wire *wire)
 {
-        return wire->end.stream ? wire->end.stream->end[1].sid : 0;
+        struct world_endpoint *other;
+        if (!wire->end.stream)
+                return 0;
+        (void)world__client_end(&wire->end, &other);
+        return other->sid;
 }

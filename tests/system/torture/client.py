@@ -71,7 +71,8 @@ class TortureClient(threading.Thread):
         self.workload = Workload(number, self.rng)
         self.timeout_ms = self.rng.choice((1500, 2500, 4000))
         self.depth = self.rng.choice((1, 2, 4, 8))
-        self.think_s = self.rng.choice((0.005, 0.01, 0.02))
+        # Some come now and then only: a question of theirs may wait for a server that has slept through a change of leaders.
+        self.think_s = self.rng.choice((0.005, 0.01, 0.02)) if number % 4 else 0.5
         self.restores = self.rng.random() < 0.8
         self.leaves_open = self.rng.random() < 0.5      # at the end: its session is left to expire
         self.is_calm = threading.Event()
@@ -138,9 +139,6 @@ class TortureClient(threading.Thread):
         self.session = client.session
         client.xid = self.xid
         client.sock.settimeout(client.timeout_ms / 1000 * 2 / 3)
-        if self.ghost is not None:
-            self._haunt(*self.ghost)
-            self.ghost = None
         return client
 
     def _haunt(self, client, k, session_id, xid):
@@ -157,14 +155,21 @@ class TortureClient(threading.Thread):
         except (wire.Disconnected, OSError):
             pass                        # as it should be: nobody listens there any more
         self.recorder.op(call, k, session_id, xid, request.asked, *answer)
-        self.recorder.lost(k)
-        client.close()
         self.tally.add("ghosts")
+
+    def _lay_to_rest(self, ghost):
+        if ghost is not None:
+            self.recorder.lost(ghost.k)
+            ghost.client.close()
 
     def _use(self, client):
         self.sent = collections.deque()
+        ghost, self.ghost = self.ghost, None
         try:
             self._restore_watches(client)
+            if ghost is not None:
+                self._burst(client, self.workload.burst(self.depth))
+                self._haunt(*ghost)
             while not self.is_calm.is_set():
                 self._burst(client, self.workload.burst(self.depth))
                 if self.workload.wants_to_close():
@@ -185,6 +190,7 @@ class TortureClient(threading.Thread):
         except (wire.Disconnected, OSError):
             self.tally.add("connections lost")
         finally:
+            self._lay_to_rest(ghost)
             for sent in self.sent:
                 self.recorder.op(sent.call, self.k, self.session.id, sent.xid, sent.request.asked, record.UNKNOWN,
                                  subs=sent.request.unanswered())

@@ -27,8 +27,9 @@ def _mzxid(stat):
 
 def _of(lines, word, **wanted):
     """(index, fields) of lines with this word and these values."""
+    wanted_pairs = [" %s=%s" % pair for pair in wanted.items()]
     for index, line in enumerate(lines):
-        if line.startswith(word + " "):
+        if line.startswith(word + " ") and all(pair in line for pair in wanted_pairs):
             found = fields(line)[1]
             if all(found.get(key) == value for key, value in wanted.items()):
                 yield index, found
@@ -49,19 +50,17 @@ def lose_last_write(lines):
 
 def read_stale(lines):
     """A session reads what was there before something that it has seen already."""
-    for path in workload.HOT:
-        seen = {}
-        for index, found in _of(lines, "op", op="get", path=path, err="0"):
-            before = seen.get(found["s"])
-            if before is not None and _mzxid(before["stat"]) < _mzxid(found["stat"]):
-                later = [(at, again) for at, again in _of(lines, "op", op="get", path=path, err="0", s=found["s"])
-                         if at > index]
-                if later:
-                    changed = list(lines)
-                    changed[later[0][0]] = _with(lines[later[0][0]], got=before["got"], stat=before["stat"])
-                    return changed
-            seen[found["s"]] = found
-    raise AssertionError("no session has read a node twice")
+    first, newer = {}, set()            # by session; those that have seen something newer than the first
+    for index, found in _of(lines, "op", op="get", path=workload.HOT[0], err="0"):
+        session = found["s"]
+        if session in newer:
+            before = first[session]
+            changed = list(lines)
+            changed[index] = _with(lines[index], got=before["got"], stat=before["stat"])
+            return changed
+        if _mzxid(first.setdefault(session, found)["stat"]) < _mzxid(found["stat"]):
+            newer.add(session)
+    raise AssertionError("no session has read a node three times")
 
 
 def keep_ephemeral(lines):

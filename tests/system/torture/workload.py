@@ -17,7 +17,7 @@ ACLS = ([(31, "world", "anyone")],
         [(31, "world", "anyone"), (3, "ip", "10.0.0.2"), (1, "ip", "10.0.0.1")])
 
 # After each burst.
-CLOSE_CHANCE, MOVE_CHANCE, SLEEP_CHANCE = 0.001, 0.003, 0.001
+CLOSE_CHANCE, MOVE_CHANCE, SLEEP_CHANCE = 0.001, 0.01, 0.001
 GHOST_CHANCE = 0.5                                      # with each move
 
 
@@ -32,7 +32,7 @@ class Workload:
             self._set_hot: 12, self._create: 12, self._delete: 9, self._set: 6, self._set_acl: 2,
             self._ephemeral: 6, self._drop_ephemeral: 3, self._sequential: 6, self._multi: 6, self._broken_multi: 3,
             self._get_hot: 14, self._get: 8, self._exists: 8, self._children: 8, self._get_acl: 2,
-            self._sync_and_get: 4, self._ping: 1,
+            self._sync_and_get: 8, self._ping: 1,
         }
         self.kinds, self.weights = list(kinds), list(kinds.values())
 

@@ -344,7 +344,7 @@ static void test_watches_beyond_the_limit_are_refused(void **state)
         script_flush(s);
         script_reply(s, 1, 5, ZK_NO_NODE, NULL); /* no watch: its place is free again */
         assert_int_equal(s->c->watch_count, 0);
-        s->c->watch_bytes = CLIENT_WATCH_BYTES_MAX - 1;
+        s->c->watch_bytes = CLIENT_WATCHED_BYTES_MAX - 1;
         assert_int_equal(client_get(s->c, "/a", &a), -ENOBUFS);
         s->c->watch_bytes = 0;
         script_free(s);

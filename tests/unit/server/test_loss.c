@@ -105,6 +105,27 @@ static void test_lost_and_stale_servers_make_no_quorum(void **state)
         }
 }
 
+/* It asks ever more seldom, and those who elect without it tell nobody: it asks anew when it hears them (safety: E7).
+ */
+static void test_a_lost_server_that_has_long_looked_is_soon_with_a_new_leader(void **state)
+{
+        (void)state;
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+                struct world *w = start_all(3, 0, seed);
+                write_many(w, 1, "n", 5);
+                for (int sid = 1; sid <= 3; sid++)
+                        world_stop(w, sid);
+                world_wipe(w, 3);
+                world_start(w, 3);
+                world_run(w, 40000);
+                world_start(w, 1);
+                world_start(w, 2);
+                assert_true(world_serving(w, 1, SETTLE_MS));
+                assert_true(world_serving(w, 3, 1500));
+                world_free(w);
+        }
+}
+
 /* The reason for all this: what happens where the loss can't be known. */
 static void test_without_its_mark_a_loss_is_not_known(void **state)
 {
@@ -323,6 +344,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_lost_and_stale_servers_make_no_quorum),
+                cmocka_unit_test(test_a_lost_server_that_has_long_looked_is_soon_with_a_new_leader),
                 cmocka_unit_test(test_without_its_mark_a_loss_is_not_known),
                 cmocka_unit_test(test_loss_is_remembered_across_starts),
                 cmocka_unit_test(test_crashes_while_it_is_synchronised),

@@ -464,6 +464,28 @@ static void test_failed_sync_ends_the_log_for_good(void **state)
         assert_int_equal(f->recovered.accepted_epoch, 1);
 }
 
+/* The process alone starts again and reads from the page cache what never got to the disk: what it promises from then
+ * on must be there after a power loss. Safety: D6, D1; tests/sim/scenario/63. */
+static void test_what_a_failed_sync_left_is_written_again(void **state)
+{
+        struct fixture *f = *state;
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        fixture_write(f, ZXID(1, 1), ZXID(1, 3));
+        assert_int_equal(fixture_append(f, ZXID(1, 4)), 0);
+        memory_storage_fail(f->disk, MEMORY_OP_SYNC, 0, 1, -EIO);
+        assert_int_equal(fixture_sync(f), -EIO);
+        expect_upto(f, 4);
+        fixture_enter_epoch(f, 2);
+        fixture_write(f, ZXID(2, 1), ZXID(2, 2));
+        fixture_close(f);
+        memory_storage_crash_as(f->disk, MEMORY_CRASH_NOTHING, 1);
+        fixture_must_open(f);
+        assert_int_equal(f->recovered.last_zxid, ZXID(2, 2));
+        assert_int_equal(f->recovered.history_count, 6);
+        assert_true(fixture_has(f->recovered.db, ZXID(1, 4)));
+}
+
 /* Catalogue 64. */
 static void test_full_disk_stops_the_log_and_loses_nothing_synced(void **state)
 {
@@ -537,6 +559,7 @@ int main(void)
                 TEST(test_torn_end_of_an_earlier_segment_is_corruption_when_nothing_proves_otherwise),
                 TEST(test_unknown_transaction_with_a_good_checksum_is_refused),
                 TEST(test_failed_sync_ends_the_log_for_good),
+                TEST(test_what_a_failed_sync_left_is_written_again),
                 TEST(test_full_disk_stops_the_log_and_loses_nothing_synced),
                 TEST(test_preallocation_makes_do_with_less),
                 TEST(test_read_error_is_no_end_of_the_log),

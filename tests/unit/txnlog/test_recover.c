@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int setup(void **state)
@@ -526,6 +527,56 @@ static void test_wrong_digest_is_counted_and_said(void **state)
         database_free(db);
 }
 
+/* Appends (epoch, 1) to (epoch, last), with digests, in a segment of their own. */
+static void write_digests(struct fixture *f, struct database *db, int64_t epoch, int64_t last)
+{
+        struct effects fx;
+        effects_init(&fx);
+        assert_int_equal(fixture_roll(f), 0);
+        for (int64_t c = 1; c <= last; c++) {
+                struct blob *b = fixture_payload_digest(db, ZXID(epoch, c));
+                (void)effect_log_append(&fx, b, 0, b->len, ZXID(epoch, c));
+                blob_unref(b);
+        }
+        for (size_t i = 0; i < fx.count; i++)
+                assert_int_equal(store_perform(f->store, &fx.list[i], NULL, f->why), 0);
+        assert_int_equal(fixture_sync(f), 0);
+        effects_done(&fx);
+}
+
+/* Zeros at the end of a segment look like padding, and the first zxid of a later epoch follows anything: only the
+ * digest shows that transactions are missing. Safety: D5, Z11; tests/sim/scenario/59. */
+static void test_a_lost_end_before_a_later_epoch_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        write_digests(f, db, 1, 4);
+        fixture_enter_epoch(f, 2);
+        write_digests(f, db, 2, 2);
+        database_free(db);
+        fixture_must_open(f);
+        assert_int_equal(f->recovered.last_zxid, ZXID(2, 2));
+        assert_int_equal(f->recovered.digest_mismatches, 0);
+        fixture_close(f);
+        size_t len;
+        const uint8_t *data = memory_storage_bytes(f->disk, "log.100000001", &len);
+        uint8_t *copy = malloc(len);
+        assert_non_null(copy);
+        memcpy(copy, data, len);
+        size_t at = 16; /* the first record; the fourth one goes */
+        for (int record = 0; record < 3; record++)
+                at += 12 + ((size_t)copy[at + 10] << 8 | copy[at + 11]) + 1;
+        memset(copy + at, 0, len - at);
+        memory_storage_put(f->disk, "log.100000001", copy, len);
+        free(copy);
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_non_null(strstr(f->why, "transactions behind 0x100000003 are missing"));
+        memory_storage_drop(f->disk, "log.100000001");
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+}
+
 /* A Java snapshot is fuzzy: named F, its digest is that of E > F. Until E nothing is compared. */
 static void test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on(void **state)
 {
@@ -643,6 +694,7 @@ int main(void)
                 TEST(test_snapshot_of_a_new_epoch_is_followed_by_its_first_transaction),
                 TEST(test_history_is_the_newest_run_within_its_limits),
                 TEST(test_wrong_digest_is_counted_and_said),
+                TEST(test_a_lost_end_before_a_later_epoch_is_refused),
                 TEST(test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on),
                 TEST(test_a_segment_with_records_older_than_its_name_is_refused),
                 TEST(test_a_segment_that_holds_nothing_hides_no_damage),

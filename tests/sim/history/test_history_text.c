@@ -1,0 +1,139 @@
+/* Histories as text: what is read is written the same, and what can't be read is refused with its line. */
+#include "tests/sim/history/history.h"
+
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char whole[] =
+        "open call=1000 at=1450 k=1 c=1 s=0x100000a0001 srv=1 timeout=4000\n"
+        "op call=1500 ret=2100 k=1 s=0x100000a0001 x=1 op=create path=/a%20b data=w%251 acl=x%3dy flags=es err=0 "
+        "zxid=0x100000002 name=/a%20b0000000000\n"
+        "op call=2200 ret=2300 k=1 s=0x100000a0001 x=2 op=get path=/a watch=1 err=0 zxid=0x100000002 got= "
+        "stat=c:0x1,m:0x2,p:0x3,v:4,cv:5,av:6,o:0x7,len:8,kids:9\n"
+        "event at=2900 k=1 type=children path=/a\n"
+        "op call=2400 ret=3000 k=1 s=0x100000a0001 x=3 op=multi err=-103 zxid=0x100000003\n"
+        "sub op=set path=/a data=w2 version=7 err=-103\n"
+        "sub op=delete path=/b err=-2\n"
+        "op call=3100 ret=9000 k=1 s=0x100000a0001 x=4 op=children path=/ err=?\n"
+        "op call=3100 ret=9000 k=1 s=0x100000a0001 x=5 op=children path=/ err=0 zxid=0x5 kids=a,b%2cc\n"
+        "op call=3100 ret=9000 k=1 s=0x100000a0001 x=6 op=children path=/a err=0 zxid=0x5 kids=\n"
+        "lost at=9000 k=1\n"
+        "resume call=9100 at=9200 k=2 c=1 s=0x100000a0001 srv=2 seen=0x5 timeout=4000\n"
+        "op call=9200 ret=9300 k=2 s=0x100000a0001 x=-8 op=setwatches rel=0x5 dw=/a,/b ew= cw=/c err=0 zxid=0x6\n"
+        "refuse call=9400 at=9500 k=3 c=1 s=0x100000a0001 srv=3 wrong=1\n"
+        "final at=20000 srv=1 zxid=0x9\n"
+        "node path=/a data=w2 stat=c:0x1,m:0x2,p:0x3,v:4,cv:5,av:6,o:0xffffffffffffffff,len:8,kids:9\n"
+        "sess s=0x100000a0001 timeout=4000\n"
+        "txn zxid=0x1 s=0x100000a0001 x=0 op=open timeout=4000\n"
+        "txn zxid=0x2 s=0x100000a0001 x=1 op=create path=/a data=w1 flags=e pcv=1\n"
+        "txn zxid=0x3 s=0x100000a0001 x=2 op=error err=-101\n";
+
+static int read_text(struct history *h, const char *text, char *why, size_t size)
+{
+        FILE *from = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+        assert_non_null(from);
+        int r = history_read(h, from, why, size);
+        (void)fclose(from);
+        return r;
+}
+
+static void test_what_is_read_is_written_the_same(void **state)
+{
+        (void)state;
+        char why[200] = "", *text = NULL;
+        size_t size = 0;
+        struct history *h = history_new();
+        int r = read_text(h, whole, why, sizeof why);
+        assert_string_equal(why, "");
+        assert_int_equal(r, 0);
+        FILE *to = open_memstream(&text, &size);
+        assert_non_null(to);
+        history_write(h, to);
+        (void)fclose(to);
+        assert_string_equal(text, whole);
+        free(text);
+        history_free(h);
+}
+
+static void test_strings_have_one_number_each(void **state)
+{
+        (void)state;
+        struct history *h = history_new();
+        text_id a = history_cstr(h, "/a"), b = history_cstr(h, "/b");
+        assert_int_not_equal(a, b);
+        assert_int_not_equal(a, TEXT_ABSENT);
+        for (int i = 0; i < 5000; i++) {
+                char text[32];
+                (void)snprintf(text, sizeof text, "/n%d", i);
+                (void)history_cstr(h, text);
+        }
+        assert_int_equal(history_cstr(h, "/a"), a);
+        assert_string_equal(history_string(h, b), "/b");
+        assert_null(history_string(h, TEXT_ABSENT));
+        assert_string_equal(history_string(h, history_text(h, "", 0)), "");
+        history_free(h);
+}
+
+static void test_long_data_is_shortened_and_stays_different(void **state)
+{
+        (void)state;
+        static uint8_t data[100000];
+        struct history *h = history_new();
+        (void)snprintf((char *)data, sizeof data, "w17");
+        text_id one = history_data(h, data, sizeof data), again = history_data(h, data, sizeof data);
+        data[sizeof data - 1] = 1;
+        text_id other = history_data(h, data, sizeof data), shorter = history_data(h, data, sizeof data - 1);
+        assert_int_equal(one, again);
+        assert_int_not_equal(one, other);
+        assert_int_not_equal(one, shorter);
+        assert_memory_equal(history_string(h, one), "w17~100000~", 11);
+        history_free(h);
+}
+
+static void test_what_can_not_be_read_is_refused(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *text, *why;
+        } bad[] = {
+                {"nothing k=1\n", "line 1: an unknown word"},
+                {"\n# all is well\nlost at=1\n", "line 3: no connection (k)"},
+                {"lost at=x k=1\n", "line 1: at: not a number"},
+                {"lost at=1 k=1 colour=red\n", "line 1: colour: an unknown key"},
+                {"lost at=1 k\n", "line 1: a field without ="},
+                {"op call=2 ret=1 k=1 s=1 op=ping err=0\n", "line 1: no session, or an answer before the question"},
+                {"op call=1 ret=2 k=1 s=1 op=get err=0\n", "line 1: no path="},
+                {"op call=1 ret=2 k=1 s=1 op=get path=%2 err=0\n", "line 1: path: % without two hexadecimal digits"},
+                {"op call=1 ret=2 k=1 s=1 op=get path=/ stat=c:1\n", "line 1: stat: a stat that is not whole"},
+                {"sub op=delete path=/a\n", "line 1: a sub without its multi"},
+                {"txn zxid=1 s=1 op=fly path=/a\n", "line 1: op: an unknown operation"},
+                {"op call=1 ret=2 k=1 s=1 x=99999999999 op=ping\n", "line 1: x: a number out of its range"},
+        };
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                char why[200] = "";
+                struct history *h = history_new();
+                assert_int_equal(read_text(h, bad[i].text, why, sizeof why), -EINVAL);
+                assert_string_equal(why, bad[i].why);
+                history_free(h);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_what_is_read_is_written_the_same),
+                cmocka_unit_test(test_strings_have_one_number_each),
+                cmocka_unit_test(test_long_data_is_shortened_and_stays_different),
+                cmocka_unit_test(test_what_can_not_be_read_is_refused),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
