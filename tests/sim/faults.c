@@ -1,6 +1,7 @@
 #include "tests/sim/faults.h"
 
 #include "election/server/server_internal.h"
+#include "election/zab/zab_internal.h"
 #include "tests/sim/world/world_state.h"
 
 #include <assert.h>
@@ -52,6 +53,7 @@ static void note_end(struct faults *f, int sid)
         *t = (struct trouble){.start_ms = t->start_ms,
                               .disk_failing = t->disk_failing,
                               .reboot = t->reboot,
+                              .rot_zxid = t->rot_zxid,
                               .lost = t->lost,
                               .away = t->away};
         world_hang_disk(f->world, sid, false);
@@ -78,6 +80,7 @@ static void wipe(struct faults *f, int sid)
         oracle_disk_damaged(f->oracle, sid);
         world_wipe(f->world, sid);
         t->lost = true;
+        t->rot_zxid = 0;
 }
 
 /* What recovery refuses must be damage of ours; then somebody moves the files away. */
@@ -101,7 +104,7 @@ static void start(struct faults *f, int sid)
         world_fail_snapshots(f->world, sid, 0);
         if (t->reboot)
                 world__disk_crash(&f->world->nodes[sid]);
-        *t = (struct trouble){.lost = t->lost};
+        *t = (struct trouble){.rot_zxid = t->rot_zxid, .lost = t->lost};
         world_start(f->world, sid);
         if (world_refused(f->world, sid))
                 refused(f, sid);
@@ -273,6 +276,8 @@ static void fault_rot(struct faults *f, int sid)
         if (!world_rot(f->world, sid, file, draw(f, UINT64_MAX)))
                 return;
         oracle_disk_damaged(f->oracle, sid);
+        if (file == WORLD_FILE_LOG && !trouble(f, sid)->lost)
+                trouble(f, sid)->rot_zxid = f->world->nodes[sid].server->zab->durable_zxid;
         trouble(f, sid)->disk_failing = true;
         trouble(f, sid)->die_ms = now(f) + 1 + draw(f, 1000);
 }
@@ -487,6 +492,22 @@ void faults_noted(struct faults *f, int sid, const char *text)
         f->in_sync--;
         int leader = draw_mending(f, 2) ? world_leader(f->world) : 0;
         trouble(f, leader ? leader : sid)->die_ms = now(f) + 1 + draw_mending(f, snap ? 30 : 10);
+}
+
+void faults_recovered(struct faults *f, int sid, const struct recovered *r)
+{
+        struct trouble *t = trouble(f, sid);
+        if (t->rot_zxid && !r->torn && !r->lost && r->last_zxid < t->rot_zxid)
+                verdict_break(f->verdict, now(f), "D5",
+                              "server %d passes over damage: it recovers up to 0x%" PRIx64 ", and had 0x%" PRIx64, sid,
+                              (uint64_t)r->last_zxid, (uint64_t)t->rot_zxid);
+        t->rot_zxid = 0;
+        t->lost |= r->lost;
+}
+
+void faults_cut(struct faults *f, int sid)
+{
+        trouble(f, sid)->rot_zxid = 0;
 }
 
 /* ---- mending ---- */

@@ -68,6 +68,8 @@ struct trouble {
         bool disk_failing; /* it may halt because of its disk */
         bool reboot;       /* the machine starts anew with it: its page cache is gone */
         bool in_snap;      /* is being sent a snapshot */
+        int64_t rot_zxid;  /* its log was on its disk up to here when a byte of it rotted; 0: none has, or it was cut
+                              since */
         bool lost;         /* its files are gone, and no leader has synchronised it since */
         bool away;         /* and stays so */
 };
@@ -103,6 +105,11 @@ void faults_init(struct faults *f, struct world *w, const struct fault_plan *pla
 void faults_turn(struct faults *f);
 /* A server has said a line: some faults wait for one. */
 void faults_noted(struct faults *f, int sid, const char *text);
+
+/* It has recovered so much: damage may be refused, and is never to be passed over (safety D5). */
+void faults_recovered(struct faults *f, int sid, const struct recovered *r);
+/* Its log is cut for a reason. */
+void faults_cut(struct faults *f, int sid);
 
 /* What becomes of the servers that are not healed. */
 enum heal {

@@ -2,6 +2,8 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
+#include "tests/sim/history/history_check.h"
+#include "tests/sim/load/load.h"
 #include "tests/sim/world/world_state.h"
 
 #include <assert.h>
@@ -9,14 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From the moment everything is mended until every server serves, in ticks: one barrier that still runs into the
- * init limit, the election's longest wait, a synchronisation, and then twice the sync limit without a change. */
-#define HEAL_TICKS 80
+/* From the moment everything is mended until every server serves, and has gone on to for twice the sync limit: dials
+ * that were under way without an answer end after VOTE_DIAL_TIMEOUT_MS, and twice where the first one met a peer that
+ * had given up; then elections, of which some wait for votes that are said again after ever longer pauses, each with a
+ * barrier that runs into its limit. */
+#define HEAL_MS    10000
+#define HEAL_TICKS 100
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
 #define SETTLE_MS 8000
 #define EXPIRE_MS 3500
 /* So long a fleet is looked at when nothing is wrong with it. */
 #define FLEET_QUIET_MS 15000
+/* Where nodes are large, what a slow net carries, and how rarely snapshots are made. */
+#define BULK_BYTES_PER_MS 30000
+#define BULK_SNAP_COUNT   200
 /* How far from true a clock may go: ρ of docs/failover.md. */
 #define CLOCK_RATE_PPM 100000
 
@@ -36,9 +44,8 @@ struct life {
         struct fleet *fleet; /* NULL: there is none */
         struct oracle *oracle;
         struct faults faults;
-        struct chronicle chronicle;
-        struct random_tally tally;
-        struct random_client *clients[LIFE_CLIENTS_MAX];
+        struct history *history;
+        struct load *load;  /* NULL: nobody asks for anything */
         uint32_t healed;    /* servers that must serve, a bit for each sid; 0 while things go wrong */
         bool serves;        /* they have */
         uint64_t steady_ms; /* since then all of them have served */
@@ -50,10 +57,8 @@ static uint64_t draw(struct life *l, uint64_t below)
         return prng_next(&l->prng) % below;
 }
 
-static bool broken(struct life *l)
+static bool broken(const struct life *l)
 {
-        if (l->chronicle.failure[0])
-                verdict_break(&l->result->verdict, world_now(l->world), "HISTORY", "%s", l->chronicle.failure);
         return verdict_broken(&l->result->verdict);
 }
 
@@ -70,6 +75,11 @@ static bool is_in(uint32_t set, int sid)
 static bool is_healed(const struct life *l, int sid)
 {
         return is_in(l->healed, sid);
+}
+
+static uint64_t heal_bound_ms(const struct life *l)
+{
+        return HEAL_MS + (uint64_t)HEAL_TICKS * l->plan->tick_ms;
 }
 
 static struct coverage *coverage(struct life *l)
@@ -100,6 +110,23 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         faults_noted(&l->faults, sid, text);
 }
 
+static void on_started(void *ctx, struct world *w, int sid, const struct recovered *r)
+{
+        struct life *l = ctx;
+        (void)w;
+        faults_recovered(&l->faults, sid, r);
+}
+
+static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
+{
+        struct life *l = ctx;
+        (void)w;
+        (void)e;
+        for (size_t i = 0; i < fx->count; i++)
+                if (fx->list[i].type == EFFECT_TRUNCATE)
+                        faults_cut(&l->faults, sid);
+}
+
 static void look_at(struct life *l, int sid)
 {
         const struct world_node *n = &l->world->nodes[sid];
@@ -126,8 +153,8 @@ static void look_at(struct life *l, int sid)
 
 static void step(struct life *l, bool busy)
 {
-        for (int i = 0; i < l->plan->clients; i++)
-                random_client_step(l->clients[i], busy);
+        if (l->load)
+                load_step(l->load, busy);
         scene_run(&l->scene, 1);
         if (l->fleet)
                 fleet_turn(l->fleet);
@@ -200,7 +227,7 @@ static void heal(struct life *l, uint32_t set)
         if (l->fleet)
                 fleet_mend(l->fleet);
         faults_heal(&l->faults, set, l->plan->rest);
-        uint64_t bound = (uint64_t)HEAL_TICKS * l->plan->tick_ms, end = world_now(l->world) + bound;
+        uint64_t bound = heal_bound_ms(l), end = world_now(l->world) + bound;
         l->steady_ms = world_now(l->world);
         while (!all_serve_steadily(l) && !broken(l)) {
                 if (world_now(l->world) > end)
@@ -215,18 +242,10 @@ static void heal(struct life *l, uint32_t set)
                 step(l, true);
 }
 
-static bool all_idle(const struct life *l)
-{
-        bool idle = true;
-        for (int i = 0; i < l->plan->clients; i++)
-                idle &= random_client_idle(l->clients[i]);
-        return idle;
-}
-
 static void await_idle(struct life *l)
 {
         uint64_t end = world_now(l->world) + SETTLE_MS;
-        while (!all_idle(l) && !broken(l)) {
+        while (l->load && !load_idle(l->load) && !broken(l)) {
                 if (world_now(l->world) > end)
                         verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                       "clients are without answers after %d ms", SETTLE_MS);
@@ -241,8 +260,8 @@ static void settle(struct life *l)
         for (int i = 0; i < EXPIRE_MS && !broken(l); i++)
                 step(l, false);
         await_idle(l);
-        for (int i = 0; i < l->plan->clients; i++)
-                random_client_look(l->clients[i]);
+        if (l->load)
+                load_look(l->load);
         await_idle(l);
         for (int i = 0; i < 300 && !broken(l); i++)
                 step(l, false);
@@ -260,10 +279,10 @@ static void settle_fleet(struct life *l)
                         if (world_now(l->world) > end)
                                 verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
                                               "group %zu is active nowhere, %d ms after the mend", g, FLEET_MENDED_MS);
-                        step(l, true);
+                        step(l, false);
                 }
         for (int i = 0; i < FLEET_QUIET_MS && !broken(l); i++)
-                step(l, true);
+                step(l, false);
         for (size_t g = 0; g < f->o.groups; g++) {
                 takes[g] = f->takes[g];
                 at[g] = fleet_active(f, g);
@@ -296,111 +315,39 @@ static void recover(struct life *l)
                 settle(l);
 }
 
-/* ---- the final tree ---- */
+/* ---- the judgement ---- */
 
-static bool parse_node(const char *line, struct final_node *n)
+static void record_log(struct life *l)
 {
-        const char *c = strstr(line, " c="), *m = strstr(line, " m="), *v = strstr(line, " v="),
-                   *o = strstr(line, " o="), *d = strstr(line, " d="), *end = strchr(line, '\n');
-        if (!c || !m || !v || !o || !d || !end || line[0] != '/')
-                return false;
-        *n = (struct final_node){.czxid = (int64_t)strtoull(c + 3, NULL, 16),
-                                 .mzxid = (int64_t)strtoull(m + 3, NULL, 16),
-                                 .version = (int32_t)strtol(v + 3, NULL, 10),
-                                 .owner = (int64_t)strtoull(o + 3, NULL, 16)};
-        (void)snprintf(n->path, sizeof n->path, "%.*s", (int)(c - line), line);
-        (void)snprintf(n->data, sizeof n->data, "%.*s", (int)(end - d - 3), d + 3);
-        return true;
-}
-
-static int first_healed(const struct life *l)
-{
-        int sid = 1;
-        while (!is_healed(l, sid))
-                sid++;
-        return sid;
-}
-
-static bool session_lives(void *ctx, int64_t session)
-{
-        const struct life *l = ctx;
-        return session_table_find(database_sessions(l->world->nodes[first_healed(l)].server->db), session, NULL);
-}
-
-static void check_tree(struct life *l, const char *text)
-{
-        struct final_node *nodes = NULL;
-        size_t count = 0, capacity = 0;
-        for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
-                struct final_node n;
-                if (!strncmp(line, "/zookeeper", 10) || !parse_node(line, &n))
-                        continue;
-                nodes = mem_grow(nodes, &capacity, count + 1, sizeof *nodes);
-                nodes[count++] = n;
+        for (size_t i = 0; i < oracle_commits(l->oracle) && !broken(l); i++) {
+                const uint8_t *txn;
+                size_t len;
+                int64_t zxid = oracle_commit(l->oracle, i, &txn, &len);
+                if (load_record_txn(l->history, zxid, txn, len) < 0)
+                        verdict_break(&l->result->verdict, world_now(l->world), "Z4",
+                                      "the committed transaction 0x%" PRIx64 " can't be read", (uint64_t)zxid);
         }
-        chronicle_check(&l->chronicle, nodes, count, session_lives, l);
-        mem_free(nodes);
 }
 
-static void compare_trees(struct life *l)
+/* What clients were told, held against each other and the final trees; and against the committed log, once that is
+ * known to be what the servers have. */
+static void judge(struct life *l)
 {
-        int one = first_healed(l);
-        char *first = world_dump(l->world, one);
-        for (int sid = one + 1; sid <= l->world->count; sid++) {
-                if (!is_healed(l, sid))
-                        continue;
-                char *text = world_dump(l->world, sid);
-                size_t i = 0;
-                while (text[i] && text[i] == first[i])
-                        i++;
-                while (i > 0 && text[i - 1] != '\n')
-                        i--;
-                if (strcmp(first, text) != 0)
-                        verdict_break(&l->result->verdict, world_now(l->world), "Z5",
-                                      "server %d differs from server %d: \"%.100s\", not \"%.100s\"", sid, one,
-                                      text + i, first + i);
-                mem_free(text);
-        }
-        check_tree(l, first);
-        mem_free(first);
+        oracle_finish(l->oracle);
+        if (!l->load || broken(l))
+                return;
+        load_finish(l->load);
+        for (int sid = 1; sid <= l->world->count; sid++)
+                if (is_healed(l, sid) && up(l, sid))
+                        load_record_tree(l->history, l->world, sid);
+        if (!history_judge(l->history, world_now(l->world), &l->result->verdict))
+                return;
+        record_log(l);
+        if (!broken(l))
+                (void)history_judge(l->history, world_now(l->world), &l->result->verdict);
 }
 
 /* ---- the beginning ---- */
-
-static void make_node(struct life *l, struct world_client *c, const char *path, bool hot)
-{
-        char data[RANDOM_PATH_MAX] = "";
-        size_t n = 0;
-        if (hot) {
-                n = chronicle_write(&l->chronicle, WRITE_SET, world_session(c), path);
-                (void)snprintf(data, sizeof data, "w%zu", n);
-        }
-        struct jute_writer acl, body;
-        struct jute_acl open = {.perms = 31, .id = {.scheme = jute_cstr("world"), .id = jute_cstr("anyone")}};
-        jute_writer_init(&acl, SIZE_MAX);
-        jute_writer_init(&body, SIZE_MAX);
-        jute_put_acl(&acl, &open);
-        struct jute_create_request q = {.path = jute_cstr(path),
-                                        .data = jute_cstr(data),
-                                        .acl = {.data = acl.data, .size = acl.len, .count = 1}};
-        jute_put_create_request(&body, &q);
-        int64_t zxid = 0;
-        if (world_reply(c, world_send(c, OP_CREATE, &body), &zxid, NULL) != ZK_OK)
-                verdict_break(&l->result->verdict, world_now(l->world), "LIVE", "%s can't be created", path);
-        else if (hot)
-                chronicle_acked(&l->chronicle, n, zxid, NULL, 0);
-        jute_writer_done(&acl);
-        jute_writer_done(&body);
-}
-
-static void make_bulk(struct life *l, struct world_client *c, const char *path)
-{
-        char *data = mem_zalloc(RANDOM_BULK_BYTES + 1);
-        memset(data, 'b', RANDOM_BULK_BYTES);
-        if (world_create(c, path, data, 0, NULL, 0) != ZK_OK)
-                verdict_break(&l->result->verdict, world_now(l->world), "LIVE", "%s can't be created", path);
-        mem_free(data);
-}
 
 static void begin_fleet(struct life *l)
 {
@@ -412,33 +359,18 @@ static void begin_fleet(struct life *l)
 
 static void begin(struct life *l)
 {
-        char path[RANDOM_PATH_MAX];
         for (int sid = 1; sid <= l->world->count; sid++)
                 world_start(l->world, sid);
-        if (!world_serving(l->world, 0, (uint64_t)HEAL_TICKS * l->plan->tick_ms)) {
+        if (!world_serving(l->world, 0, heal_bound_ms(l))) {
                 verdict_break(&l->result->verdict, world_now(l->world), "LIVE", "does not serve at the start");
                 return;
         }
-        struct world_client *c = world_connect(l->world, 1, NULL);
-        for (int i = 0; l->plan->bulk && i < RANDOM_BULK_NODES; i++) { /* first: what changes stands behind them */
-                (void)snprintf(path, sizeof path, "/b%d", i);
-                make_bulk(l, c, path);
-        }
-        for (int i = 0; i < RANDOM_HOT; i++) {
-                (void)snprintf(path, sizeof path, "/h%d", i);
-                make_node(l, c, path, true);
-        }
-        for (int i = 0; i < 3 * RANDOM_PARENTS; i++) {
-                (void)snprintf(path, sizeof path, "/%c%d", "use"[i % 3], i / 3);
-                make_node(l, c, path, false);
-        }
-        world_disconnect(c);
+        uint32_t bytes_per_ms = l->plan->net_bytes_per_ms;
+        if (bytes_per_ms && l->faults.bulk)
+                bytes_per_ms = BULK_BYTES_PER_MS;
+        world_slow_net(l->world, l->plan->net_delay_ms, bytes_per_ms);
         if (l->plan->fleet)
                 begin_fleet(l);
-        world_slow_net(l->world, l->plan->net_delay_ms, l->plan->net_bytes_per_ms);
-        for (int i = 0; i < l->plan->clients; i++)
-                l->clients[i] =
-                        random_client_new(l->world, &l->chronicle, &l->plan->habits, &l->tally, draw(l, UINT64_MAX));
 }
 
 static void make_world(struct life *l)
@@ -455,31 +387,49 @@ static void make_world(struct life *l)
         l->oracle = oracle_new(l->world, &l->result->verdict, coverage(l));
         faults_init(&l->faults, l->world, &p->faults, p->seed);
         l->faults.oracle = l->oracle;
-        l->faults.bulk = p->bulk;
+        l->history = history_new();
+        if (p->load)
+                l->load = load_new(l->world, l->history, &l->result->verdict, p->seed);
+        l->faults.bulk = l->load && load_is_bulky(l->load);
+        if (l->faults.bulk && c->snap_count < BULK_SNAP_COUNT)
+                c->snap_count = BULK_SNAP_COUNT;
         l->faults.rate_ppm = CLOCK_RATE_PPM;
         l->faults.trace = &l->trace;
         l->faults.verdict = &l->result->verdict;
         l->faults.coverage = coverage(l);
         struct world_witness tracer = world_trace_witness(&l->trace);
         world_add_witness(l->world, &tracer);
-        world_add_witness(l->world, &(struct world_witness){.noted = on_note, .ctx = l});
+        world_add_witness(l->world, &(struct world_witness){
+                                            .started = on_started, .stepped = on_step, .noted = on_note, .ctx = l});
+}
+
+static void count_load(struct life *l)
+{
+        const struct load_tally *t = load_tally(l->load);
+        uint64_t *marks = coverage(l)->counts;
+        marks[MARK_SESSION_MOVED] += t->moved;
+        marks[MARK_SESSION_GONE] += t->expired;
+        marks[MARK_WATCH_FIRED] += t->events;
+        marks[MARK_WATCHES_RESTORED] += t->watches_restored;
+        marks[MARK_LEFT_CONNECTION_SPOKE] += t->ghosts;
+        marks[MARK_UNKNOWN_OUTCOME] += t->unknown;
+        marks[MARK_MULTI_ROLLED_BACK] += t->broken_multis;
+        marks[MARK_WRONG_PASSWORD] += t->refused_passwords;
+        l->result->operations = t->asked;
+        trace_line(&l->trace, world_now(l->world),
+                   "%" PRIu64 " requests, %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " without an answer",
+                   t->asked, t->acked, t->refused, t->unknown);
 }
 
 static void count(struct life *l)
 {
         struct life_result *r = l->result;
-        r->coverage.counts[MARK_SESSION_MOVED] += l->tally.moved;
-        r->coverage.counts[MARK_WATCH_FIRED] += l->tally.events;
-        r->coverage.counts[MARK_WATCHES_RESTORED] += l->tally.restored;
-        r->coverage.counts[MARK_LEFT_CONNECTION_SPOKE] += l->tally.ghosts;
-        r->coverage.counts[MARK_UNKNOWN_OUTCOME] += l->tally.unknown;
+        if (l->load)
+                count_load(l);
         r->simulated_ms = world_now(l->world);
         r->transactions = oracle_commits(l->oracle);
-        r->operations = l->chronicle.write_count + l->chronicle.read_count;
         r->fault_turns = l->faults.turns;
         memcpy(r->faults, l->faults.counts, sizeof r->faults);
-        trace_line(&l->trace, r->simulated_ms, "%" PRIu64 " writes acknowledged, %" PRIu64 " without an answer",
-                   l->tally.acked, l->tally.unknown);
         if (verdict_broken(&r->verdict))
                 trace_line(&l->trace, r->verdict.at_ms, "%s is broken: %s", r->verdict.checker, r->verdict.text);
         r->digest = l->trace.digest;
@@ -494,7 +444,6 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         l->prng.state = hash_u64(plan->seed ^ 0x11fe);
         trace_init(&l->trace, trace);
         life_plan_say(plan, &l->trace);
-        chronicle_init(&l->chronicle);
         make_world(l);
         begin(l);
         if (!broken(l))
@@ -502,19 +451,14 @@ void life_live(const struct life_plan *plan, FILE *trace, struct life_result *re
         if (!broken(l))
                 recover(l);
         if (!broken(l))
-                oracle_finish(l->oracle);
-        if (!broken(l))
-                compare_trees(l);
-        (void)broken(l); /* the chronicle may have its word */
+                judge(l);
         count(l);
-        for (int i = 0; i < plan->clients; i++)
-                if (l->clients[i])
-                        random_client_free(l->clients[i]);
+        load_free(l->load);
         if (l->fleet)
                 fleet_done(l->fleet);
         mem_free(l->fleet);
         scene_done(&l->scene); /* the world with it */
         oracle_free(l->oracle);
-        chronicle_done(&l->chronicle);
+        history_free(l->history);
         mem_free(l);
 }

@@ -25,6 +25,7 @@ const char *sim_usage(void)
                "  --faults N       no more than the first N faults of a life\n"
                "  --shrink S       leaves out what seed S does not need to break the same promise\n"
                "  --repeat         each life twice, with other bytes in fresh memory: the traces must be the same\n"
+               "  --brief          without tables\n"
                "  --digests        prints the digest of each trace\n"
                "  --suite          a path that no life has taken is a failure\n"
                "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn\n"
@@ -166,6 +167,14 @@ static int flag_suite(const struct parsing *p, const char *option, const char *v
         return 0;
 }
 
+static int flag_brief(const struct parsing *p, const char *option, const char *value)
+{
+        (void)option;
+        (void)value;
+        p->o->brief = true;
+        return 0;
+}
+
 static int flag_plants(const struct parsing *p, const char *option, const char *value)
 {
         (void)option;
@@ -194,7 +203,7 @@ static const struct option {
         {"--without", true, set_without}, {"--faults", true, set_faults},     {"--shrink", true, set_shrink},
         {"--repeat", false, flag_repeat}, {"--digests", false, flag_digests}, {"--suite", false, flag_suite},
         {"--plant", true, set_plant},     {"--plants", false, flag_plants},   {"--help", false, flag_help},
-        {"-h", false, flag_help},
+        {"-h", false, flag_help},         {"--brief", false, flag_brief},
 };
 
 static const struct option *option_find(const char *name)
@@ -220,7 +229,7 @@ static int check(const struct parsing *p)
                 return 0;
         if (!plants_present())
                 return wrong(p, "--plant is for baton-sim-planted, which ./dev sim calls for it");
-        if (strcmp(o->plant, "all") != 0 && plant_by_name(o->plant) == PLANT_NONE)
+        if (strcmp(o->plant, "all") != 0 && strcmp(o->plant, "suite") != 0 && plant_by_name(o->plant) == PLANT_NONE)
                 return wrong(p, "there is no bug '%s' to plant; --plants lists them", o->plant);
         return 0;
 }

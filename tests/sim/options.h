@@ -23,8 +23,8 @@ struct sim_options {
         enum sim_mode mode;
         uint64_t from, seeds;
         uint32_t jobs, minutes; /* 0 minutes: as long as it takes */
-        bool trace, repeat, digests, suite;
-        const char *plant; /* NULL: none; "all": one after the other */
+        bool trace, repeat, digests, suite, brief;
+        const char *plant; /* NULL: none; "all": one after the other; "suite": those of every test run */
         bool without[FAULT_MAX];
         uint32_t faults; /* no more than so many in a life */
 };

@@ -4,10 +4,13 @@
 
 #include "election/base/plant.h"
 
+#include <stdint.h>
+
 struct plant_row {
         const char *name;     /* as on the command line */
         const char *checkers; /* ids that are expected, with blanks between them; any other finding is one, too */
         const char *text;     /* what is broken */
+        uint64_t suite_seeds; /* it must be found by so many in every test run; 0: too rare for that */
 };
 
 /* By number; the row of PLANT_NONE has no name. */

@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* All kinds of faults by name fit in. */
+#define NARROWING_BYTES 1024
+
 void totals_add(struct totals *t, const struct life_result *r)
 {
         t->lives++;
@@ -37,11 +40,13 @@ int report_holes(const struct totals *t)
         return holes;
 }
 
-void report_totals(const struct totals *t)
+void report_totals(const struct totals *t, bool brief)
 {
         printf("\n%" PRIu64 " lives, %.1f simulated hours, %" PRIu64 " transactions committed, %" PRIu64
                " client operations\n",
                t->lives, (double)t->simulated_ms / 3600000, t->transactions, t->operations);
+        if (brief)
+                return;
         printf("\nfaults\n");
         for (int i = 0; i < FAULT_MAX; i++)
                 printf("%10" PRIu64 "  %-16s %s\n", t->faults[i], fault_name((enum fault)i), fault_text((enum fault)i));
@@ -61,7 +66,7 @@ void report_totals(const struct totals *t)
 
 void report_finding(const struct sim_options *o, uint64_t seed, const struct verdict *v)
 {
-        char narrowing[512];
+        char narrowing[NARROWING_BYTES];
         sim_options_narrowing(o, narrowing, sizeof narrowing);
         printf("\nseed %" PRIu64 " at %" PRIu64 " ms: %s: %s\n  ./dev sim --seed %" PRIu64 "%s --trace   replays it\n",
                seed, v->at_ms, v->checker, v->text, seed, narrowing);

@@ -13,8 +13,8 @@ struct totals {
 
 void totals_add(struct totals *t, const struct life_result *r);
 void totals_sum(struct totals *t, const struct totals *other);
-/* Seeds, time, transactions, faults by kind, paths taken and those never taken. */
-void report_totals(const struct totals *t);
+/* Seeds, time, transactions, faults by kind, paths taken and those never taken; `brief`: the sums alone. */
+void report_totals(const struct totals *t, bool brief);
 /* How many paths were never taken. */
 int report_holes(const struct totals *t);
 /* What was found, and the one command that replays it. */

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A life has no more faults than this. */
+#define SHRINK_FAULTS_MAX 8192
+
 enum ending {
         ENDING_FINE = 0,
         ENDING_BROKEN = 1,
@@ -65,13 +68,65 @@ static enum ending run_many(const struct sim_options *o)
         for (uint64_t i = 0; o->digests && i < o->seeds; i++)
                 printf("%" PRIu64 " %016" PRIx64 "\n", o->from + i, r.digests[i]);
         mem_free(r.digests);
-        report_totals(&r.totals);
+        report_totals(&r.totals, o->brief);
         for (size_t i = 0; i < r.count; i++)
                 report_finding(o, r.findings[i].seed, &r.findings[i].verdict);
         enum ending e = worst_of(&r);
         if (e == ENDING_FINE && o->suite && report_holes(&r.totals))
                 return ENDING_HOLE;
         return e;
+}
+
+/* ---- shrinking ---- */
+
+/* What the life with these options breaks, in a process of its own: it may crash. */
+static struct verdict tried(const struct sim_options *o)
+{
+        struct sim_options one = *o;
+        struct run_result r;
+        one.mode = SIM_SEEDS;
+        one.seeds = one.jobs = 1;
+        run_lives(&one, true, &r);
+        return r.count ? r.findings[0].verdict : (struct verdict){.at_ms = 0};
+}
+
+static bool still_breaks(const struct sim_options *o, const char *checker)
+{
+        struct verdict v = tried(o);
+        return !strcmp(v.checker, checker);
+}
+
+/* First the kinds, one after the other; then the number of faults, by halves. What is left is the least only as far as
+ * this goes; it is a story short enough to be read. */
+static enum ending run_shrink(const struct sim_options *o)
+{
+        struct sim_options least = *o;
+        struct life_plan plan;
+        struct verdict v = tried(o);
+        if (!verdict_broken(&v)) {
+                printf("seed %" PRIu64 " breaks nothing\n", o->from);
+                return ENDING_FINE;
+        }
+        life_plan_for(o, o->from, &plan);
+        for (int i = 0; i < FAULT_MAX; i++) {
+                struct sim_options fewer = least;
+                fewer.without[i] = true;
+                if (plan.faults.weights[i] && !least.without[i] && still_breaks(&fewer, v.checker))
+                        least = fewer;
+        }
+        uint32_t enough = least.faults < SHRINK_FAULTS_MAX ? least.faults : SHRINK_FAULTS_MAX, too_few = 0;
+        while (too_few + 1 < enough) {
+                struct sim_options fewer = least;
+                fewer.faults = too_few + (enough - too_few) / 2;
+                if (still_breaks(&fewer, v.checker))
+                        enough = fewer.faults;
+                else
+                        too_few = fewer.faults;
+        }
+        least.faults = enough;
+        v = tried(&least);
+        report_finding(&least, o->from, &v);
+        return ending_of(&v);
 }
 
 /* ---- planted bugs ---- */
@@ -118,13 +173,28 @@ static bool hunt(const struct sim_options *o, enum plant plant)
         return true;
 }
 
+/* Those that every test run must find, each within its own number of seeds. */
+static bool hunt_for_suite(const struct sim_options *o)
+{
+        bool found = true;
+        for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++) {
+                struct sim_options here = *o;
+                here.seeds = plant_row((enum plant)i)->suite_seeds;
+                if (here.seeds)
+                        found &= hunt(&here, (enum plant)i);
+        }
+        return found;
+}
+
 static enum ending run_plants(const struct sim_options *o)
 {
         bool all = !strcmp(o->plant, "all"), found = true;
         enum plant one = plant_by_name(o->plant);
-        if (!all && o->mode == SIM_ONE) {
+        if (!strcmp(o->plant, "suite"))
+                return hunt_for_suite(o) ? ENDING_FINE : ENDING_UNFOUND;
+        if (!all && o->mode != SIM_SEEDS) {
                 plant_set(one);
-                return run_one(o);
+                return o->mode == SIM_ONE ? run_one(o) : run_shrink(o);
         }
         for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++)
                 if (all || one == (enum plant)i)
@@ -142,6 +212,8 @@ static enum ending run(const struct sim_options *o)
                 return run_plants(o);
         else if (o->mode == SIM_ONE)
                 return run_one(o);
+        else if (o->mode == SIM_SHRINK)
+                return run_shrink(o);
         else
                 return run_many(o);
         return ENDING_FINE;

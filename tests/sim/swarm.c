@@ -7,7 +7,6 @@ enum concern {
         CONCERN_ENSEMBLE,
         CONCERN_NET,
         CONCERN_FAULTS,
-        CONCERN_LOAD,
         CONCERN_RECOVERY,
         CONCERN_FLEET,
 };
@@ -44,7 +43,7 @@ static void draw_net(struct life_plan *p)
         static const uint32_t delays[] = {0, 1, 4, 15, 50};
         struct prng r = stream(p->seed, CONCERN_NET);
         p->net_delay_ms = ONE_OF(&r, delays);
-        p->net_bytes_per_ms = draw(&r, 2) ? 0 : p->bulk ? 30000 : 4000;
+        p->net_bytes_per_ms = draw(&r, 2) ? 0 : 4000;
 }
 
 static void draw_faults(struct life_plan *p)
@@ -62,26 +61,6 @@ static void draw_faults(struct life_plan *p)
         f->weights[FAULT_TAIL] += draw(&r, 2) ? 3 : 0;
         f->weights[FAULT_PAUSE] += draw(&r, 3) ? 0 : 3;
         p->faulty_ms = 1500 + draw(&r, draw(&r, 3) ? 5000 : 20000);
-}
-
-static void draw_load(struct life_plan *p)
-{
-        static const uint32_t pauses[] = {4, 10, 30, 80};
-        struct prng r = stream(p->seed, CONCERN_LOAD);
-        struct random_habits *h = &p->habits;
-        p->clients = 2 + (int)draw(&r, LIFE_CLIENTS_MAX - 1);
-        h->pause_ms = ONE_OF(&r, pauses);
-        h->depth = 1 + (uint32_t)draw(&r, 8);
-        h->restores_watches = draw(&r, 2);
-        h->keeps_ghosts = draw(&r, 2);
-        for (int i = 0; i < RANDOM_ACTIONS; i++)
-                h->weights[i] = draw(&r, 4) ? 10 + (uint32_t)draw(&r, 90) : 0;
-        h->weights[3] += 20; /* sets, and something to read */
-        h->weights[8] += 10;
-        p->bulk = !draw(&r, 6);
-        h->weights[13] = p->bulk ? 2 : 0;
-        for (int i = 14; i < RANDOM_ACTIONS; i++) /* connections come to an end less often */
-                h->weights[i] = h->weights[i] ? 1 + (uint32_t)draw(&r, 10) : 0;
 }
 
 static void draw_recovery(struct life_plan *p)
@@ -109,12 +88,11 @@ static void draw_fleet(struct life_plan *p)
         p->init_limit = 10;
         p->sync_limit = 5;
         p->net_delay_ms = p->net_delay_ms > 15 ? 15 : p->net_delay_ms;
-        p->bulk = false;
-        p->clients = (int)draw(&r, 4);
-        p->habits.pause_ms = 100;
-        p->habits.weights[13] = 0;
+        p->load = draw(&r, 3) == 0;
+        if (p->snap_count < 200)
+                p->snap_count = 200;
         p->recovery = RECOVERY_ALL;
-        p->faulty_ms = 8000 + draw(&r, 40000);
+        p->faulty_ms = 8000 + draw(&r, p->load ? 10000 : 40000);
         p->fleet_options = fleet_draw_options(draw(&r, UINT64_MAX), p->voters);
         f->pause_ms = ONE_OF(&r, pauses);
         for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
@@ -130,21 +108,18 @@ static void draw_fleet(struct life_plan *p)
 
 void life_plan_draw(struct life_plan *p, uint64_t seed)
 {
-        *p = (struct life_plan){.seed = seed};
+        *p = (struct life_plan){.seed = seed, .load = true};
         draw_ensemble(p);
-        draw_load(p);
         draw_net(p);
         draw_faults(p);
         draw_recovery(p);
         draw_fleet(p);
-        if (p->bulk && p->snap_count < 200)
-                p->snap_count = 200;
 }
 
 void life_plan_say(const struct life_plan *p, struct trace *t)
 {
-        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers, %d clients", p->seed, p->voters, p->observers,
-                   p->clients);
+        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers%s", p->seed, p->voters, p->observers,
+                   p->load ? ", clients" : "");
         trace_line(t, 0,
                    "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
                    ", committed log of %" PRIu32,

@@ -4,11 +4,8 @@
 #define BATON_TESTS_SIM_SWARM_H
 
 #include "tests/sim/faults.h"
-#include "tests/unit/server/random_client.h"
 
 #include <stdbool.h>
-
-#define LIFE_CLIENTS_MAX 10
 
 /* Which servers are healed at the end of the faults. */
 enum recovery {
@@ -24,11 +21,9 @@ struct life_plan {
         uint32_t net_delay_ms, net_bytes_per_ms;
         struct fault_plan faults;
         uint64_t faulty_ms; /* so long things go wrong */
-        int clients;
-        struct random_habits habits;
-        bool fleet; /* the first machines have agents, groups and workers */
+        bool load;          /* clients ask for all sorts of things; what and how often is drawn by themselves */
+        bool fleet;         /* the first machines have agents, groups and workers */
         struct fleet_options fleet_options;
-        bool bulk; /* the tree is larger than a portion of a snapshot */
         enum recovery recovery;
         enum heal rest;
 };

@@ -243,7 +243,8 @@ static void check_turn(struct replay *r, const struct history_entry *e)
         if (l->opened && !l->open && e->verb != VERB_OPEN && e->verb != VERB_ERROR && e->verb != VERB_CLOSE)
                 check__find(r->c, "S2", l->ended, r->txn, "session 0x%" PRIx64 " was closed and has a transaction",
                             (uint64_t)r->session);
-        if (e->cxid <= 0 || failed)
+        /* Whoever is not in the history may number its requests anew when it resumes a session, as an agent does. */
+        if (e->cxid <= 0 || failed || check__session(r->c, r->session)->opened == ENTRY_NONE)
                 return;
         bool same_epoch = l->newest_epoch == r->zxid >> 32;
         uint64_t conn_us = opened_us(r, e);

@@ -154,6 +154,14 @@ static void find_touched(struct check *c, const struct over *over, uint32_t *tou
         }
 }
 
+/* A leader may have asked for the end of a session before it heard of that sign of life, and be deposed before that was
+ * committed: its successor commits it though the session was taken over meanwhile. */
+static bool may_be_an_old_end(const struct check *c, const struct session *s, uint32_t touched)
+{
+        bool only_resumed = c->entries[touched].kind == HISTORY_RESUME;
+        return only_resumed && (!s->gone_zxid || s->gone_zxid >> 32 < c->log_last >> 32);
+}
+
 void check__expiry(struct check *c)
 {
         size_t n = c->session_count;
@@ -170,6 +178,8 @@ void check__expiry(struct check *c)
         for (size_t i = 0; i < n; i++) {
                 const struct session *s = &c->sessions[i];
                 if (s->close_asked || over[i].by == ENTRY_NONE || touched[i] == ENTRY_NONE || s->timeout_ms <= 0)
+                        continue;
+                if (may_be_an_old_end(c, s, touched[i]))
                         continue;
                 uint64_t lived_us = over[i].at_us - c->entries[touched[i]].call_us;
                 if (lived_us < (uint64_t)s->timeout_ms * 10 * (100 - CLOCK_SLACK_PERCENT))

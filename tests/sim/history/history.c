@@ -74,7 +74,7 @@ static size_t slot_of(const struct history *h, const void *bytes, size_t len, ui
         size_t at = (size_t)hash & (h->slot_count - 1);
         for (;; at = (at + 1) & (h->slot_count - 1)) {
                 const struct text *t = &h->texts[h->slots[at]];
-                if (!h->slots[at] || (t->hash == hash && t->len == len && !memcmp(t->at, bytes, len)))
+                if (!h->slots[at] || (t->hash == hash && t->len == len && (!len || !memcmp(t->at, bytes, len))))
                         return at;
         }
 }

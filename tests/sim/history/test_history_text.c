@@ -88,7 +88,7 @@ static void test_long_data_is_shortened_and_stays_different(void **state)
         (void)state;
         static uint8_t data[100000];
         struct history *h = history_new();
-        memcpy(data, "w17", 3);
+        (void)snprintf((char *)data, sizeof data, "w17");
         text_id one = history_data(h, data, sizeof data), again = history_data(h, data, sizeof data);
         data[sizeof data - 1] = 1;
         text_id other = history_data(h, data, sizeof data), shorter = history_data(h, data, sizeof data - 1);

@@ -312,8 +312,10 @@ static void hear(struct load_client *a, struct load_link *k)
                         return;
                 at += 4 + len;
         }
-        memmove(k->in, k->in + at, k->in_len - at);
-        k->in_len -= at;
+        if (at) {
+                memmove(k->in, k->in + at, k->in_len - at);
+                k->in_len -= at;
+        }
 }
 
 /* ---- one millisecond ---- */
