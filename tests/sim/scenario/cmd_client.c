@@ -195,7 +195,8 @@ static bool put_change(struct actor *a, char **words, size_t count, const char *
 
 static bool is_change(const char *word)
 {
-        return !strcmp(word, "create") || !strcmp(word, "set") || !strcmp(word, "delete") || !strcmp(word, "check");
+        return strcmp(word, "create") == 0 || strcmp(word, "set") == 0 || strcmp(word, "delete") == 0 ||
+               strcmp(word, "check") == 0;
 }
 
 /* multi CHANGE ; CHANGE ; … */

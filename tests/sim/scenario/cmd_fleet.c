@@ -59,13 +59,13 @@ static bool read_options(struct stage *st, char **words, size_t count, struct fl
         static const char *const resorts[] = {[LAST_RESORT_LOG] = "log", [LAST_RESORT_REBOOT] = "reboot"};
         int policy = (int)o->policy, resort = (int)o->last_resort;
         int64_t seed = 1, groups = 1, workers = 1, stop = o->stop_ms, start = o->start_ms, budget = o->stop_budget_ms,
-                check = 0, retries = 0, backoff = o->backoff_ms;
+                check = 0, retries = 0, backoff = o->backoff_ms, patience = o->answer_divisor;
         const struct {
                 const char *key;
                 int64_t *value;
-        } numbers[] = {{"seed", &seed},   {"groups", &groups},   {"workers", &workers},
-                       {"stop", &stop},   {"start", &start},     {"budget", &budget},
-                       {"check", &check}, {"retries", &retries}, {"backoff", &backoff}};
+        } numbers[] = {{"seed", &seed},       {"groups", &groups},    {"workers", &workers}, {"stop", &stop},
+                       {"start", &start},     {"budget", &budget},    {"check", &check},     {"retries", &retries},
+                       {"backoff", &backoff}, {"patience", &patience}};
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
                 if (!stage_option_number(st, words, count, numbers[i].key, numbers[i].value))
                         return false;
@@ -86,6 +86,7 @@ static bool read_options(struct stage *st, char **words, size_t count, struct fl
         o->check_ms = (uint32_t)check;
         o->retries = (uint32_t)retries;
         o->backoff_ms = (uint32_t)backoff;
+        o->answer_divisor = (int32_t)patience;
         o->policy = (enum group_policy)policy;
         o->last_resort = (enum last_resort)resort;
         o->mortal = stage_has(words, count, "mortal");
@@ -94,8 +95,8 @@ static bool read_options(struct stage *st, char **words, size_t count, struct fl
 }
 
 /* fleet NODES [groups=N] [workers=N] [policy=…] [budget=MS] [start=MS] [stop=MS] [rate=N:PPM,…] [priority=N:P,…]
- * [check=MS] [retries=N] [backoff=MS] [last-resort=log|reboot] [mortal] [unsupervised] [seed=N]: lease 2 s; until the
- * groups are active */
+ * [check=MS] [patience=N] [retries=N] [backoff=MS] [last-resort=log|reboot] [mortal] [unsupervised] [seed=N]: lease 2
+ * s; until the groups are active */
 static bool fleet(struct stage *st, char **words, size_t count)
 {
         struct fleet_options o = fleet_options(1);
