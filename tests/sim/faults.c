@@ -356,18 +356,19 @@ static void fault_midwrite(struct faults *f, int sid)
 static void fault_comeback(struct faults *f, int sid)
 {
         int leader = world_leader(f->world);
-        if (!leader || leader == sid || f->world->nodes[sid].server->config.ensemble.count < 3)
+        if (!leader || f->world->count < 3)
                 return;
-        uint64_t for_ms = 80 + draw(f, 400);
-        for (int i = 1; i <= f->world->count; i++)
-                if (i != sid) {
-                        world_hang_disk(f->world, i, true);
-                        trouble(f, i)->unhang_ms = now(f) + for_ms;
-                }
-        trouble(f, sid)->reset_ms = now(f) + 10 + draw(f, 60);
-        uint32_t log_ms = 5 + (uint32_t)draw(f, 100);
-        world_slow_disk(f->world, sid, log_ms, 0);
-        trouble(f, sid)->swift_ms = now(f) + 1000;
+        if (sid == leader)
+                sid = 1 + leader % f->world->count;
+        uint64_t reset_ms = now(f) + 20 + draw(f, 60);
+        trouble(f, sid)->reset_ms = reset_ms;
+        for (int i = 1; i <= f->world->count; i++) {
+                uint64_t after_ms = 10 + draw(f, i == leader ? 80 : 250);
+                if (i == sid)
+                        continue;
+                world_hang_disk(f->world, i, true);
+                trouble(f, i)->unhang_ms = reset_ms + after_ms;
+        }
 }
 
 /* A kind without ON_DOWN needs its server to run. */
@@ -606,8 +607,11 @@ static void mend(struct faults *f, int sid)
                 world_pause(f->world, sid, WORLD_PAUSE_NONE);
         if (due(f, &t->unhang_ms))
                 world_hang_disk(f->world, sid, false);
-        if (due(f, &t->reset_ms) && world_leader(f->world))
+        if (due(f, &t->reset_ms) && world_leader(f->world)) {
                 world_reset(f->world, sid, world_leader(f->world));
+                world_slow_disk(f->world, sid, 20 + (uint32_t)draw_mending(f, 130), 0);
+                t->swift_ms = now(f) + 600;
+        }
         if (due(f, &t->mend_ms))
                 world_fill_disk(f->world, sid, false);
         if (due(f, &t->swift_ms))
