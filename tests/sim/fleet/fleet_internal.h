@@ -11,11 +11,13 @@ uint32_t fleet__below(struct fleet *f, uint32_t n);
 void fleet__hit(struct fleet *f, enum mark mark);
 /* Nothing of this machine runs at the moment: no power, asleep, paused. */
 bool fleet__is_dark(const struct fleet_node *n);
+/* `w` is declared by it: it cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define FLEET_EACH_WORKER(n, w)                                                                                        \
         for (size_t each_ = 0; each_ < (n)->f->o.groups * (n)->f->o.workers; each_++)                                  \
                 for (struct fleet_worker *w =                                                                          \
                              &(n)->groups[each_ / (n)->f->o.workers].workers[each_ % (n)->f->o.workers];               \
                      w; w = NULL)
+/* NOLINTEND(bugprone-macro-parentheses) */
 const char *fleet__group_name(size_t group);
 
 /* ---- fleet_link.c ---- */
