@@ -86,6 +86,8 @@ void fleet__reload_turn(struct fleet_node *n);
 /* ---- fleet_oracle.c ---- */
 
 /* A start is issued. */
+/* Looks on from now on. */
+void fleet__oracle_init(struct fleet *f);
 void fleet__see_start(struct fleet_worker *w, int64_t token);
 void fleet__see_taken(struct fleet_node *n, size_t group, int64_t token);
 void fleet__see_released(struct fleet_node *n, size_t group);
