@@ -54,6 +54,9 @@ void fleet__mirror(struct fleet_worker *w);
 
 /* ---- fleet_plugin.c ---- */
 
+/* A stop that hangs, and then hangs again in the process that is to do what the one before it could not, is promised to
+ * be over in time only with a last resort that ends it. */
+bool fleet__may_hang(const struct fleet_worker *w);
 void fleet__plugin_call(struct fleet_worker *w, const struct worker_call *call);
 void fleet__plugin_cancel(struct fleet_worker *w, bool raised);
 /* False: the process has ended in it. */
