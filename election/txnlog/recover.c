@@ -10,6 +10,7 @@
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -195,7 +196,7 @@ static int settle_tail(struct recovery *v, struct recovered *ret, char why[STORE
                 txnlog__note(ret->note, "%s was torn at offset %" PRIu64 " of %" PRIu64 " and has been cut there",
                              p->tail->name, p->tail_end, p->tail_size);
         }
-        if (!p->tail || !p->tail_records)
+        if (!p->tail || !p->tail_records || PLANTED(VOTES_WITH_UNSYNCED))
                 return 0;
         int r = v->io->open_write(v->io->ctx, p->tail->name, &f);
         if (r >= 0) {
