@@ -91,7 +91,8 @@ static void on_renewed(struct group *g, struct group_call *call, const struct cl
                 return;
         }
         uint64_t counted_ms = PLANTED(M13_LEASE_FROM_REPLY) ? now_ms : r->sent_ms;
-        uint64_t deadline_ms = counted_ms + lease_holder_ms(grant->lease_ms, grant->rate_ppm);
+        uint64_t deadline_ms =
+                counted_ms + lease_holder_ms(grant->lease_ms, PLANTED(M13_WHOLE_LEASE) ? 0 : grant->rate_ppm);
         grant->renewed++;
         g->troubles = 0;
         /* A deadline that has passed is not moved: the workers have begun to stop. */
@@ -112,6 +113,8 @@ static void renew(struct group *g, uint64_t now_ms)
         struct client_call call = group__call(g, on_renewed, NULL, (uint64_t)grant->token, "");
         grant->renewing = group__asked(g, &call, client_multi(g->host->client(g->ctx), ops, 2, &call)) == 0;
         grant->renew_ms = now_ms + grant->lease_ms / 6;
+        if (PLANTED(M14_RENEWED_WHEN_SENT) && grant->renewing && grant->deadline_ms)
+                grant->deadline_ms = now_ms + lease_holder_ms(grant->lease_ms, grant->rate_ppm);
         free(json);
 }
 
@@ -216,7 +219,9 @@ static void take(struct group *g)
         else
                 ops[n++] = (struct client_op){.type = OP_CREATE2, .path = g->holder_path, .data = jute_cstr(holder)};
         if (s->has_active)
-                ops[n++] = (struct client_op){.type = OP_DELETE, .path = g->active_path, .version = s->active_version};
+                ops[n++] = (struct client_op){.type = OP_DELETE,
+                                              .path = g->active_path,
+                                              .version = PLANTED(TAKE_OVERLOOKS_RENEWAL) ? -1 : s->active_version};
         ops[n++] = (struct client_op){
                 .type = OP_CREATE2, .path = g->active_path, .data = jute_cstr(active), .flags = CLIENT_EPHEMERAL};
         struct client_call call = group__call(g, on_taken, NULL, 0, "");
@@ -357,7 +362,7 @@ static void release_due(struct group *g, uint64_t now_ms)
 {
         struct grant *grant = &g->grant;
         if (g->taking || g->releasing || grant->renewing || (grant->held && !grant->stopping) ||
-            !group__workers_stopped(g) || !g->fresh)
+            (!group__workers_stopped(g) && !(PLANTED(RELEASED_UNVERIFIED) && grant->held)) || !g->fresh)
                 return;
         if (group__to_release(g)) {
                 if (group__can_ask(g, now_ms))

@@ -4,6 +4,8 @@
  * node is there or not; where a watch stands none is asked for. Any event starts another round. */
 #include "daemon/agent/group_internal.h"
 
+#include "election/base/plant.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,8 +60,10 @@ static bool only_vanished(const struct group *g, const struct sight *s)
 {
         const struct sight *was = &g->sight;
         return g->seen && was->has_active && !s->has_active && was->has_holder && s->has_holder &&
-               was->holder_czxid == s->holder_czxid && was->holder_mzxid == s->holder_mzxid && g->reading.vanished &&
-               g->reading.gone_token == was->token && g->reading.gone_version == was->active_version;
+               was->holder_czxid == s->holder_czxid && was->holder_mzxid == s->holder_mzxid &&
+               (PLANTED(VANISHED_UNSEEN) ||
+                (g->reading.vanished && g->reading.gone_token == was->token &&
+                 g->reading.gone_version == was->active_version));
 }
 
 /* How long a grant that was just seen to be alive may last. What is not known is taken as the largest known, and at
@@ -79,7 +83,7 @@ static uint64_t wait_ms(struct group *g, const struct sight *s)
                         rate = s->holder.rate_ppm;
         }
         /* Clocks are read in whole milliseconds, here twice and there once. */
-        return lease_taker_ms(lease, budget, rate) + 3;
+        return lease_taker_ms(lease, PLANTED(M13_BUDGET_IGNORED) ? 0 : budget, rate) + 3;
 }
 
 static void tell(struct group *g, const struct sight *s, uint64_t now_ms)
@@ -116,6 +120,8 @@ static void take_in(struct group *g, const struct sight *s)
                         g->budget_known_ms = s->holder.budget_ms;
         }
         bool vanished = only_vanished(g, s);
+        if (vanished && PLANTED(M16_DELETION_GRANTS))
+                g->rest_end_ms = now_ms;
         g->sight = *s;
         g->dirty = true;
         if (vanished)

@@ -2,6 +2,7 @@
 #include "daemon/supervisor/grants.h"
 
 #include "daemon/common/node_config.h"
+#include "election/base/plant.h"
 
 #include <string.h>
 
@@ -104,6 +105,8 @@ uint64_t grant_watchdog_ms(uint32_t lease_ms, uint32_t budget_ms, uint32_t rate_
 {
         uint64_t have_ms = (uint64_t)lease_holder_ms(lease_ms, rate_ppm) + budget_ms;
         uint64_t need_ms = lease_ms / 6 + reserve_ms(budget_ms) + GRANT_REVIVE_MS;
+        if (PLANTED(M22_WATCHDOG_WITHOUT_LEASE))
+                return UINT64_MAX;
         return have_ms > need_ms + GRANT_WATCHDOG_MIN_MS ? have_ms - need_ms : GRANT_WATCHDOG_MIN_MS;
 }
 
@@ -111,6 +114,8 @@ uint64_t grant_watchdog_left_ms(const struct grant_record *r, uint64_t now_ms)
 {
         uint64_t end_ms = r->deadline_ms + r->budget_ms;
         uint64_t need_ms = reserve_ms(r->budget_ms) + GRANT_REVIVE_MS;
+        if (PLANTED(M22_WATCHDOG_WITHOUT_LEASE))
+                return UINT64_MAX;
         if (end_ms < now_ms + need_ms + GRANT_WATCHDOG_MIN_MS)
                 return GRANT_WATCHDOG_MIN_MS;
         uint64_t left_ms = end_ms - need_ms - now_ms;

@@ -8,6 +8,7 @@
 #include "daemon/worker/core_internal.h"
 
 #include "daemon/worker/plugin_host.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -177,7 +178,8 @@ void core__give_up(struct worker_core *c, uint64_t now_ms, enum baton_reason rea
                 c->stop.then = STOP_THEN_REST; /* it is under way already; its budget runs */
                 return;
         }
-        if (c->recorded && c->record.state == WORKER_STOPPED) {
+        bool starts = c->now.busy && c->now.call.kind == CALL_ACTIVATE && PLANTED(M17_LATE_START_IGNORED);
+        if (c->recorded && (c->record.state == WORKER_STOPPED || starts)) {
                 rest(c, now_ms); /* before the first try, or between two: nothing was touched since the last verified
                                     stop */
                 return;
@@ -187,7 +189,7 @@ void core__give_up(struct worker_core *c, uint64_t now_ms, enum baton_reason rea
 
 void core__deactivated(struct worker_core *c, uint64_t now_ms, int status)
 {
-        if (status < 0) {
+        if (status < 0 && !PLANTED(M17_FAILED_STOP_COUNTS)) {
                 core__say(c, LOG_LEVEL_ERROR, "the stop has failed (%s): a fresh process tries again",
                           strerror(-status));
                 core__end(c, WORKER_EXIT_STOP_FAILED);
@@ -216,7 +218,8 @@ void core__adopt_record(struct worker_core *c, uint64_t now_ms, const struct gra
         c->token_seen = found->token;
         bool same = strcmp(found->plugin.text, c->section->name.text) == 0 &&
                     strcmp(found->group.text, c->section->group.text) == 0;
-        if (same && c->section->group.text[0] && grant_record_holds(found, c->boot_id, now_ms))
+        uint64_t at_ms = PLANTED(EXPIRED_RECORD_TAKEN_UP) ? 0 : now_ms;
+        if (same && c->section->group.text[0] && grant_record_holds(found, c->boot_id, at_ms))
                 c->grant = (struct core_grant){
                         .held = true,
                         .token = found->token,
@@ -275,7 +278,7 @@ void core__activated(struct worker_core *c, uint64_t now_ms, int status)
 {
         char text[MESSAGE_TEXT_MAX];
         c->grant.taken_up = false;
-        if (c->stop.wanted)
+        if (c->stop.wanted || (PLANTED(M17_LATE_START_IGNORED) && !c->grant.held))
                 return; /* over while it started: the stop follows, whatever has come of it (F8) */
         if (status < 0) {
                 (void)snprintf(text, sizeof text, "activate failed: %s",

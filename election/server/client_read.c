@@ -2,6 +2,7 @@
  * read returns and the watch it sets belong together (zookeeper/client-protocol.md 5.4, 7, safety W2). */
 #include "election/server/clients_internal.h"
 
+#include "election/base/plant.h"
 #include "election/server/acl.h"
 
 #include <string.h>
@@ -131,7 +132,7 @@ static void read_exists(struct read *q)
                 read_status(q, err);
                 return;
         }
-        if (request.watch)
+        if (request.watch && !(PLANTED(M19_ABSENT_NOT_WATCHED) && !n))
                 watch(q, WATCH_DATA, request.path);
         if (!n) {
                 read_status(q, ZK_NO_NODE);
@@ -201,7 +202,7 @@ static void set_data_watch(struct read *q, struct jute_str path, int64_t since)
                 znode_stat(n, &stat);
         if (!n)
                 client__notify(q->k, EVENT_NODE_DELETED, path, q->fx);
-        else if (stat.mzxid > since)
+        else if (stat.mzxid > since && !PLANTED(M19_RESTORED_UNCOMPARED))
                 client__notify(q->k, EVENT_NODE_DATA_CHANGED, path, q->fx);
         else
                 watch(q, WATCH_DATA, path);

@@ -2,6 +2,7 @@
  * ensemble has decided (zookeeper/client-protocol.md 2.6, 4, 9). */
 #include "election/server/clients_internal.h"
 
+#include "election/base/plant.h"
 #include "election/server/prep.h"
 
 #include <assert.h>
@@ -243,12 +244,14 @@ static void client_outcome(struct client *k, const struct event *e, const struct
         queue_run(k, e, fx);
 }
 
-void clients_applied(struct clients *c, const struct event *e, const struct outcome *o, struct effects *fx)
+static void fire_all(struct clients *c, const struct outcome *o, struct effects *fx)
 {
-        if (!c->serving)
-                return;
         for (size_t i = 0; i < o->event_count; i++)
                 clients__fire(c, &o->events[i], fx);
+}
+
+static void answer(struct clients *c, const struct event *e, const struct outcome *o, struct effects *fx)
+{
         if (o->header.type == OP_CLOSE_SESSION)
                 clients__orphans_drop(c, o->header.session_id);
         else if (clients__orphan_done(c, o))
@@ -262,6 +265,18 @@ void clients_applied(struct clients *c, const struct event *e, const struct outc
                 session_created(k, o, fx);
         else
                 client_outcome(k, e, o, fx);
+}
+
+/* Events first: nobody is shown a change before what it watched tells of it (safety: W3). */
+void clients_applied(struct clients *c, const struct event *e, const struct outcome *o, struct effects *fx)
+{
+        if (!c->serving)
+                return;
+        if (!PLANTED(EVENT_AFTER_REPLY))
+                fire_all(c, o, fx);
+        answer(c, e, o, fx);
+        if (PLANTED(EVENT_AFTER_REPLY))
+                fire_all(c, o, fx);
 }
 
 /* ---- syncs ---- */

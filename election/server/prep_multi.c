@@ -2,6 +2,8 @@
  * storage-format.md 3, safety S10). */
 #include "election/server/prep_internal.h"
 
+#include "election/base/plant.h"
+
 static bool multi_may_hold(int32_t opcode)
 {
         switch (opcode) {
@@ -108,6 +110,6 @@ int prep__multi(struct prep_txn *t, struct jute_writer *w)
                         put_error_op(w, failed);
         }
         jute_patch_int(w, count_at, count);
-        prep__undo_end(t->prep, !failed);
+        prep__undo_end(t->prep, !failed || PLANTED(M21_NOT_ROLLED_BACK));
         return w->error ? ZK_MARSHALLING_ERROR : ZK_OK; /* no room for all the failures */
 }

@@ -3,6 +3,7 @@
 
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <string.h>
@@ -319,7 +320,12 @@ void prep__remove_ephemerals(struct prep_txn *t, int64_t session, struct jute_wr
         size_t count_at = w->len;
         jute_put_int(w, 0);
         (void)tree_ephemerals(database_tree(t->prep->db), session, gather_node, &g);
-        while ((o = map_get(&t->prep->owners, (uint64_t)session)))
-                gather_remove(&g, LIST_ENTRY(o->nodes.next, struct pending, owned));
+        while ((o = map_get(&t->prep->owners, (uint64_t)session))) {
+                struct pending *n = LIST_ENTRY(o->nodes.next, struct pending, owned);
+                if (PLANTED(M20_EPHEMERAL_LEFT) && n->now.stat.czxid > database_zxid(t->prep->db))
+                        owner_unlink(t->prep, n);
+                else
+                        gather_remove(&g, n);
+        }
         jute_patch_int(w, count_at, g.written);
 }

@@ -1,6 +1,8 @@
 /* Sessions as transactions (quorum-protocol.md 5.3). */
 #include "election/server/prep_internal.h"
 
+#include "election/base/plant.h"
+
 int prep__create_session(struct prep_txn *t, struct jute_writer *w)
 {
         struct jute_reader r = prep__reader(t->request->body, t->prep->item_max);
@@ -16,7 +18,8 @@ int prep__create_session(struct prep_txn *t, struct jute_writer *w)
  * paths may stop short of the limit: every server removes what else the session owns on applying it. */
 int prep__close_session(struct prep_txn *t, struct jute_writer *w)
 {
-        (void)session_clock_close(t->prep->clock, t->request->session);
+        if (!PLANTED(M20_CLOSING_NOT_MARKED))
+                (void)session_clock_close(t->prep->clock, t->request->session);
         prep__remove_ephemerals(t, t->request->session, w, t->prep->payload_max);
         return ZK_OK;
 }

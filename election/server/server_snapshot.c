@@ -3,6 +3,8 @@
  * the next one waits for the writer. */
 #include "election/server/server_internal.h"
 
+#include "election/base/plant.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,7 +43,8 @@ static bool job_begin(struct server *s, int kind, struct database *db, struct ef
         struct snapshot_job *j = &s->job;
         if (database_snapshot_begin(db) < 0)
                 return false;
-        *j = (struct snapshot_job){.db = db, .zxid = database_snapshot_zxid(db)};
+        bool ahead = PLANTED(M12_SNAPSHOT_NAMED_AHEAD) && kind == JOB_ROUTINE;
+        *j = (struct snapshot_job){.db = db, .zxid = ahead ? zab_last_logged(s->zab) : database_snapshot_zxid(db)};
         j->kind = kind == JOB_RECEIVED ? JOB_RECEIVED : JOB_ROUTINE;
         j->begin = effect_snapshot_begin(fx, j->zxid);
         job_portion(s, fx);

@@ -2,6 +2,8 @@
  * to and come from other servers. */
 #include "election/server/server_internal.h"
 
+#include "election/base/plant.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,7 +91,8 @@ static bool host_readable(void *ctx, const uint8_t *payload, size_t len)
 static void clock_session(void *ctx, int64_t id, int32_t timeout_ms)
 {
         struct server *s = ctx;
-        session_clock_add(s->clock, s->event->now.mono_ms, id, timeout_ms, SESSION_NO_OWNER);
+        uint64_t now_ms = PLANTED(M15_OLD_TIMERS_GO_ON) ? s->serving_since_ms : s->event->now.mono_ms;
+        session_clock_add(s->clock, now_ms, id, timeout_ms, SESSION_NO_OWNER);
 }
 
 /* Every session gets its full timeout again: its last touch may have been heard by the leader before. */

@@ -11,6 +11,7 @@
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
 #include "election/base/list.h"
+#include "election/base/plant.h"
 #include "election/session/index.h"
 
 #include <assert.h>
@@ -214,7 +215,7 @@ enum session_check session_clock_check(struct session_clock *c, int64_t id, int6
                 return SESSION_EXPIRED;
         if (e->owner_sid == SESSION_NO_OWNER)
                 e->owner_sid = sid;
-        return e->owner_sid == sid ? SESSION_VALID : SESSION_MOVED;
+        return e->owner_sid == sid || PLANTED(MOVED_SESSION_WRITES) ? SESSION_VALID : SESSION_MOVED;
 }
 
 bool session_clock_set_owner(struct session_clock *c, int64_t id, int64_t sid)

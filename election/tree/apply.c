@@ -1,6 +1,8 @@
 /* Transactions applied. Effects: storage-format.md 3; what is met in a fuzzy snapshot: 5.3. */
 #include "election/tree/database_internal.h"
 
+#include "election/base/plant.h"
+
 #include <errno.h>
 
 /* One transaction being applied. */
@@ -180,7 +182,7 @@ static void apply_close_session(const struct apply *a, const struct txn_body *b)
         struct jute_reader r = jute_vec_reader(&b->vec);
         for (int32_t i = 0; i < b->vec.count; i++)
                 (void)delete_path(a, jute_get_str(&r)); /* one that is gone already is no error here */
-        for (struct znode *n; (n = tree__ephemeral(a->tree, a->session));)
+        for (struct znode *n; !PLANTED(M20_EPHEMERAL_LEFT) && (n = tree__ephemeral(a->tree, a->session));)
                 database__remove(a->db, n, a->zxid, null, a->out);
         (void)session_table_remove(a->db->sessions, a->session); /* it may be gone: replay */
 }

@@ -10,6 +10,7 @@
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -100,12 +101,22 @@ static bool has_past(const struct recovery *v)
         return v->replay.last > 0 || v->epochs.accepted > 0 || v->epochs.current > 0;
 }
 
-/* No crash of ours leaves a mark beside files without a past: it is written after them. */
+/* No crash of ours leaves a mark beside files without a past: it is written after them. Nor does one leave the newest
+ * segment all zeros: then its records are gone, and nobody can tell whether there were any (safety: D5). Another
+ * program's may be so, hence without a mark it is none of our business. */
 static int judge_loss(struct recovery *v, char why[STORE_WHY_MAX])
 {
-        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && (v->fresh || !has_past(v)));
+        bool gone = v->fresh || !has_past(v) || v->replay.zeroed;
+        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && gone);
         if (!v->lost || !v->config->alone)
                 return 0;
+        if (v->replay.zeroed)
+                return txnlog__fail(
+                        why, -EUCLEAN,
+                        "%s is all zeros: the disk has lost what stood in it, and there is no other voter to "
+                        "get it from: restore version-2 from a copy, or give that up by removing this file "
+                        "and " STORE_MARK,
+                        v->replay.zeroed->name);
         return txnlog__fail(why, -EUCLEAN,
                             STORE_MARK " says that this server had data, but version-2 has lost it, and there is no "
                                        "other voter to get it from: restore version-2 from a copy, or leave it empty "
@@ -120,8 +131,10 @@ static int mend_mark(struct recovery *v, enum txnlog__mark mark, char why[STORE_
         return r;
 }
 
-static void note_loss(struct recovered *ret)
+static void note_loss(const struct recovery *v, struct recovered *ret)
 {
+        if (v->replay.zeroed)
+                txnlog__note(ret->note, "%s is all zeros: what stood in it is lost", v->replay.zeroed->name);
         txnlog__note(ret->note, STORE_MARK " says that this server had data, and version-2 has lost it: it neither "
                                            "votes nor counts until a leader has synchronised it, which needs a quorum "
                                            "of servers that lost nothing. Should a quorum have lost its data, restore "
@@ -183,7 +196,7 @@ static int settle_tail(struct recovery *v, struct recovered *ret, char why[STORE
                 txnlog__note(ret->note, "%s was torn at offset %" PRIu64 " of %" PRIu64 " and has been cut there",
                              p->tail->name, p->tail_end, p->tail_size);
         }
-        if (!p->tail || !p->tail_records)
+        if (!p->tail || !p->tail_records || PLANTED(VOTES_WITH_UNSYNCED))
                 return 0;
         int r = v->io->open_write(v->io->ctx, p->tail->name, &f);
         if (r >= 0) {
@@ -317,7 +330,7 @@ int txnlog__recover(const struct storage *io, const struct store_config *config,
         if (r >= 0) {
                 ret->lost = v.lost;
                 if (v.lost)
-                        note_loss(ret);
+                        note_loss(&v, ret);
                 txnlog__replay_take(&v.replay, ret);
                 ret->accepted_epoch = v.epochs.accepted;
                 ret->current_epoch = v.epochs.current;

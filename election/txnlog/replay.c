@@ -285,6 +285,8 @@ static int count_live(struct txnlog__replay *r, const struct txnlog__dir *dir, c
                 if (done < 0)
                         return io_error(f->name, done, why);
                 bool empty = c.header == TXNLOG__HEADER_EMPTY;
+                if (empty && c.size >= TXNLOG__HEADER_SIZE)
+                        r->zeroed = f;
                 txnlog__cursor_close(&c);
                 if (!empty)
                         break;

@@ -4,6 +4,7 @@
 #include "election/txnlog/store.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 #include "election/txnlog/txnlog_internal.h"
 
 #include <assert.h>
@@ -141,7 +142,7 @@ static int mark_epoch(struct store *s, enum epoch_kind kind, char why[STORE_WHY_
 static int epoch_write(struct store *s, enum epoch_kind kind, int64_t value, char why[STORE_WHY_MAX])
 {
         int r = check_epoch(s, kind, value, why);
-        if (r >= 0)
+        if (r >= 0 && !PLANTED(M3_EPOCH_BEFORE_LOG))
                 r = txnlog__segment_sync(&s->segment, why); /* the history first (safety: Z24) */
         if (r >= 0)
                 r = txnlog__epoch_write(s->io, kind, value, s->prepared == value, why);

@@ -251,6 +251,9 @@ struct txnlog__replay {
         uint64_t tail_end, tail_size;    /* its good bytes, all bytes */
         bool tail_records, torn;
         size_t live; /* segments [live, count) hold nothing and may go */
+        /* One of them, NULL for none, has room for a header and is all zeros. Ours have their header on disk before
+         * they have their name: what stood there is lost. */
+        const struct txnlog__file *zeroed;
 };
 
 /* Takes `db`. */

@@ -1,6 +1,7 @@
 #include "election/zab/history.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 #include "election/zab/zxid.h"
 
 #include <assert.h>
@@ -181,10 +182,10 @@ static struct sync_choice choose_behind(const struct history *h, int64_t peer)
         int64_t end = h->last_committed;
         size_t next = zab__history_after(h, peer);
         int64_t before = next > 0 ? zab__history_at(h, next - 1)->zxid : h->base;
-        if (before == HISTORY_BASE_UNKNOWN || peer < before || next >= h->committed)
+        if (before == HISTORY_BASE_UNKNOWN || (peer < before && !PLANTED(DIFF_OVER_A_HOLE)) || next >= h->committed)
                 return choose(SYNC_SNAP, end, h->committed);
         /* (e, 0) stands for the whole history before epoch e, which is what we have before it. */
-        if (peer == before || zab__counter(peer) == 0)
+        if (peer == before || zab__counter(peer) == 0 || (PLANTED(DIFF_OVER_A_HOLE) && peer < before))
                 return choose(SYNC_DIFF, end, next);
         if (cuttable(before, peer))
                 return choose(SYNC_TRUNC, before, next);

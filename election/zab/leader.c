@@ -261,7 +261,8 @@ static void on_sync_packet(struct zab *z, uint64_t now_ms, struct zab_peer *p, c
 void zab__leader_established(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_leader *l = &z->leader;
-        if (z->phase != ZAB_SYNCHRONIZATION || z->current_epoch != l->epoch || !is_quorum(z, l->synced))
+        struct member_set having = PLANTED(ESTABLISHED_BY_PROMISES) ? l->promised : l->synced;
+        if (z->phase != ZAB_SYNCHRONIZATION || z->current_epoch != l->epoch || !is_quorum(z, having))
                 return;
         assert(member_set_has(&l->synced, z->config.ensemble, z->config.sid));
         zab__set_phase(z, ZAB_LEADING, ZAB_BROADCAST, "a quorum has this history", fx);

@@ -13,7 +13,7 @@
 /* Gets every later proposal: its sync has been cut. */
 static bool forwarding(const struct zab_peer *p)
 {
-        return p->state >= PEER_SNAP;
+        return p->state >= (PLANTED(M8_FORWARDED_LATE) ? PEER_ACTIVE : PEER_SNAP);
 }
 
 /* ---- proposing ---- */

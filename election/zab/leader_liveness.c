@@ -5,6 +5,8 @@
  * k-th answer belongs to the k-th round after its activation. */
 #include "election/zab/zab_internal.h"
 
+#include "election/base/plant.h"
+
 #include <assert.h>
 #include <inttypes.h>
 
@@ -86,7 +88,7 @@ static bool sync_finished(const struct zab *z, const struct pending_sync *s)
 {
         /* Nothing proposed in this epoch yet: s->zxid is (epoch, 0), everything older is committed. */
         bool committed = zab__history_tail(&z->history) == 0 || z->history.last_committed >= s->zxid;
-        return committed && round_confirmed(z, s->round, false);
+        return committed && (PLANTED(SYNC_WITHOUT_ROUND) || round_confirmed(z, s->round, false));
 }
 
 /* Answers what is finished, in order of asking. One round is under way at a time: what is asked during it
@@ -139,7 +141,7 @@ static void quorum_check(struct zab *z, uint64_t now_ms)
 /* A log device that hangs must not go unnoticed while pings go on (ZOOKEEPER-2247). */
 static void disk_check(struct zab *z, uint64_t now_ms)
 {
-        if (z->disk.count == 0)
+        if (z->disk.count == 0 || PLANTED(M23_LEADS_WITHOUT_LOG))
                 return;
         const struct disk_item *oldest = zab__ring_at(&z->disk, 0);
         if (now_ms >= oldest->since_ms + zab__ticks(z, z->config.sync_limit))

@@ -200,6 +200,8 @@ static void on_leader_info(struct zab *z, uint64_t now_ms, const struct jute_quo
         if (l->epoch > z->accepted_epoch) {
                 l->promise = z->current_epoch;
                 zab__epoch_write(z, now_ms, EPOCH_ACCEPTED, l->epoch, fx);
+                if (PLANTED(M2_PROMISE_BEFORE_FSYNC))
+                        z->accepted_epoch = l->epoch;
         }
         promise_if_durable(z, fx);
 }

@@ -64,6 +64,8 @@ bool zab__learner_proposal(struct zab *z, uint64_t now_ms, int64_t zxid, struct 
         if (z->role == ZAB_FOLLOWING) {
                 int64_t *owed = zab__ring_push(&l->acks);
                 *owed = zxid;
+                if (PLANTED(APPLIED_WHEN_PROPOSED) && l->step == STEP_BROADCAST)
+                        zab__deliver(z, zab__history_tail(&z->history), fx);
                 if (PLANTED(M1_ACK_BEFORE_FSYNC))
                         zab__learner_acks(z, fx);
         }
@@ -74,7 +76,8 @@ bool zab__learner_commit(struct zab *z, int64_t zxid, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
         const struct history *h = &z->history;
-        if (zxid <= l->floor || (l->step < STEP_BROADCAST && zxid <= h->last_committed))
+        if (zxid <= l->floor ||
+            ((l->step < STEP_BROADCAST || PLANTED(APPLIED_WHEN_PROPOSED)) && zxid <= h->last_committed))
                 return true;
         if (zab__history_tail(h) == 0 || zab__history_at(h, h->committed)->zxid != zxid) {
                 zab__leave_soon(z, "leader %" PRId64 " committed 0x%" PRIx64 ", which is not the oldest proposal",

@@ -15,6 +15,7 @@
 #include "election/zab/zab_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -346,7 +347,8 @@ static void cut_done(struct zab *z, int64_t zxid, struct recovered *r, struct ef
                 return;
         }
         assert(r->last_zxid == zxid);
-        z->host.reloaded(z->host.ctx, r);
+        if (!PLANTED(M9_TREE_KEPT_AFTER_TRUNC))
+                z->host.reloaded(z->host.ctx, r);
         zab__history_load(&z->history, r);
         z->durable_zxid = zxid;
 }

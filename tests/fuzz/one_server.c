@@ -423,9 +423,20 @@ static bool at_rest(const struct one_server *s)
                !s->server->loader && !s->server->received;
 }
 
+/* As each server does when it starts: a snapshot need not have the configuration's znode. */
+static void install_config(const struct server_config *config, struct database *db)
+{
+        size_t len = ensemble_text(&config->ensemble, NULL, 0);
+        char *text = mem_alloc(len + 1);
+        (void)ensemble_text(&config->ensemble, text, len + 1);
+        database_set_config(db, jute_str_of(text, len), config->ensemble.version, WALL_MS);
+        mem_free(text);
+}
+
 void one_server_end(struct one_server *s)
 {
         struct recovered r;
+        struct server_config config = s->server->config;
         uint64_t digest = 0;
         bool compare = at_rest(s);
         if (s->halted < 0) {
@@ -437,6 +448,7 @@ void one_server_end(struct one_server *s)
         snapstore_free(s->snapstore);
         recover(s, &r);
         tree__check(database_tree(r.db));
+        install_config(&config, r.db);
         if (compare)
                 assert(tree_digest(database_tree(r.db)) == digest);
         recovered_done(&r);

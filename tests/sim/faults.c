@@ -509,6 +509,7 @@ void faults_recovered(struct faults *f, int sid, const struct recovered *r)
                               "server %d passes over damage: it recovers up to 0x%" PRIx64 ", and had 0x%" PRIx64, sid,
                               (uint64_t)r->last_zxid, (uint64_t)t->rot_zxid);
         t->rot_zxid = 0;
+        t->lost |= r->lost;
 }
 
 void faults_cut(struct faults *f, int sid)

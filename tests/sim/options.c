@@ -1,5 +1,6 @@
 #include "tests/sim/options.h"
 
+#include "tests/sim/hunt.h"
 #include "tests/sim/plants.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ const char *sim_usage(void)
                "  --brief          without tables\n"
                "  --digests        prints the digest of each trace\n"
                "  --suite          a path that no life has taken is a failure\n"
-               "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn\n"
+               "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn;\n"
+               "                   suite: those that every test run must find, each by few seeds\n"
                "  --plants         what can be planted\n"
                "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash or a hang, 4: no\n"
                "progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that differs.\n";
@@ -229,7 +231,7 @@ static int check(const struct parsing *p)
                 return 0;
         if (!plants_present())
                 return wrong(p, "--plant is for baton-sim-planted, which ./dev sim calls for it");
-        if (strcmp(o->plant, "all") != 0 && strcmp(o->plant, "suite") != 0 && plant_by_name(o->plant) == PLANT_NONE)
+        if (plant_by_name(o->plant) == PLANT_NONE && (o->mode != SIM_SEEDS || !hunt_is_many(o->plant)))
                 return wrong(p, "there is no bug '%s' to plant; --plants lists them", o->plant);
         return 0;
 }

@@ -3,12 +3,21 @@
 #define BATON_TESTS_SIM_PLANTS_H
 
 #include "election/base/plant.h"
+#include "tests/sim/swarm.h"
 
 #include <stdint.h>
 
+/* Lives in which it can show itself. */
+enum plant_lives {
+        LIVES_SERVERS, /* without a fleet: they go more quickly */
+        LIVES_CLIENTS, /* the same, with clients whose histories are kept */
+        LIVES_FLEET,
+};
+
 struct plant_row {
-        const char *name;     /* as on the command line */
-        const char *checkers; /* ids that are expected, with blanks between them; any other finding is one, too */
+        const char *name; /* as on the command line */
+        enum plant_lives lives;
+        const char *checkers; /* ids of the promises that it breaks, with blanks between them */
         const char *text;     /* what is broken */
         uint64_t suite_seeds; /* it must be found by so many in every test run; 0: too rare for that */
 };
@@ -21,5 +30,7 @@ enum plant plant_by_name(const char *name);
 bool plants_present(void);
 /* From now on this one is there. */
 void plant_set(enum plant plant);
+/* Whether it can show itself in a life so planned. True when there is none. */
+bool plant_may_show(const struct life_plan *p);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tests/sim/runner.h"
 
 #include "election/base/alloc.h"
+#include "tests/sim/plants.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -127,6 +128,10 @@ static void live_one(struct runner *r, struct lane *lane, uint64_t seed)
                 perror("baton-sim"); /* then it shows what earlier lives said, too */
         (void)setitimer(ITIMER_PROF, &limit, NULL);
         life_plan_for(r->o, seed, &plan);
+        if (!plant_may_show(&plan)) {
+                lane->busy = false;
+                return;
+        }
         life_live(&plan, NULL, &result);
         if (r->o->repeat)
                 live_again(&plan, &result);

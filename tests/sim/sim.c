@@ -1,5 +1,6 @@
 /* baton-sim: lives of simulated ensembles, by the thousand or one of them line by line. See options.c for how it is
  * called; life.h for what a life is. */
+#include "tests/sim/hunt.h"
 #include "tests/sim/plants.h"
 #include "tests/sim/runner.h"
 
@@ -52,6 +53,7 @@ static enum ending run_one(const struct sim_options *o)
 {
         struct life_plan plan;
         struct life_result result;
+        plant_set(o->plant ? plant_by_name(o->plant) : PLANT_NONE);
         life_plan_for(o, o->from, &plan);
         life_live(&plan, o->trace ? stdout : NULL, &result);
         printf("seed %" PRIu64 ": %" PRIu64 " simulated ms, %" PRIu64 " transactions, digest %016" PRIx64 "\n", o->from,
@@ -102,6 +104,7 @@ static enum ending run_shrink(const struct sim_options *o)
 {
         struct sim_options least = *o;
         struct life_plan plan;
+        plant_set(o->plant ? plant_by_name(o->plant) : PLANT_NONE);
         struct verdict v = tried(o);
         if (!verdict_broken(&v)) {
                 printf("seed %" PRIu64 " breaks nothing\n", o->from);
@@ -129,87 +132,14 @@ static enum ending run_shrink(const struct sim_options *o)
         return ending_of(&v);
 }
 
-/* ---- planted bugs ---- */
-
-static void list_plants(void)
-{
-        for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++) {
-                const struct plant_row *row = plant_row((enum plant)i);
-                printf("%-26s %-16s %s\n", row->name, row->checkers, row->text);
-        }
-}
-
-static bool is_expected(const struct plant_row *row, const char *checker)
-{
-        size_t len = strlen(checker);
-        const char *at = row->checkers;
-        while ((at = strstr(at, checker))) {
-                if ((at == row->checkers || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
-                        return true;
-                at += len;
-        }
-        return false;
-}
-
-/* Whether the simulator is as unkind as it should be to this one. */
-static bool hunt(const struct sim_options *o, enum plant plant)
-{
-        const struct plant_row *row = plant_row(plant);
-        struct sim_options here = *o;
-        struct run_result r;
-        here.plant = row->name;
-        plant_set(plant);
-        run_lives(&here, true, &r);
-        if (!r.count) {
-                printf("%-26s not found by %" PRIu64 " seeds: %s\n", row->name, r.totals.lives, row->text);
-                return false;
-        }
-        const struct finding *f = &r.findings[0];
-        printf("%-26s found by seed %" PRIu64 " of %" PRIu64 ": %s%s: %.200s\n"
-               "%-26s ./dev sim --plant %s --seed %" PRIu64 " --trace\n",
-               row->name, f->seed - o->from + 1, o->seeds, f->verdict.checker,
-               is_expected(row, f->verdict.checker) ? "" : " (not one of those expected)", f->verdict.text, "",
-               row->name, f->seed);
-        return true;
-}
-
-/* Those that every test run must find, each within its own number of seeds. */
-static bool hunt_for_suite(const struct sim_options *o)
-{
-        bool found = true;
-        for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++) {
-                struct sim_options here = *o;
-                here.seeds = plant_row((enum plant)i)->suite_seeds;
-                if (here.seeds)
-                        found &= hunt(&here, (enum plant)i);
-        }
-        return found;
-}
-
-static enum ending run_plants(const struct sim_options *o)
-{
-        bool all = !strcmp(o->plant, "all"), found = true;
-        enum plant one = plant_by_name(o->plant);
-        if (!strcmp(o->plant, "suite"))
-                return hunt_for_suite(o) ? ENDING_FINE : ENDING_UNFOUND;
-        if (!all && o->mode != SIM_SEEDS) {
-                plant_set(one);
-                return o->mode == SIM_ONE ? run_one(o) : run_shrink(o);
-        }
-        for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++)
-                if (all || one == (enum plant)i)
-                        found &= hunt(o, (enum plant)i);
-        return found ? ENDING_FINE : ENDING_UNFOUND;
-}
-
 static enum ending run(const struct sim_options *o)
 {
         if (o->mode == SIM_HELP)
                 (void)fputs(sim_usage(), stdout);
         else if (o->mode == SIM_PLANTS)
-                list_plants();
-        else if (o->plant)
-                return run_plants(o);
+                hunt_list();
+        else if (o->plant && o->mode == SIM_SEEDS)
+                return hunt(o) ? ENDING_FINE : ENDING_UNFOUND;
         else if (o->mode == SIM_ONE)
                 return run_one(o);
         else if (o->mode == SIM_SHRINK)

@@ -104,7 +104,8 @@ struct fleet_worker {
         bool exiting;
         enum worker_exit status;
         bool linked;
-        uint64_t link_ms; /* real time before which no link is made */
+        uint64_t link_ms;                     /* real time before which no link is made */
+        size_t link, worker_link, agent_link; /* number of the present one; of the one each side knows */
         struct fleet_callback now;
 
         /* as the supervisor sees it */
@@ -241,6 +242,8 @@ struct fleet_truth {
         int64_t taken_token;  /* the last that was taken */
         int taken_by, leader; /* the leader then; 0: none was known */
         bool released;        /* since then */
+        int64_t renewed_zxid; /* of the last write to `active`, and each machine's clock when it was seen first */
+        uint64_t renewed_ms[FLEET_NODES_MAX];
 };
 
 struct fleet {
@@ -248,6 +251,7 @@ struct fleet {
         struct fleet_options o;
         struct fleet_node nodes[FLEET_NODES_MAX];
         struct fleet_truth truth[FLEET_GROUPS_MAX];
+        int64_t committed_seen;
         int64_t token_seen; /* of all grants */
         int takes[FLEET_GROUPS_MAX];
         uint64_t down_ms[FLEET_GROUPS_MAX]; /* milliseconds in which it ran nowhere */

@@ -46,8 +46,9 @@ void fleet__link(struct fleet_worker *w)
         if (!w->core || w->helper || w->exiting || !w->node->agent || w->linked || fleet_now(f) < w->link_ms)
                 return;
         w->linked = true;
-        push(f, &w->to_worker, FLEET_LETTER_UP, (struct fleet_letter){.len = 0});
-        push(f, &w->to_agent, FLEET_LETTER_UP, (struct fleet_letter){.len = 0});
+        w->link++;
+        push(f, &w->to_worker, FLEET_LETTER_UP, (struct fleet_letter){.len = w->link});
+        push(f, &w->to_agent, FLEET_LETTER_UP, (struct fleet_letter){.len = w->link});
 }
 
 void fleet__unlink(struct fleet_worker *w, bool agent_died)
@@ -63,7 +64,8 @@ void fleet__post(struct fleet_worker *w, bool to_agent, const struct message *m)
 {
         struct fleet_queue *q = to_agent ? &w->to_agent : &w->to_worker;
         struct jute_writer bytes;
-        if (!w->linked)
+        /* Who has not heard of the present link yet speaks on one that is gone: lost. */
+        if (!w->linked || (to_agent ? w->worker_link : w->agent_link) != w->link)
                 return;
         if (is_full(q)) { /* as ipc.h: a conversation that takes nothing in is broken off */
                 w->linked = false;
@@ -98,6 +100,8 @@ bool fleet__fetch(struct fleet_worker *w, bool of_agent, enum fleet_letter_kind 
         q->count--;
         memmove(q->letters, q->letters + 1, q->count * sizeof q->letters[0]);
         *ret_kind = l.kind;
+        if (l.kind == FLEET_LETTER_UP)
+                *(of_agent ? &w->agent_link : &w->worker_link) = l.len;
         if (l.kind == FLEET_LETTER_MESSAGE) {
                 bytes = l.bytes;
                 int r = message_decode(l.bytes, l.len, members, ret);

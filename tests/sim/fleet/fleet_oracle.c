@@ -14,7 +14,10 @@
  * known counts as active) is how `occupied` is defined. */
 #include "tests/sim/fleet/fleet_internal.h"
 
+#include "tests/sim/fleet/fleet_tree.h"
+
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How late a worker may notice a deadline: a turn, and its clock is read in whole milliseconds. */
@@ -111,8 +114,33 @@ static void look_at_worker(struct fleet_worker *w)
                             w->section.name.text, n->number, now - w->record.deadline_ms - w->record.budget_ms);
 }
 
+/* ---- leases ---- */
+
+/* The last write to `active` that any server has in its tree, and every machine's clock when it was seen first. */
+static void see_renewals(struct fleet *f)
+{
+        int64_t committed = fleet__tree_zxid(f->s->w);
+        if (committed == f->committed_seen)
+                return;
+        f->committed_seen = committed;
+        for (size_t g = 0; g < f->o.groups; g++) {
+                struct fleet_truth *t = &f->truth[g];
+                char path[64];
+                (void)snprintf(path, sizeof path, "/baton/groups/%s/active", fleet__group_name(g));
+                int64_t mzxid = fleet__tree_mzxid(f->s->w, path);
+                if (mzxid <= t->renewed_zxid)
+                        continue;
+                t->renewed_zxid = mzxid;
+                for (int i = 0; i < f->o.nodes; i++)
+                        t->renewed_ms[i] = fleet_node_now(&f->nodes[i]);
+        }
+}
+
+/* ---- a millisecond ---- */
+
 void fleet__look(struct fleet *f)
 {
+        see_renewals(f);
         for (int i = 0; i < f->o.nodes; i++)
                 if (does_something(&f->nodes[i]))
                         FLEET_EACH_WORKER(&f->nodes[i], w)
@@ -191,10 +219,12 @@ void fleet__see_grant(struct fleet_worker *w, const struct message *m)
 {
         struct fleet_node *n = w->node;
         struct fleet *f = n->f;
-        uint64_t now = fleet_node_now(n);
+        see_renewals(f);
+        uint64_t seen_ms = f->truth[w->group].renewed_ms[n->number - 1];
         if (m->token > f->token_seen)
                 f->token_seen = m->token;
-        if (m->deadline_ms > now + lease_holder_ms(m->lease_ms, n->config.clock_rate_ppm))
-                fleet_break(f, "F2", "%s on node %d is told a deadline in %" PRIu64 " ms, of a lease of %u ms",
-                            w->section.name.text, n->number, m->deadline_ms - now, m->lease_ms);
+        if (m->deadline_ms > seen_ms + lease_holder_ms(m->lease_ms, n->config.clock_rate_ppm))
+                fleet_break(f, "F2",
+                            "%s on node %d is told a deadline %" PRIu64 " ms after its renewal, of a lease of %u ms",
+                            w->section.name.text, n->number, m->deadline_ms - seen_ms, m->lease_ms);
 }

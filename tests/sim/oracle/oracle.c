@@ -161,6 +161,14 @@ static void asked(struct oracle *o, struct oracle_server *s, const struct effect
         }
 }
 
+static void says(struct oracle *o, struct oracle_server *s, const struct effect *e)
+{
+        if (e->type == EFFECT_SEND)
+                oracle__send(o, s, e->conn, e->send.blob->data, e->send.blob->len);
+        else if (e->type == EFFECT_CLOSE)
+                oracle__closed(s, e->conn);
+}
+
 static void election(struct oracle *o, struct oracle_server *s)
 {
         const struct vote_tally *t = &o->world->nodes[s->sid].server->vote->tally;
@@ -201,8 +209,7 @@ static void on_stepped(void *ctx, struct world *w, int sid, const struct event *
         for (size_t i = 0; i < fx->count; i++)
                 asked(o, s, &fx->list[i]);
         for (size_t i = 0; i < fx->count; i++)
-                if (fx->list[i].type == EFFECT_SEND)
-                        oracle__send(o, s, fx->list[i].conn, fx->list[i].send.blob->data, fx->list[i].send.blob->len);
+                says(o, s, &fx->list[i]);
         election(o, s);
         shows(o, s);
 }
@@ -258,6 +265,9 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         struct oracle_server *s = &o->servers[sid];
         (void)how;
         o->now = w->now;
+        for (size_t i = 0; i < s->ask_count; i++)
+                if (s->asks[i].kind == ASK_CUT)
+                        oracle__mark(o, MARK_TRUNC_INTERRUPTED);
         for (struct oracle_link *l = o->links; l; l = l->next) {
                 l->dialler_gone |= l->dialler == sid;
                 l->acceptor_gone |= l->acceptor == sid && l->accepted;

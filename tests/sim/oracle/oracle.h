@@ -29,7 +29,8 @@ void oracle_free(struct oracle *o);
  * held against it, and it counts as holding what it held (a minority may be so). */
 void oracle_disk_damaged(struct oracle *o, int sid);
 
-/* How often a commit is followed by a test of all disks: every n-th on average; 0 never. */
+/* How often a commit is followed by a test of all disks, and of the trees that stand there: every n-th on average;
+ * 0 never. */
 void oracle_set_image_period(struct oracle *o, uint32_t commits);
 
 /* At the end of a life, when nothing more happens and all running servers serve: their trees are the model's, node by

@@ -133,8 +133,10 @@ void oracle__commit_to(struct oracle *o, struct oracle_server *s, int64_t epoch,
                              ", which was committed",
                              s->sid, (uint64_t)zxid, epoch, (uint64_t)committed);
         mark_learners(o, s);
-        if (o->world && o->image_period && prng_next(&o->prng) % o->image_period == 0)
+        if (o->world && o->image_period && prng_next(&o->prng) % o->image_period == 0) {
                 oracle__test_images(o);
+                oracle__compare_serving(o);
+        }
 }
 
 /* ---- what is shown ---- */

@@ -7,6 +7,7 @@
 
 #include "election/server/server_internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 bool oracle__may_find(const struct oracle_server *s, int64_t last_zxid)
@@ -86,8 +87,6 @@ void oracle__recovered(struct oracle *o, struct oracle_server *s, const struct o
         check_found(o, s, f, "recovers");
         if (f->current < oracle__epoch_of(f->last_zxid))
                 oracle__mark(o, MARK_RECOVERABLE_GAP);
-        if (was_asked(s, ASK_CUT, f->last_zxid) || s->cut_asked == f->last_zxid)
-                oracle__mark(o, MARK_TRUNC_INTERRUPTED);
         if (s->saving == f->last_zxid)
                 oracle__mark(o, MARK_SNAP_SAVED_BY_CRASH);
         take_over(o, s, f);
@@ -124,6 +123,12 @@ static bool image_holds(struct oracle *o, int sid, enum memory_crash how, int64_
         struct memory_storage *copy = memory_storage_image(o->world->nodes[sid].disk, how, prng_next(&o->prng));
         int error = recover(copy, &r, why);
         bool holds = false;
+        if (error == -EUCLEAN && how == MEMORY_CRASH_SCATTER && s->durable < s->count) {
+                /* Records that were not synced, their sectors written in any order, can't be told from damage: that
+                 * is refused (safety: D5), and what was synced is there all the same. */
+                recovered_done(&r);
+                return image_holds(o, sid, MEMORY_CRASH_NOTHING, committed);
+        }
         if (error < 0 && !oracle__excused(o, s))
                 ORACLE_BREAK(o, "D3", "server %d would not recover from a crash at this instant: %s", sid, why);
         if (error >= 0) {

@@ -78,6 +78,7 @@ struct oracle_server {
 /* What a client's connection has been sent: a first frame is no reply. */
 #define CLIENT_NEW     ((void *)1)
 #define CLIENT_GREETED ((void *)2)
+#define CLIENT_CLOSED  ((void *)3)
 
 /* A connection between two servers. */
 struct oracle_link {
@@ -91,8 +92,9 @@ struct oracle_link {
         int64_t announced; /* epoch of the LEADERINFO sent on it, 0 none */
         int64_t sync_end;  /* what has been sent or said on it before NEWLEADER ends here */
         enum { LINK_SYNC, LINK_NEWLEADER, LINK_ACTIVE } step;
-        bool raw;                         /* a snapshot is going out: bytes, not packets */
-        bool dialler_gone, acceptor_gone; /* the process */
+        bool raw;                             /* a snapshot is going out: bytes, not packets */
+        bool dialler_gone, acceptor_gone;     /* the process */
+        bool dialler_closed, acceptor_closed; /* by its own decision */
 };
 
 struct oracle {
@@ -219,6 +221,8 @@ void oracle__accepted(struct oracle *o, struct oracle_server *s, conn_id conn, i
                       enum port port);
 /* Finds the highest COMMIT among the packets of one send, 0 if there is none. */
 int64_t oracle__commit_in(struct oracle *o, struct oracle_server *s, conn_id conn, const uint8_t *data, size_t len);
+/* It has closed the connection: nothing of it may be processed any more (safety: Z15), and so nothing be said on it. */
+void oracle__closed(struct oracle_server *s, conn_id conn);
 void oracle__send(struct oracle *o, struct oracle_server *s, conn_id conn, const uint8_t *data, size_t len);
 
 /* Its disk is known to be damaged or lost: what it finds there is not held against it, and it counts as holding what it
@@ -245,5 +249,7 @@ void oracle__noted(void *ctx, struct world *w, int sid, const char *text);
 
 /* ---- oracle_tree.c: a server's tree against the model's (D4, S3, S11, Z3) ---- */
 void oracle__compare_tree(struct oracle *o, int sid, const struct database *db);
+/* All that serve and stand at the last commit. */
+void oracle__compare_serving(struct oracle *o);
 
 #endif

@@ -8,13 +8,11 @@ static const struct {
         const char *text, *also;
         enum mark mark;
 } signs[] = {
-        {"no snapshot and log on disk reach", "", MARK_TRUNC_REFUSED},
-        {"is ahead: epoch", "", MARK_LEADER_BEHIND},
-        {"left the ensemble", "no quorum can promise", MARK_LEFT_HOPELESS},
-        {"left the ensemble", "above this one", MARK_LEFT_OUTBID},
-        {"left the ensemble", "promised already", MARK_LEFT_OLD_LEADER},
+        {"left the ensemble", "no quorum can promise", MARK_LEFT_PROMISES},
+        {"left the ensemble", "above this one", MARK_LEFT_PROMISES},
+        {"left the ensemble", "promised already", MARK_LEFT_PROMISES},
         {"left the ensemble", "was silent for too long", MARK_LEFT_SILENCE},
-        {"left the ensemble", "can't be reached", MARK_LEFT_UNREACHED},
+        {"left the ensemble", "can't be reached", MARK_LEFT_CONNECTION},
         {"left the ensemble", "no quorum of synchronised followers", MARK_LEFT_QUORUM},
         {"left the ensemble", "no quorum of voters connected", MARK_LEFT_BARRIER_E},
         {"left the ensemble", "no quorum promised", MARK_LEFT_BARRIER_A},

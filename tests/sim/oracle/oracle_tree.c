@@ -1,7 +1,8 @@
 /* A server's tree against the model's, node by node, whole Stats included (safety: Z3, D4, S3, S11). */
 #include "tests/sim/oracle/oracle_internal.h"
 
-#include "election/tree/database.h"
+#include "election/server/server_internal.h"
+#include "tests/sim/world/world_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,4 +99,14 @@ void oracle__compare_tree(struct oracle *o, int sid, const struct database *db)
         if (session_table_count(database_sessions(db)) != model_session_count(o->model))
                 ORACLE_BREAK(o, "S3", "server %d has %zu sessions, the transactions leave %zu", sid,
                              session_table_count(database_sessions(db)), model_session_count(o->model));
+}
+
+void oracle__compare_serving(struct oracle *o)
+{
+        for (int sid = 1; sid <= o->count; sid++) {
+                const struct world_node *n = &o->world->nodes[sid];
+                /* One that is behind, or ahead by its epoch's beginning, is compared another time. */
+                if (n->running && n->server->serving && database_zxid(n->server->db) == model_zxid(o->model))
+                        oracle__compare_tree(o, sid, n->server->db);
+        }
 }

@@ -179,13 +179,29 @@ static void client_bytes(struct oracle *o, struct oracle_server *s, conn_id conn
         }
 }
 
+void oracle__closed(struct oracle_server *s, conn_id conn)
+{
+        struct oracle_link *l = map_get(&s->conns, conn);
+        if (l && l->dialler == s->sid)
+                l->dialler_closed = true;
+        else if (l)
+                l->acceptor_closed = true;
+        else if (map_get(&s->clients, conn))
+                map_put(&s->clients, conn, CLIENT_CLOSED);
+}
+
 void oracle__send(struct oracle *o, struct oracle_server *s, conn_id conn, const uint8_t *data, size_t len)
 {
         struct oracle_link *l = map_get(&s->conns, conn);
-        if (l && is_zab(l))
+        const void *client = map_get(&s->clients, conn);
+        bool closed = l ? (l->dialler == s->sid ? l->dialler_closed : l->acceptor_closed) : client == CLIENT_CLOSED;
+        if (closed)
+                ORACLE_BREAK(o, "Z15", "server %d sends %zu bytes on connection %" PRIu64 ", which it has closed",
+                             s->sid, len, conn);
+        else if (l && is_zab(l))
                 zab_bytes(o, l, s->sid, data, len);
         else if (l)
                 vote_bytes(o, s, data, len);
-        else if (map_get(&s->clients, conn))
+        else if (client)
                 client_bytes(o, s, conn, data, len);
 }

@@ -241,6 +241,17 @@ static void test_current_epoch_is_promised_first(void **state)
         bench_caught(b, "Z23");
 }
 
+static void test_word_on_a_closed_connection(void **state)
+{
+        struct bench *b = *state;
+        begin(b);
+        oracle__closed(bench_server(b, 2), b->conns[2]);
+        bench_from_leader(b, 2, QP_COMMIT, Z(1, 1)); /* the other end does not know yet */
+        bench_clean(b);
+        bench_from_follower(b, 2, QP_ACK, Z(1, 1), NULL, 0);
+        bench_caught(b, "Z15");
+}
+
 /* ---- recovery ---- */
 
 static struct oracle_found found(struct bench *b, int64_t zxid, int64_t epoch)
@@ -414,6 +425,7 @@ int main(void)
                 BENCHED(test_newleader_acknowledged_before_the_epoch),
                 BENCHED(test_proposal_acknowledged_before_it_is_on_disk),
                 BENCHED(test_acknowledgement_after_the_disk_failed),
+                BENCHED(test_word_on_a_closed_connection),
                 BENCHED(test_epochs_only_grow),
                 BENCHED(test_current_epoch_is_promised_first),
                 BENCHED(test_recovery_may_keep_what_was_not_synced),

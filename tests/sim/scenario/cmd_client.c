@@ -195,7 +195,8 @@ static bool put_change(struct actor *a, char **words, size_t count, const char *
 
 static bool is_change(const char *word)
 {
-        return !strcmp(word, "create") || !strcmp(word, "set") || !strcmp(word, "delete") || !strcmp(word, "check");
+        return strcmp(word, "create") == 0 || strcmp(word, "set") == 0 || strcmp(word, "delete") == 0 ||
+               strcmp(word, "check") == 0;
 }
 
 /* multi CHANGE ; CHANGE ; … */
@@ -327,6 +328,10 @@ static bool many(struct actor *a, char **words, size_t count, const char *wanted
         int64_t times;
         if (count < 5)
                 return stage_fail(a->st, "%s many N OPERATION PATH", a->name);
+        if (!a->connected && wanted) {
+                (void)snprintf(a->outcome, sizeof a->outcome, "lost");
+                return settle(a, wanted);
+        }
         if (!stage_number(a->st, words[2], &times))
                 return false;
         a->many_ok = a->many_other = 0;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ensemble VOTERS [observers=N] [seed=N] [snap=N] [history=N]: a snapshot after about so many transactions; so many kept
- * in memory for a DIFF */
+/* ensemble VOTERS [observers=N] [seed=N] [snap=N] [history=N]: a snapshot after about so many transactions; so many
+ * kept in memory for a DIFF */
 static bool ensemble(struct stage *st, char **words, size_t count)
 {
         int64_t voters, observers = 0, seed = 1, snap = 0, history = 0;

@@ -7,8 +7,8 @@
 /* Rounds of one loop. */
 #define ROUNDS_MAX 2000
 
-static const struct stage_command *const tables[] = {stage_server_commands, stage_net_commands, stage_disk_commands,
-                                                     stage_client_commands, stage_peer_commands};
+static const struct stage_command *const tables[] = {stage_server_commands, stage_net_commands,  stage_disk_commands,
+                                                     stage_client_commands, stage_peer_commands, stage_fleet_commands};
 
 static const struct stage_command *find(const char *name)
 {
@@ -58,8 +58,10 @@ static bool carry_out(struct stage *st, char **words, size_t count)
         int64_t sid;
         if (c && count < c->words_min)
                 return stage_fail(st, "%s wants more words", c->name);
-        if (!st->w && (!c || strcmp(c->name, "ensemble") != 0))
-                return stage_fail(st, c ? "a scenario begins with \"ensemble\", not with %s" : "there is no command %s",
+        if (!st->w && (!c || (strcmp(c->name, "ensemble") != 0 && strcmp(c->name, "fleet") != 0)))
+                return stage_fail(st,
+                                  c ? "a scenario begins with \"ensemble\" or \"fleet\", not with %s"
+                                    : "there is no command %s",
                                   words[0]);
         if (c)
                 return c->fn(st, words, count);

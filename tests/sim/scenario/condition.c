@@ -3,6 +3,7 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
+#include "tests/sim/fleet/fleet.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -344,19 +345,91 @@ static bool is_connected(struct stage *st, char **words, size_t count, bool *ret
         return of_client(st, words, count, ret);
 }
 
+/* ---- machines ---- */
+
+/* The first machine but one of which it holds, 0 for none. */
+static int first_of(struct stage *st, size_t group, int but, bool (*is)(struct stage *st, int number, size_t group))
+{
+        for (int i = 1; i <= st->f->o.nodes; i++)
+                if (i != but && is(st, i, group))
+                        return i;
+        return 0;
+}
+
+static bool all_active(struct stage *st, int number, size_t group)
+{
+        for (size_t k = 0; k < st->f->o.workers; k++) {
+                const struct fleet_worker *w = &fleet_node(st->f, number)->groups[group].workers[k];
+                if (!w->core || w->state != WORKER_ACTIVE)
+                        return false;
+        }
+        return true;
+}
+
+static bool any_occupied(struct stage *st, int number, size_t group)
+{
+        for (size_t k = 0; k < st->f->o.workers; k++)
+                if (fleet_node(st->f, number)->groups[group].workers[k].resource.occupied)
+                        return true;
+        return false;
+}
+
+/* active [NODE|nowhere|other NODE] [group=NAME]: all workers of the group are; runs …: its resource may run there */
+static bool on_machine(struct stage *st, char **words, size_t count, bool *ret, struct text *instead)
+{
+        bool active = strcmp(words[0], "active") == 0, any = count < 2 || strchr(words[1], '=');
+        bool (*is)(struct stage *, int, size_t) = active ? all_active : any_occupied;
+        size_t group;
+        int number = 0;
+        if (!stage_group(st, words, count, &group))
+                return false;
+        bool nowhere = !any && strcmp(words[1], "nowhere") == 0;
+        bool other = !any && count > 2 && strcmp(words[1], "other") == 0;
+        if (!any && !nowhere && !stage_machine(st, words[other ? 2 : 1], &number))
+                return false;
+        int but = other ? number : 0;
+        if (other)
+                number = 0;
+        int first = first_of(st, group, but, is);
+        *ret = any || other ? first != 0 : nowhere ? first == 0 : is(st, number, group);
+        text_add(instead, first ? "it %s on %d" : "it %s nowhere", active ? "is active" : "runs", first);
+        return true;
+}
+
+/* told "text": by the machines */
+static bool is_told(struct stage *st, char **words, size_t count, bool *ret, struct text *instead)
+{
+        if (count < 2)
+                return stage_fail(st, "told TEXT");
+        *ret = strstr(text_of(&st->story), words[1]) != NULL;
+        text_add(instead, "nobody has said so");
+        return true;
+}
+
+/* token grown [group=NAME]: since note-token */
+static bool has_grown(struct stage *st, char **words, size_t count, bool *ret, struct text *instead)
+{
+        size_t group;
+        char text[TEXT_ZXID_BYTES];
+        if (!stage_group(st, words, count, &group))
+                return false;
+        *ret = st->f->truth[group].token_max > st->token;
+        text_add(instead, "it is %s", text_of_zxid(st->f->truth[group].token_max, text));
+        return true;
+}
+
 static const struct {
         const char *name;
         condition_fn *fn;
 } conditions[] = {
-        {"leader", is_leader},       {"serving", is_serving},
-        {"running", is_running},     {"quiet", is_quiet},
-        {"role", has_role},          {"halted", is_halted},
-        {"said", has_said},          {"equal-trees", are_equal},
-        {"logged", has_logged},      {"committed", has_committed},
-        {"epochs", has_epochs},      {"file", has_file},
-        {"node", has_node},          {"nothing-lost", is_nothing_lost},
-        {"held", is_held},           {"elapsed", has_elapsed},
-        {"connected", is_connected}, {"answered", is_connected},
+        {"active", on_machine},     {"runs", on_machine},         {"told", is_told},
+        {"token", has_grown},       {"leader", is_leader},        {"serving", is_serving},
+        {"running", is_running},    {"quiet", is_quiet},          {"role", has_role},
+        {"halted", is_halted},      {"said", has_said},           {"equal-trees", are_equal},
+        {"logged", has_logged},     {"committed", has_committed}, {"epochs", has_epochs},
+        {"file", has_file},         {"node", has_node},           {"nothing-lost", is_nothing_lost},
+        {"held", is_held},          {"elapsed", has_elapsed},     {"connected", is_connected},
+        {"answered", is_connected},
 };
 
 bool stage_condition(struct stage *st, char **words, size_t count, bool *ret, struct text *instead)

@@ -2,6 +2,7 @@
 
 #include "election/base/alloc.h"
 #include "election/server/server_internal.h"
+#include "tests/sim/fleet/fleet.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -77,41 +78,104 @@ void stage_take(struct stage *st, struct text *ret)
         stage_forget(st);
 }
 
-/* A line for a server that has left out what is not the same every time: "0x500000002" becomes "(5,2)", a session is
- * called by its client's name, "(round 3, after 20 ms)" goes. */
+/* ---- texts without what is not the same every time ---- */
+
+/* Each takes what begins at *from, and moves it behind; 0 where it is something else. */
+typedef size_t tidy_fn(struct stage *st, const char **from, char *to, size_t size);
+
+static bool skip(const char **at, const char *text)
+{
+        size_t len = strlen(text);
+        if (strncmp(*at, text, len) != 0)
+                return false;
+        *at += len;
+        return true;
+}
+
+static size_t tidy_session(struct stage *st, const char **from, char *to, size_t size)
+{
+        const char *at = *from;
+        char *end;
+        if (!skip(&at, "session 0x"))
+                return 0;
+        int64_t id = (int64_t)strtoull(at, &end, 16);
+        *from = end;
+        return (size_t)snprintf(to, size, "session of %s", stage_actor_of_session(st, id));
+}
+
+static size_t tidy_zxid(struct stage *st, const char **from, char *to, size_t size)
+{
+        char *end, text[TEXT_ZXID_BYTES];
+        (void)st;
+        if (strncmp(*from, "0x", 2) != 0 || !isxdigit((unsigned char)(*from)[2]))
+                return 0;
+        int64_t zxid = (int64_t)strtoull(*from, &end, 16);
+        *from = end;
+        return (size_t)snprintf(to, size, "%s", text_of_zxid(zxid, text));
+}
+
+/* A token is the zxid of its grant. */
+static size_t tidy_token(struct stage *st, const char **from, char *to, size_t size)
+{
+        const char *at = *from;
+        char *end, text[TEXT_ZXID_BYTES];
+        (void)st;
+        if (!skip(&at, "token ") || !isdigit((unsigned char)at[0]) || at[1] == 'x')
+                return 0;
+        int64_t zxid = strtoll(at, &end, 10);
+        *from = end;
+        return (size_t)snprintf(to, size, "token %s", text_of_zxid(zxid, text));
+}
+
+static size_t tidy_wait(struct stage *st, const char **from, char *to, size_t size)
+{
+        const char *at = *from;
+        (void)st;
+        if (!skip(&at, " in ") || !isdigit((unsigned char)*at))
+                return 0;
+        at += strspn(at, "0123456789");
+        if (!skip(&at, " ms"))
+                return 0;
+        *from = at;
+        return (size_t)snprintf(to, size, " in a while");
+}
+
+/* Which round of votes, and how long it took. */
+static size_t tidy_round(struct stage *st, const char **from, char *to, size_t size)
+{
+        const char *at = *from, *end;
+        (void)st;
+        if (!skip(&at, "server ") || !(end = strstr(at, " (round ")) || !strchr(end, ')'))
+                return 0;
+        *from = strchr(end, ')') + 1;
+        return (size_t)snprintf(to, size, "server %.*s", (int)(end - at), at);
+}
+
 void stage_tidy(struct stage *st, const char *from, char *to, size_t size)
 {
+        static tidy_fn *const all[] = {tidy_session, tidy_zxid, tidy_token, tidy_wait, tidy_round};
         size_t len = 0;
         while (*from && len + 1 < size) {
-                const char *session = "session 0x", *round = " (round ";
-                if (strncmp(from, session, strlen(session)) == 0) {
-                        char *end;
-                        int64_t id = (int64_t)strtoull(from + strlen("session "), &end, 16);
-                        len += (size_t)snprintf(to + len, size - len, "session of %s", stage_actor_of_session(st, id));
-                        from = end;
-                } else if (strncmp(from, "0x", 2) == 0 && isxdigit((unsigned char)from[2])) {
-                        char *end, text[TEXT_ZXID_BYTES];
-                        int64_t zxid = (int64_t)strtoull(from, &end, 16);
-                        len += (size_t)snprintf(to + len, size - len, "%s", text_of_zxid(zxid, text));
-                        from = end;
-                } else if (strncmp(from, round, strlen(round)) == 0 && strchr(from, ')')) {
-                        from = strchr(from, ')') + 1;
-                } else {
+                size_t took = 0;
+                for (size_t i = 0; i < sizeof all / sizeof *all && !took; i++)
+                        took = all[i](st, &from, to + len, size - len);
+                if (took)
+                        len = len + took < size ? len + took : size - 1;
+                else
                         to[len++] = *from++;
-                }
-                len = len < size ? len : size - 1;
         }
         to[len] = 0;
 }
 
 /* What is shown only when it was asked for: steps that say nothing a role or a synchronisation does not say too. */
-static bool is_dull(const char *text)
+static bool is_dull(const struct stage *st, const char *text)
 {
         static const char *const beginnings[] = {"zab: ", "synchronising learner ", "quorum connection of "};
         for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
                 if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0)
                         return true;
-        return false;
+        /* Beside machines only who serves under whom matters. */
+        return st->f && strncmp(text, "leading, ", 9) != 0 && strncmp(text, "left the ensemble", 17) != 0;
 }
 
 static void on_noted(void *ctx, struct world *w, int sid, const char *text)
@@ -121,7 +185,7 @@ static void on_noted(void *ctx, struct world *w, int sid, const char *text)
         (void)w;
         stage_tidy(st, text, tidy, sizeof tidy);
         text_add(&st->logs[sid], "%s\n", tidy);
-        if (st->shows_all || !is_dull(tidy))
+        if (st->shows_all || !is_dull(st, tidy))
                 stage_say(st, sid, "%d: %s", sid, tidy);
 }
 
@@ -194,6 +258,8 @@ void stage_clear(struct stage *st)
                 st->kept[sid] = NULL;
                 text_clear(&st->logs[sid]);
         }
+        stage_fleet_free(st);
+        stage_scene_free(st);
         if (st->w)
                 world_free(st->w);
         oracle_free(st->oracle);
@@ -210,6 +276,7 @@ void stage_done(struct stage *st)
         for (int sid = 0; sid <= WORLD_SERVERS_MAX; sid++)
                 text_done(&st->logs[sid]);
         mem_free(st->sayings);
+        text_done(&st->story);
         text_done(&st->failure);
 }
 
@@ -217,7 +284,12 @@ void stage_done(struct stage *st)
 
 void stage_step(struct stage *st)
 {
-        world_run(st->w, 1);
+        if (st->f) {
+                fleet_run(st->f, 1);
+                stage_fleet_turn(st);
+        } else {
+                world_run(st->w, 1);
+        }
         stage_actors_turn(st);
         stage_peers_turn(st);
         look(st);

@@ -19,6 +19,7 @@
 struct actor;
 struct played;
 struct fleet;
+struct scene;
 
 /* Something seen, by whom: servers by sid, then clients, then machines. */
 struct stage_saying {
@@ -34,9 +35,13 @@ struct stage_variable {
 
 struct stage {
         const char *path;
-        int line;           /* of the command that is carried out */
-        struct world *w;    /* NULL before the scenario has asked for an ensemble */
-        struct fleet *f;    /* NULL where there are only servers */
+        int line;            /* of the command that is carried out */
+        struct world *w;     /* NULL before the scenario has asked for an ensemble */
+        struct fleet *f;     /* NULL where there are only servers */
+        struct scene *scene; /* of the fleet; it has the world */
+        struct text story;   /* what the fleet has said, tidied */
+        size_t story_read;
+        int64_t token;         /* of note-token */
         struct oracle *oracle; /* looks on */
         struct verdict verdict;
         bool lies; /* a server is played by hand: what the oracle finds then is not the product's doing */
@@ -121,6 +126,7 @@ extern const struct stage_command stage_net_commands[];
 extern const struct stage_command stage_disk_commands[];
 extern const struct stage_command stage_client_commands[];
 extern const struct stage_command stage_peer_commands[];
+extern const struct stage_command stage_fleet_commands[];
 
 /* Carries out the lines from..to-1. */
 bool stage_play(struct stage *st, struct script *s, size_t from, size_t to);
@@ -135,6 +141,15 @@ const char *stage_actor_of_session(struct stage *st, int64_t session);
 bool stage_nothing_lost(struct stage *st, int sid, struct text *instead);
 bool stage_actor_connected(const struct actor *a);
 bool stage_actor_pending(const struct actor *a);
+
+/* ---- machines (cmd_fleet.c) ---- */
+bool stage_machine(struct stage *st, const char *word, int *ret);
+/* "group=NAME" among the words: its index; the first one where nothing is said. */
+bool stage_group(struct stage *st, char **words, size_t count, size_t *ret);
+/* Takes what the fleet has said. */
+void stage_fleet_turn(struct stage *st);
+void stage_fleet_free(struct stage *st);
+void stage_scene_free(struct stage *st);
 
 /* ---- servers played by hand (peer.c) ---- */
 bool stage_peer_command(struct stage *st, int sid, char **words, size_t count);

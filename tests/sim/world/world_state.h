@@ -26,13 +26,13 @@ struct world_endpoint {
         bool overrun;  /* it left more unsent than it may: fails with -ENOBUFS */
         bool eof;      /* the other end is gone: told after the last byte */
         int eof_status;
-        struct world_bytes in;       /* on its way to this end */
-        bool held;                   /* and has been given its delay: */
-        uint64_t ready_ms;           /* nothing arrives before */
-        uint64_t taken_ms;           /* when something last did, */
-        uint32_t taken;              /* and how many bytes in that millisecond */
-        uint32_t unacked;            /* bytes taken since the way back is cut */
-        uint64_t broken_ms;          /* since when nothing can be acknowledged; 0: it can */
+        struct world_bytes in; /* on its way to this end */
+        bool held;             /* and has been given its delay: */
+        uint64_t ready_ms;     /* nothing arrives before */
+        uint64_t taken_ms;     /* when something last did, */
+        uint32_t taken;        /* and how many bytes in that millisecond */
+        uint32_t unacked;      /* bytes taken since the way back is cut */
+        uint64_t broken_ms;    /* since when nothing can be acknowledged; 0: it can */
         /* Quorum port (world_gate.c): what is left of the packet that is arriving; from a SNAP on packets are not told
          * apart; one waits that is held back. */
         size_t packet_left;
@@ -103,7 +103,7 @@ struct world_node {
         bool dies_by_power;           /* then; else the process alone does */
         conn_id accepted;             /* last even number given */
         bool listening;
-        bool played; /* by hand: world_peer.c */
+        bool played;                                      /* by hand: world_peer.c */
         struct world_endpoint *conns[WORLD_CONN_BUCKETS]; /* open connections */
         char log[WORLD_LOG_SIZE];
         size_t log_len;

@@ -4,6 +4,7 @@ A server that was sent a snapshot has a hole in its log: what the snapshot stood
 sent it, who may have had such a hole itself. What was truncated, or lay behind a snapshot's zxid, was never committed.
 """
 import re
+import time
 
 from interop.harness import wire
 from interop.harness.txnlog import TXN, read_log
@@ -12,7 +13,7 @@ from interop.harness.wire import Reader
 from . import record
 
 SYNCHRONISING = re.compile(
-    r"synchronising from leader (\d+) by (\w+) 0x([0-9a-f]+), own log ends at 0x([0-9a-f]+)")
+    r"^([\d.]+) baton-engine: synchronising from leader (\d+) by (\w+) 0x([0-9a-f]+), own log ends at 0x([0-9a-f]+)", re.M)
 ERROR = -1
 
 
@@ -33,28 +34,37 @@ class Logs:
         self.problems = []
         everywhere = {}
         for engine in engines:
-            found = {}
+            files = []                  # (last written, zxid -> Record)
             for path in sorted(engine.kept_logs.iterdir()):
-                for r in read_log(path):
-                    if everywhere.setdefault(r.zxid, r).payload != r.payload:
-                        self.problems.append("Z10: two records of 0x%x; one is in %s" % (r.zxid, path))
-                    found[r.zxid] = r
-            self.records[engine.sid] = found
-            self._follow_syncs(engine, found)
+                found = {r.zxid: r for r in read_log(path)}
+                files.append((path.stat().st_mtime, found))
+                for zxid, r in found.items():
+                    if everywhere.setdefault(zxid, r).payload != r.payload:
+                        self.problems.append("Z10: two records of 0x%x; one is in %s" % (zxid, path))
+            self.snapshots[engine.sid] = self._follow_syncs(engine, files)
+            self.records[engine.sid] = {zxid: r for _, found in files for zxid, r in found.items()}
 
-    def _follow_syncs(self, engine, found):
-        syncs = [(int(leader), way, int(zxid, 16), int(end, 16))
-                 for leader, way, zxid, end in SYNCHRONISING.findall(engine.log_text())]
-        ends = [end for _, _, _, end in syncs[1:]] + [max(found, default=0)]
-        self.snapshots[engine.sid] = []
-        for (leader, way, zxid, end), next_end in zip(syncs, ends):
+    @staticmethod
+    def _follow_syncs(engine, files):
+        """Takes out of `files` what the engine has thrown away. Returns the snapshots that it has made its own."""
+        monotonic = time.time() - time.monotonic()
+        syncs = [(monotonic + float(at), int(leader), way, int(zxid, 16), int(end, 16))
+                 for at, leader, way, zxid, end in SYNCHRONISING.findall(engine.log_text())]
+        ends = [sync[-1] for sync in syncs[1:]] + [max((zxid for _, found in files for zxid in found), default=0)]
+        snapshots = []
+        for (at, leader, way, zxid, end), next_end in zip(syncs, ends):
             if way == "SNAP" and (next_end == end or next_end < zxid):
                 continue                # that snapshot did not come to its end
             if way == "SNAP":
-                self.snapshots[engine.sid].append((leader, zxid))
-            if way != "DIFF":
-                for gone in [z for z in found if zxid < z <= end]:
-                    del found[gone]
+                snapshots.append((leader, zxid))
+            if way == "DIFF":
+                continue
+            # A file written since has been cut. Others were removed; the same may have been received again since.
+            for written, found in files:
+                if written < at:
+                    for gone in [z for z in found if zxid < z <= end]:
+                        del found[gone]
+        return snapshots
 
     def committed(self):
         """All records in order, from the first one on."""

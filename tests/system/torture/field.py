@@ -166,7 +166,7 @@ class Field:
             small = sid == plan.SMALL_DISK
             settings = servers.Settings(
                 min_session_timeout=MIN_SESSION_MS, max_session_timeout=MAX_SESSION_MS, snap_count=1000,
-                baton_extra={"preallocate_kb": 64 if small else 1024, "commit_log_count": COMMIT_LOG_COUNT})
+                baton_extra={"preallocate_kb": 16 if small else 1024, "commit_log_count": COMMIT_LOG_COUNT})
             members[sid] = Engine(sid, self.home / str(sid), settings, members, namespaces[sid], self.happened)
         self.engines = members
         self.cuts = Cuts(namespaces)

@@ -131,7 +131,7 @@ class Nemesis:
     # --- faults
 
     def _target(self, fault):
-        if fault.target in plan.SERVERS:
+        if fault.target in (*plan.SERVERS, plan.ALL):
             return fault.target
         leader = self.field.leader()
         if leader is None:
@@ -149,7 +149,7 @@ class Nemesis:
             self.done[fault.kind] += 1
         else:
             self.missed += 1
-        self.say("%s  -> %s" % (plan.describe(fault), "server %s" % sid if happens else "nobody there"))
+        self.say("%s  -> %s" % (plan.describe(fault), sid if happens else "nobody there"))
 
     def _kill(self, sid, fault):
         return self.kill(sid, fault.seconds)
@@ -218,6 +218,9 @@ class Nemesis:
 
     def _cut_servers(self, sid, fault):
         return self._cut_pairs(self._both_ways(sid, self._servers_but(sid)), fault)
+
+    def _depose(self, sid, fault):
+        return self._cut_servers(sid, fault)
 
     def _loss(self, sid, fault):
         return self._cut_pairs([(sid, other) for other in (0, *self._servers_but(sid))], fault, LOSS)

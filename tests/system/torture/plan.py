@@ -1,6 +1,6 @@
 """What a torture run does to its servers and when: drawn from the seed alone, before anything has started.
 
-A target is a server's number, or a role ("leader", "follower") that is looked up when the moment has come: so the same
+A target is a server's number, all of them, or a role ("leader", "follower") that is looked up when the moment has come: so the same
 seed makes the same choices, while who leads by then is up to the servers.
 """
 import collections
@@ -9,6 +9,7 @@ import random
 SERVERS = (1, 2, 3)
 SMALL_DISK = 3                          # whose data lie on a small disk that can be filled
 ROLES = ("leader", "follower")
+ALL = "all"
 
 # Seconds from one fault to the next: some meet healed servers, some a fault that still lasts.
 GAP_S = (0.4, 2.0)
@@ -28,6 +29,7 @@ KINDS = {
     "cut-one-way": (0.5, 4.0),          # from `other` nothing arrives; what it sends does
     "cut-clients": (0.5, 4.0),          # from the clients, while the servers see each other
     "cut-servers": (0.5, 4.0),          # from both servers, while clients still reach it
+    "depose": (1.0, 3.0),               # the leader from both others, while clients go on writing through it
     "cable": (0.3, 2.0),                # pulled: the kernel knows, unlike in the cuts
     "flap": (1.0, 4.0),                 # pulled and plugged, again and again
     "loss": (1.0, 5.0),                 # three packets in ten get lost on their way in, whoever sent them
@@ -49,6 +51,10 @@ def draw(seed, seconds):
         lasts = round(rng.uniform(*KINDS[kind]), 2)
         if kind == "disk-full":
             target = SMALL_DISK
+        elif kind == "kill-all":
+            target = ALL
+        elif kind == "depose":
+            target = "leader"
         faults.append(Fault(round(at, 2), kind, target, other, lasts))
         at += rng.uniform(*GAP_S)
     return faults

@@ -50,7 +50,7 @@ class Run:
         self.began_ns = self.ended_ns = time.monotonic_ns()
 
     def problem(self, *what):
-        self.problems.extend(what)
+        self.problems.extend(one for one in what if one not in self.problems)
 
     def play(self):
         engines = self.field.engines.values()

@@ -101,6 +101,46 @@ static void test_later_epochs_leave_it_alone(void **state)
         assert_int_equal(memory_storage_ops(f->disk), ops + 5); /* create, write, sync, rename, sync the directory */
 }
 
+/* Ours have a header on disk before they have a name, so that zeros are damage, and nobody knows how much of it. */
+static void test_newest_segment_of_zeros_is_a_loss(void **state)
+{
+        static const uint8_t zeros[4096];
+        struct fixture *f = *state;
+        make_past(f);
+        memory_storage_put(f->disk, "log.100000001", zeros, sizeof zeros);
+        fixture_must_open(f);
+        assert_true(f->recovered.lost);
+        assert_int_equal(f->recovered.last_zxid, 0);
+        assert_false(memory_storage_exists(f->disk, "log.100000001"));
+        power_off(f);
+        expect_mark(f, "lost\n");
+}
+
+/* Where another program wrote them it may be the remains of a power loss: what it had synced is in older ones. */
+static void test_segment_of_zeros_without_a_mark_is_none(void **state)
+{
+        static const uint8_t zeros[4096];
+        struct fixture *f = *state;
+        make_past(f);
+        memory_storage_put(f->disk, "log.100000006", zeros, sizeof zeros);
+        memory_storage_drop(f->disk, MARK);
+        fixture_must_open(f);
+        assert_false(f->recovered.lost);
+        assert_int_equal(f->recovered.last_zxid, ZXID(1, 5));
+}
+
+static void test_segment_of_zeros_is_refused_where_nobody_can_help(void **state)
+{
+        static const uint8_t zeros[4096];
+        struct fixture *f = *state;
+        make_past(f);
+        memory_storage_put(f->disk, "log.100000001", zeros, sizeof zeros);
+        f->config.alone = true;
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_non_null(strstr(f->why, "log.100000001 is all zeros"));
+        assert_true(memory_storage_exists(f->disk, "log.100000001"));
+}
+
 /* Of another program, or a copy. */
 static void test_files_without_a_mark_get_it(void **state)
 {
@@ -293,6 +333,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_first_start_leaves_none, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_first_promise_makes_it_durably, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_later_epochs_leave_it_alone, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_newest_segment_of_zeros_is_a_loss, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_segment_of_zeros_without_a_mark_is_none, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_segment_of_zeros_is_refused_where_nobody_can_help, setup,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(test_files_without_a_mark_get_it, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damaged_files_get_it_too, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_files_that_are_gone_are_a_loss, setup, teardown),
