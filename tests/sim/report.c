@@ -35,11 +35,8 @@ void totals_sum(struct totals *t, const struct totals *other)
 /* Whether so few lives may miss it: these paths take several things in the right order. A long run takes them all. */
 static bool may_be_missing(const struct totals *t, enum mark mark)
 {
-        static const enum mark seldom[] = {
-                MARK_TRUNC_REFUSED, MARK_TRUNC_INTERRUPTED,   MARK_LEFT_OLD_LEADER, MARK_LEFT_UNREACHED,
-                MARK_LEFT_HOPELESS, MARK_SNAP_SAVED_BY_CRASH, MARK_LEFT_OUTBID,     MARK_STOOD_TOO_LATE,
-                MARK_LEADER_BEHIND, MARK_SNAP_UNDER_LOAD,
-        };
+        static const enum mark seldom[] = {MARK_TRUNC_INTERRUPTED, MARK_SNAP_SAVED_BY_CRASH, MARK_SNAP_UNDER_LOAD,
+                                           MARK_STOOD_TOO_LATE};
         for (size_t i = 0; i < sizeof seldom / sizeof *seldom && t->lives < LIVES_THAT_TAKE_ALL; i++)
                 if (seldom[i] == mark)
                         return true;
