@@ -88,7 +88,7 @@ static const struct plant_row rows[] = {
                                      "what was watched is told after the reply that shows the change"},
         [PLANT_RELEASED_UNVERIFIED] = {"released-unverified", LIVES_FLEET, "F1 F4",
                                        "a group is released before its workers have stopped"},
-        [PLANT_EXPIRED_RECORD_TAKEN_UP] = {"expired-record-taken-up", LIVES_FLEET, "F1 F2 F4",
+        [PLANT_EXPIRED_RECORD_TAKEN_UP] = {"expired-record-taken-up", LIVES_FLEET, "F1 F2 F4 F6",
                                            "a fresh worker takes up a grant that has run out"},
         [PLANT_VANISHED_UNSEEN] =
                 {"vanished-unseen", LIVES_FLEET, "F1 F4",
