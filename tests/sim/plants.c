@@ -95,7 +95,7 @@ static const struct plant_row rows[] = {
                                            "a fresh worker takes up a grant that has run out", 0},
         [PLANT_VANISHED_UNSEEN] =
                 {"vanished-unseen", LIVES_FLEET, "F1 F4",
-                 "the end of `active` begins no wait, though renewals before it may have been missed"},
+                 "the end of `active` begins no wait, though renewals before it may have been missed", 0},
         [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F4",
                                           "a group is taken though it was renewed after it was looked at", 0},
 };
