@@ -36,7 +36,7 @@ void totals_sum(struct totals *t, const struct totals *other)
 static bool may_be_missing(const struct totals *t, enum mark mark)
 {
         static const enum mark seldom[] = {MARK_TRUNC_INTERRUPTED, MARK_SNAP_SAVED_BY_CRASH, MARK_SNAP_UNDER_LOAD,
-                                           MARK_STOOD_TOO_LATE};
+                                           MARK_STOOD_TOO_LATE, MARK_LEFT_PROMISES};
         for (size_t i = 0; i < sizeof seldom / sizeof *seldom && t->lives < LIVES_THAT_TAKE_ALL; i++)
                 if (seldom[i] == mark)
                         return true;
