@@ -82,6 +82,8 @@ static bool committable(const struct zab *z, size_t i)
         const struct zab_leader *l = &z->leader;
         const struct proposal *pr = zab__ring_at(&l->proposals, i);
         struct member_set acks = {.bits = pr->acks.bits & l->synced.bits};
+        if (PLANTED(M7_ACKS_OUTLIVE_CONNECTION))
+                acks = pr->acks;
         if (z->durable_zxid >= zab__history_at(&z->history, z->history.committed + i)->zxid ||
             PLANTED(M1_LEADER_COUNTS_EARLY))
                 member_set_add(&acks, z->config.ensemble, z->config.sid);
@@ -187,7 +189,7 @@ void zab__forget_acks(struct zab *z, const struct zab_peer *p)
         const struct ensemble *e = z->config.ensemble;
         if (p->state >= PEER_ACKED)
                 member_set_remove(&z->leader.synced, e, p->sid);
-        if (!forwarding(p))
+        if (!forwarding(p) || PLANTED(M7_ACKS_OUTLIVE_CONNECTION))
                 return;
         for (size_t i = 0; i < z->leader.proposals.count; i++) {
                 struct proposal *pr = zab__ring_at(&z->leader.proposals, i);

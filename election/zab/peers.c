@@ -5,7 +5,6 @@
 #include "election/zab/zab_internal.h"
 
 #include "election/base/alloc.h"
-#include "election/base/plant.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -86,7 +85,7 @@ void zab__peer_drop(struct zab *z, struct zab_peer *p, bool closed, bool flush, 
                 return;
         /* What it acknowledged on this connection counts no longer: on the next one it may have to cut
          * its log before it gets the same proposals again. */
-        if (p->voter && !PLANTED(M7_ACKS_OUTLIVE_CONNECTION))
+        if (p->voter)
                 zab__forget_acks(z, p);
         if (z->leader.reading == p) {
                 z->leader.reading = NULL;

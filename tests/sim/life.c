@@ -20,6 +20,8 @@
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
 #define SETTLE_MS 8000
 #define EXPIRE_MS 3500
+/* Among its renewals there is a quiet moment, at the end, within so much time. */
+#define QUIET_MS 5000
 /* So long a fleet is looked at when nothing is wrong with it. */
 #define FLEET_QUIET_MS 15000
 /* Where nodes are large, what a slow net carries, and how rarely snapshots are made. */
@@ -115,6 +117,13 @@ static void on_started(void *ctx, struct world *w, int sid, const struct recover
         struct life *l = ctx;
         (void)w;
         faults_recovered(&l->faults, sid, r);
+}
+
+static void on_fault(void *ctx, struct world *w, const char *text)
+{
+        struct life *l = ctx;
+        (void)w;
+        faults_told(&l->faults, text);
 }
 
 static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
@@ -331,8 +340,30 @@ static void record_log(struct life *l)
 
 /* What clients were told, held against each other and the final trees; and against the committed log, once that is
  * known to be what the servers have. */
+static bool all_stand_together(const struct life *l)
+{
+        int leader = world_leader(l->world);
+        int64_t end = leader ? zab_last_logged(l->world->nodes[leader].server->zab) : -1;
+        for (int sid = 1; sid <= l->world->count; sid++) {
+                if (!is_healed(l, sid) || !up(l, sid))
+                        continue;
+                const struct zab *z = l->world->nodes[sid].server->zab;
+                if (zab_last_committed(z) != end || zab_last_logged(z) != end || !zab_disk_dry(z))
+                        return false;
+        }
+        return true;
+}
+
+/* A fleet renews its leases to the last: between two renewals is a moment in which nothing is under way. */
+static void await_quiet(struct life *l)
+{
+        for (int i = 0; l->fleet && i < QUIET_MS && !all_stand_together(l) && !broken(l); i++)
+                step(l, false);
+}
+
 static void judge(struct life *l)
 {
+        await_quiet(l);
         oracle_finish(l->oracle);
         if (!l->load || broken(l))
                 return;
@@ -399,8 +430,10 @@ static void make_world(struct life *l)
         l->faults.coverage = coverage(l);
         struct world_witness tracer = world_trace_witness(&l->trace);
         world_add_witness(l->world, &tracer);
-        world_add_witness(l->world, &(struct world_witness){
-                                            .started = on_started, .stepped = on_step, .noted = on_note, .ctx = l});
+        world_add_witness(
+                l->world,
+                &(struct world_witness){
+                        .started = on_started, .stepped = on_step, .noted = on_note, .fault = on_fault, .ctx = l});
 }
 
 static void count_load(struct life *l)

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What daemon/worker/worker.c reads for its core. */
-static uint64_t clock_of(const struct fleet_worker *w)
+/* What its timer counts. */
+static uint64_t timer_ms(const struct fleet_worker *w)
 {
         return PLANTED(M18_HOLDER_COUNTS_AWAKE) ? fleet_node_mono(w->node) : fleet_node_now(w->node);
 }
@@ -156,7 +156,7 @@ static void hear(struct fleet_worker *w)
         enum fleet_letter_kind kind;
         struct message m;
         while (w->core && !w->exiting && fleet__fetch(w, false, &kind, &m)) {
-                uint64_t now = clock_of(w);
+                uint64_t now = fleet_node_now(w->node);
                 if (kind == FLEET_LETTER_MESSAGE)
                         (void)worker_core_agent(w->core, now, &m); /* the agent is the production's too */
                 else
@@ -166,7 +166,7 @@ static void hear(struct fleet_worker *w)
 
 void fleet__worker_turn(struct fleet_worker *w)
 {
-        uint64_t now = clock_of(w);
+        uint64_t now = timer_ms(w);
         bool waits = fleet__waits(w, false);
         bool due = w->core && worker_core_next_ms(w->core) <= now;
         if (!w->core || w->stands || (!waits && !due && !w->now.busy && !w->exiting && !fleet__plugin_sees(w)))
@@ -181,8 +181,8 @@ void fleet__worker_turn(struct fleet_worker *w)
                 fleet__plugin_watch(w);
         if (waits && !w->exiting)
                 hear(w);
-        if (!w->exiting && worker_core_next_ms(w->core) <= clock_of(w))
-                worker_core_tick(w->core, clock_of(w));
+        if (!w->exiting && worker_core_next_ms(w->core) <= timer_ms(w))
+                worker_core_tick(w->core, fleet_node_now(w->node));
         if (w->exiting) {
                 char how[32];
                 (void)snprintf(how, sizeof how, "ends with status %d", (int)w->status);

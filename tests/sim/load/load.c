@@ -144,9 +144,9 @@ static void lose(struct load_client *a)
         a->state = STATE_DOWN;
         a->retry_ms = load__client_ms(a) + load__draw(a, 60);
         if (a->closing) {
-                /* Whether it was closed is not known: it expires if it wasn't. */
+                /* Whether it was closed is not known: it expires if it wasn't. Some try to go on with it. */
                 a->closing = false;
-                a->session = 0;
+                a->session = load__draw(a, 2) ? a->session : 0;
         }
         if (!a->session || !a->load->habits.restores_watches)
                 a->watch_count = 0;

@@ -240,6 +240,10 @@ static void act_trouble(struct load_client *a, enum load_action action)
         struct load_tally *t = &a->load->tally;
         if (action == ACT_CLOSE) {
                 load__send_close(a);
+                if (load__draw(a, 3))
+                        return;
+                a->closing = false; /* and tries to go on with it elsewhere, as one that has changed its mind */
+                leave(a);
                 return;
         }
         if (action == ACT_HAUNT)

@@ -197,6 +197,19 @@ static void shows(struct oracle *o, struct oracle_server *s)
                               session_table_count(database_sessions(server->db)));
 }
 
+/* E7: a leader whose log does not answer must not go on pinging for ever (M23). Only a tick says what time it is. */
+static void log_answers(struct oracle *o, const struct oracle_server *s, const struct event *e)
+{
+        const struct server_config *c = &o->world->config;
+        const struct zab *z = zab_of(o, s->sid);
+        if (e->type != EVENT_TICK || z->role != ZAB_LEADING || z->disk.count == 0)
+                return;
+        const struct disk_item *oldest = zab__ring_at(&z->disk, 0);
+        if (e->now.mono_ms > oldest->since_ms + (uint64_t)(c->sync_limit + 1) * c->tick_ms)
+                ORACLE_BREAK(o, "E7", "server %d leads though its log has not answered for %" PRIu64 " ms", s->sid,
+                             e->now.mono_ms - oldest->since_ms);
+}
+
 static void on_stepped(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
 {
         struct oracle *o = ctx;
@@ -212,6 +225,7 @@ static void on_stepped(void *ctx, struct world *w, int sid, const struct event *
                 says(o, s, &fx->list[i]);
         election(o, s);
         shows(o, s);
+        log_answers(o, s, e);
 }
 
 /* ---- the rest of a server's life ---- */
