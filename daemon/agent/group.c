@@ -254,6 +254,7 @@ static void connected(struct group *g, uint64_t now_ms)
          * change. */
         g->reading.watched_token = 0;
         g->reading.active_watched = false;
+        g->reading.stirred = true;
         group__field_reset(g);
         group__read_want(g);
 }
@@ -270,6 +271,7 @@ void group_session(struct group *g, enum client_state state)
                 break;
         case CLIENT_SUSPENDED:
                 g->connected = g->fresh = false;
+                g->reading.stirred = true;
                 g->reading.watched_token = 0; /* what its watch tells from now on may be the last of several changes */
                 break;
         case CLIENT_EXPIRED:

@@ -62,6 +62,8 @@ struct reading {
         uint64_t round;
         bool failed;
         bool holder_watched, active_watched;
+        bool stirred; /* a watch fired or was lost since the last round that counted: what is absent may have been there
+                       */
         /* `active` as it was when its watch was set, on this connection; token 0: not known. */
         uint64_t watch_round; /* in which it was set */
         int64_t watched_token;

@@ -108,7 +108,10 @@ static void tell(struct group *g, const struct sight *s, uint64_t now_ms)
 static void take_in(struct group *g, const struct sight *s)
 {
         uint64_t now_ms = group__now(g);
-        bool changed = !g->seen || !same(&g->sight, s);
+        /* Where nothing stands now as before, a whole grant may have come and been removed meanwhile. */
+        bool nothing = !s->has_holder && !s->has_active;
+        bool changed = !g->seen || !same(&g->sight, s) || (nothing && g->reading.stirred);
+        g->reading.stirred = false;
         g->seen = true;
         g->troubles = 0;
         if (!changed)
@@ -161,6 +164,7 @@ static bool answered(struct group *g, const struct group_call *call, const struc
 static void on_active_event(struct group *g, struct group_call *call, enum client_event event)
 {
         group__read_want(g);
+        g->reading.stirred = true;
         if (call->serial != g->reading.watch_round)
                 return; /* one of an earlier connection; the newer tells more */
         g->reading.active_watched = false;
@@ -174,6 +178,7 @@ static void on_holder_event(struct group *g, struct group_call *call, enum clien
         (void)call;
         (void)event;
         g->reading.holder_watched = false;
+        g->reading.stirred = true;
         group__read_want(g);
 }
 

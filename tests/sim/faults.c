@@ -273,10 +273,12 @@ static void fault_bad_disk(struct faults *f, int sid)
 static void fault_rot(struct faults *f, int sid)
 {
         enum world_file file = (enum world_file)draw(f, WORLD_FILE_MAX);
+        f->bit_rotted = false;
         if (!world_rot(f->world, sid, file, draw(f, UINT64_MAX)))
                 return;
         oracle_disk_damaged(f->oracle, sid);
-        if (file == WORLD_FILE_LOG && !trouble(f, sid)->lost)
+        /* A whole sector that is another's may look like one that was never written. */
+        if (file == WORLD_FILE_LOG && f->bit_rotted && !trouble(f, sid)->lost)
                 trouble(f, sid)->rot_zxid = f->world->nodes[sid].server->zab->durable_zxid;
         trouble(f, sid)->disk_failing = true;
         trouble(f, sid)->die_ms = now(f) + 1 + draw(f, 1000);
@@ -520,6 +522,11 @@ void faults_noted(struct faults *f, int sid, const char *text)
         }
         int leader = draw_mending(f, 2) ? world_leader(f->world) : 0;
         trouble(f, leader ? leader : sid)->die_ms = now(f) + 1 + draw_mending(f, snap ? 30 : 10);
+}
+
+void faults_told(struct faults *f, const char *text)
+{
+        f->bit_rotted |= strstr(text, " a bit ") != NULL;
 }
 
 void faults_recovered(struct faults *f, int sid, const struct recovered *r)

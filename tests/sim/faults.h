@@ -98,6 +98,7 @@ struct faults {
         struct link_trouble links[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
         int32_t rate_ppm; /* clocks go so much too fast or too slow at most */
         bool bulk;        /* records may be large */
+        bool bit_rotted;  /* the last rot was of a bit, not of a sector */
         bool mended;      /* nothing goes wrong any more */
 };
 
@@ -107,6 +108,8 @@ void faults_turn(struct faults *f);
 /* A server has said a line: some faults wait for one. */
 void faults_noted(struct faults *f, int sid, const char *text);
 
+/* The world has told what was done to it. */
+void faults_told(struct faults *f, const char *text);
 /* It has recovered so much: damage may be refused, and is never to be passed over (safety D5). */
 void faults_recovered(struct faults *f, int sid, const struct recovered *r);
 /* Its log is cut for a reason. */

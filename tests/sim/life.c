@@ -119,6 +119,13 @@ static void on_started(void *ctx, struct world *w, int sid, const struct recover
         faults_recovered(&l->faults, sid, r);
 }
 
+static void on_fault(void *ctx, struct world *w, const char *text)
+{
+        struct life *l = ctx;
+        (void)w;
+        faults_told(&l->faults, text);
+}
+
 static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
 {
         struct life *l = ctx;
@@ -423,8 +430,10 @@ static void make_world(struct life *l)
         l->faults.coverage = coverage(l);
         struct world_witness tracer = world_trace_witness(&l->trace);
         world_add_witness(l->world, &tracer);
-        world_add_witness(l->world, &(struct world_witness){
-                                            .started = on_started, .stepped = on_step, .noted = on_note, .ctx = l});
+        world_add_witness(
+                l->world,
+                &(struct world_witness){
+                        .started = on_started, .stepped = on_step, .noted = on_note, .fault = on_fault, .ctx = l});
 }
 
 static void count_load(struct life *l)

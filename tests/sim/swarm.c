@@ -9,6 +9,7 @@ enum concern {
         CONCERN_FAULTS,
         CONCERN_RECOVERY,
         CONCERN_FLEET,
+        CONCERN_THEME,
 };
 
 static struct prng stream(uint64_t seed, enum concern concern)
@@ -64,6 +65,33 @@ static void draw_faults(struct life_plan *p)
         p->faulty_ms = 1500 + draw(&r, draw(&r, 3) ? 5000 : 20000);
 }
 
+/* Some lives are about one thing: what it takes to get there is in the way of each other often enough. */
+static void draw_theme(struct life_plan *p)
+{
+        struct prng r = stream(p->seed, CONCERN_THEME);
+        uint32_t *w = p->faults.weights;
+        switch (draw(&r, 6)) {
+        case 0: /* tails that are cut, on disks that keep little */
+                p->snap_count = 20;
+                p->commit_log_count = 10;
+                p->faults.pause_ms = 200;
+                w[FAULT_TAIL] += 12;
+                w[FAULT_MIDWRITE] += 8;
+                w[FAULT_IN_SYNC] += 4;
+                w[FAULT_SNAPSHOT] += 3;
+                break;
+        case 1: /* candidates that don't know of each other */
+                p->faults.pause_ms = 200;
+                w[FAULT_SPLIT] += 10;
+                w[FAULT_BLACKHOLE] += 8;
+                w[FAULT_LATE] += 6;
+                w[FAULT_KILL] += 3;
+                break;
+        default:
+                break;
+        }
+}
+
 static void draw_recovery(struct life_plan *p)
 {
         static const enum recovery recoveries[] = {RECOVERY_ALL, RECOVERY_ALL, RECOVERY_CORE, RECOVERY_BOTH};
@@ -113,6 +141,7 @@ void life_plan_draw(struct life_plan *p, uint64_t seed)
         draw_ensemble(p);
         draw_net(p);
         draw_faults(p);
+        draw_theme(p);
         draw_recovery(p);
         draw_fleet(p);
 }

@@ -381,6 +381,7 @@ void fleet_init_in(struct fleet *f, const struct fleet_options *o, struct scene 
                 f->story = mem_zalloc(FLEET_STORY_BYTES);
         f->prng.state = o->seed;
         f->fault_prng.state = o->seed ^ 0x666c656574ull;
+        fleet__oracle_init(f);
         f->admin = scene_add(f->s, 0, NULL);
         for (int i = 1; i <= o->nodes; i++)
                 node_begin(f, i);

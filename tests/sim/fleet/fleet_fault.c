@@ -202,7 +202,7 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
                 fleet_worker_kill(f, number, group, worker, ms);
                 break;
         case FLEET_WORKER_STAND:
-                if (!fleet__is_dark(n))
+                if (!fleet__is_dark(n) && (w->stands || fleet__may_hang(w)))
                         fleet_worker_stand(f, number, group, worker, !w->stands);
                 break;
         case FLEET_START_FAILS:

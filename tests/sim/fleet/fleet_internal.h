@@ -11,11 +11,13 @@ uint32_t fleet__below(struct fleet *f, uint32_t n);
 void fleet__hit(struct fleet *f, enum mark mark);
 /* Nothing of this machine runs at the moment: no power, asleep, paused. */
 bool fleet__is_dark(const struct fleet_node *n);
+/* `w` is declared by it: it cannot stand in parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define FLEET_EACH_WORKER(n, w)                                                                                        \
         for (size_t each_ = 0; each_ < (n)->f->o.groups * (n)->f->o.workers; each_++)                                  \
                 for (struct fleet_worker *w =                                                                          \
                              &(n)->groups[each_ / (n)->f->o.workers].workers[each_ % (n)->f->o.workers];               \
                      w; w = NULL)
+/* NOLINTEND(bugprone-macro-parentheses) */
 const char *fleet__group_name(size_t group);
 
 /* ---- fleet_link.c ---- */
@@ -52,6 +54,9 @@ void fleet__mirror(struct fleet_worker *w);
 
 /* ---- fleet_plugin.c ---- */
 
+/* A stop that hangs, and then hangs again in the process that is to do what the one before it could not, is promised to
+ * be over in time only with a last resort that ends it. */
+bool fleet__may_hang(const struct fleet_worker *w);
 void fleet__plugin_call(struct fleet_worker *w, const struct worker_call *call);
 void fleet__plugin_cancel(struct fleet_worker *w, bool raised);
 /* False: the process has ended in it. */
@@ -84,6 +89,8 @@ void fleet__reload_turn(struct fleet_node *n);
 /* ---- fleet_oracle.c ---- */
 
 /* A start is issued. */
+/* Looks on from now on. */
+void fleet__oracle_init(struct fleet *f);
 void fleet__see_start(struct fleet_worker *w, int64_t token);
 void fleet__see_taken(struct fleet_node *n, size_t group, int64_t token);
 void fleet__see_released(struct fleet_node *n, size_t group);

@@ -136,6 +136,21 @@ static void see_renewals(struct fleet *f)
         }
 }
 
+/* At the very step: who committed it may end in the same millisecond, having answered. */
+static void on_step(void *ctx, struct world *w, int sid, const struct event *e, const struct effects *fx)
+{
+        (void)w;
+        (void)sid;
+        (void)e;
+        (void)fx;
+        see_renewals(ctx);
+}
+
+void fleet__oracle_init(struct fleet *f)
+{
+        world_add_witness(f->s->w, &(struct world_witness){.stepped = on_step, .lazy = true, .ctx = f});
+}
+
 /* ---- a millisecond ---- */
 
 void fleet__look(struct fleet *f)

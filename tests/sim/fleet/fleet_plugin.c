@@ -58,17 +58,18 @@ static uint64_t due_ms(struct fleet_worker *w, uint64_t now_ms)
 
 /* ---- the thread ---- */
 
-/* A stop that hangs, and then hangs again in the process that is to do what the one before it could not, is promised to
- * be over in time only with a last resort that ends it. */
-static bool may_slip(const struct fleet_worker *w)
+bool fleet__may_hang(const struct fleet_worker *w)
 {
         const struct grant_record *r = &w->record;
         uint64_t now = fleet_node_now(w->node);
-        if (w->slip_kind != CALL_DEACTIVATE && w->slip_kind != CALL_OPEN)
-                return true;
         if (w->node->last_resort == LAST_RESORT_REBOOT || !w->recorded || r->state == WORKER_STOPPED)
                 return true;
         return !w->helper && now + r->budget_ms / 2 <= r->deadline_ms + r->budget_ms;
+}
+
+static bool may_slip(const struct fleet_worker *w)
+{
+        return (w->slip_kind != CALL_DEACTIVATE && w->slip_kind != CALL_OPEN) || fleet__may_hang(w);
 }
 
 void fleet__plugin_call(struct fleet_worker *w, const struct worker_call *call)

@@ -172,6 +172,7 @@ void fleet__worker_turn(struct fleet_worker *w)
         if (!w->core || w->stands || (!waits && !due && !w->now.busy && !w->exiting && !fleet__plugin_sees(w)))
                 return;
         if (!w->exiting && w->now.busy && !fleet__plugin_turn(w)) {
+                w->status = WORKER_EXIT_HUNG; /* anything but a clean end */
                 fleet__worker_end(w, "has crashed in its plugin");
                 fleet__kid_exited(w);
                 return;

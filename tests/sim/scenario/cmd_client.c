@@ -173,8 +173,8 @@ static bool put_change(struct actor *a, char **words, size_t count, const char *
                 ret->type = OP_CREATE;
                 ret->ephemeral = stage_has(words, count, "ephemeral");
                 ret->sequential = stage_has(words, count, "sequential");
-                if (ret->ephemeral || ret->sequential) /* the data may have been left out */
-                        q.data = jute_cstr(strcmp(data, "ephemeral") && strcmp(data, "sequential") ? data : "");
+                if (strcmp(data, "ephemeral") == 0 || strcmp(data, "sequential") == 0) /* it was left out */
+                        q.data = jute_cstr("");
                 q.flags = (ret->ephemeral ? FLAG_EPHEMERAL : 0) | (ret->sequential ? FLAG_SEQUENTIAL : 0);
                 jute_writer_init(&acl, SIZE_MAX);
                 put_open_acl(&q, &acl);

@@ -7,8 +7,9 @@
 /* Rounds of one loop. */
 #define ROUNDS_MAX 2000
 
-static const struct stage_command *const tables[] = {stage_server_commands, stage_net_commands,  stage_disk_commands,
-                                                     stage_client_commands, stage_peer_commands, stage_fleet_commands};
+static const struct stage_command *const tables[] = {stage_server_commands, stage_advance_commands, stage_net_commands,
+                                                     stage_disk_commands,   stage_client_commands,  stage_peer_commands,
+                                                     stage_fleet_commands};
 
 static const struct stage_command *find(const char *name)
 {

@@ -70,7 +70,7 @@ void stage_take(struct stage *st, struct text *ret)
         if (st->saying_count)
                 qsort(st->sayings, st->saying_count, sizeof *st->sayings, by_rank);
         for (size_t i = 0, next; i < st->saying_count; i = next) {
-                for (next = i + 1; next < st->saying_count && !strcmp(st->sayings[i].text, st->sayings[next].text);)
+                for (next = i + 1; next < st->saying_count && strcmp(st->sayings[i].text, st->sayings[next].text) == 0;)
                         next++;
                 text_add(ret, "%s", st->sayings[i].text);
                 text_add(ret, next - i > 1 ? " (%zu times)\n" : "\n", next - i);

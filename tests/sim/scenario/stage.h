@@ -122,6 +122,7 @@ struct stage_command {
 };
 /* Tables end with a NULL name. */
 extern const struct stage_command stage_server_commands[];
+extern const struct stage_command stage_advance_commands[];
 extern const struct stage_command stage_net_commands[];
 extern const struct stage_command stage_disk_commands[];
 extern const struct stage_command stage_client_commands[];
