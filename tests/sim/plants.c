@@ -24,7 +24,7 @@ static const struct plant_row rows[] = {
                                               "what a follower acknowledged on a connection that is gone still counts"},
         [PLANT_M8_FORWARDED_LATE] = {"M8-forwarded-late", LIVES_SERVERS, "Z14 Z11 Z13 LIVE",
                                      "proposals go to a learner from UPTODATE on only"},
-        [PLANT_M9_TREE_KEPT_AFTER_TRUNC] = {"M9-tree-kept-after-trunc", LIVES_SERVERS, "D4 Z3 D3",
+        [PLANT_M9_TREE_KEPT_AFTER_TRUNC] = {"M9-tree-kept-after-trunc", LIVES_SERVERS, "D2 D4 Z3 D3",
                                             "a learner keeps its tree when its log is cut back"},
         [PLANT_M10_DAMAGE_ENDS_THE_LOG] = {"M10-damage-ends-the-log", LIVES_SERVERS, "D1 D3 D5 Z3",
                                            "a damaged record in the middle counts as the end of the log"},
@@ -91,9 +91,9 @@ static const struct plant_row rows[] = {
         [PLANT_EXPIRED_RECORD_TAKEN_UP] = {"expired-record-taken-up", LIVES_FLEET, "F1 F2 F4 F6",
                                            "a fresh worker takes up a grant that has run out"},
         [PLANT_VANISHED_UNSEEN] =
-                {"vanished-unseen", LIVES_FLEET, "F1 F4",
+                {"vanished-unseen", LIVES_FLEET, "F1 F3 F4",
                  "the end of `active` begins no wait, though renewals before it may have been missed"},
-        [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F4",
+        [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F3 F4",
                                           "a group is taken though it was renewed after it was looked at"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
