@@ -18,7 +18,7 @@
 #define HEAL_MS    10000
 #define HEAL_TICKS 100
 /* Until clients have their answers, and until sessions of clients that are gone have expired. */
-#define SETTLE_MS 20000
+#define SETTLE_MS 15000
 #define EXPIRE_MS 3500
 /* Among its renewals there is a quiet moment, at the end, within so much time. */
 #define QUIET_MS 5000

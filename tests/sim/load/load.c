@@ -165,7 +165,9 @@ static void dial(struct load_client *a)
 {
         struct load *l = a->load;
         static const uint8_t none[16] = {0};
-        int sid = 1 + (int)load__draw(a, (uint64_t)l->world->count);
+        /* By chance; at the end one after the other, for some may stay lost and all clients are waited for. */
+        int sid =
+                1 + (int)(l->busy ? load__draw(a, (uint64_t)l->world->count) : a->round++ % (uint64_t)l->world->count);
         struct world_wire *wire = world_wire_open(l->world, sid);
         if (!wire) {
                 a->retry_ms = load__client_ms(a) + 1 + load__draw(a, 60);
@@ -385,6 +387,7 @@ static void client_step(struct load_client *a, bool busy)
 
 void load_step(struct load *l, bool busy)
 {
+        l->busy = busy;
         for (size_t i = 0; i < l->client_count && !verdict_broken(l->verdict); i++)
                 client_step(&l->clients[i], busy);
 }

@@ -104,6 +104,7 @@ struct load_client {
         int32_t wish_ms, timeout_ms, next_xid;
         bool closing, pretends;
         int last_sid;
+        uint64_t round; /* servers tried while nothing else is to be done */
         uint64_t call_us; /* of the connect request */
         int64_t said_seen;
         /* By its own clock, which is late or early and slow or fast. */
@@ -119,6 +120,7 @@ struct load_client {
 };
 
 struct load {
+        bool busy; /* clients do things; else they only finish what they have begun */
         struct world *world;
         struct history *history;
         struct verdict *verdict;
