@@ -93,9 +93,9 @@ static const struct plant_row rows[] = {
                                        "a group is released before its workers have stopped", 30},
         [PLANT_EXPIRED_RECORD_TAKEN_UP] = {"expired-record-taken-up", LIVES_FLEET, "F1 F2 F4 F6",
                                            "a fresh worker takes up a grant that has run out", 0},
-        [PLANT_VANISHED_UNSEEN] =
-                {"vanished-unseen", LIVES_FLEET, "F1 F4",
-                 "the end of `active` begins no wait, though renewals before it may have been missed", 0},
+        [PLANT_VANISHED_UNSEEN] = {"vanished-unseen", LIVES_FLEET, "F1 F4",
+                                   "the end of `active` begins no wait, though renewals before it may have been missed",
+                                   0},
         [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F4",
                                           "a group is taken though it was renewed after it was looked at", 0},
 };
