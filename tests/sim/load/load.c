@@ -165,7 +165,9 @@ static void dial(struct load_client *a)
 {
         struct load *l = a->load;
         static const uint8_t none[16] = {0};
-        int sid = 1 + (int)load__draw(a, (uint64_t)l->world->count);
+        /* By chance; one after the other when it is only to finish, so that no dead one is tried for ever. */
+        int sid = l->busy ? 1 + (int)load__draw(a, (uint64_t)l->world->count) : a->tried_sid % l->world->count + 1;
+        a->tried_sid = sid;
         struct world_wire *wire = world_wire_open(l->world, sid);
         if (!wire) {
                 a->retry_ms = load__client_ms(a) + 1 + load__draw(a, 60);
@@ -385,6 +387,7 @@ static void client_step(struct load_client *a, bool busy)
 
 void load_step(struct load *l, bool busy)
 {
+        l->busy = busy;
         for (size_t i = 0; i < l->client_count && !verdict_broken(l->verdict); i++)
                 client_step(&l->clients[i], busy);
 }

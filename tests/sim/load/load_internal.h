@@ -103,8 +103,8 @@ struct load_client {
         uint8_t passwd[16];
         int32_t wish_ms, timeout_ms, next_xid;
         bool closing, pretends;
-        int last_sid;
-        uint64_t call_us; /* of the connect request */
+        int last_sid, tried_sid; /* it was connected to; it dialled last */
+        uint64_t call_us;        /* of the connect request */
         int64_t said_seen;
         /* By its own clock, which is late or early and slow or fast. */
         uint64_t clock_offset_ms;
@@ -133,7 +133,7 @@ struct load {
         uint64_t values;    /* each that is written has a number of its own */
         uint32_t conns;
         uint64_t last_us; /* time stamps given in one millisecond differ */
-        bool set_up;
+        bool set_up, busy;
 };
 
 /* ---- load.c ---- */
