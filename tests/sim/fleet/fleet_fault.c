@@ -29,6 +29,7 @@ static const char *const names[] = {
         [FLEET_OPERATOR] = "operator starts or ends it by hand",
         [FLEET_ZNODE] = "znode deleted or garbled",
         [FLEET_RELOAD] = "reload",
+        [FLEET_BLIND] = "takers see nothing for a while",
 };
 static_assert(sizeof names / sizeof *names == FLEET_FAULT_MAX, "a name for each fault");
 
@@ -152,6 +153,32 @@ static void strike_agent(struct fleet *f, struct fleet_node *n, enum fleet_fault
         }
 }
 
+/* Renewals that nobody else sees; then `active` is deleted at the moment in which the others come back and the holder
+ * is cut off. What they saw last is long ago, and the holder's lease is not. */
+static void strike_blind(struct fleet *f, size_t group)
+{
+        int holder = fleet_active(f, group);
+        char path[64];
+        for (int i = 1; i <= f->o.nodes && f->blind; i++)
+                if (f->blind >> i & 1)
+                        fleet_cut_agent(f, i, false);
+        if (f->blind && holder) {
+                (void)snprintf(path, sizeof path, "/baton/groups/%s/active", fleet__group_name(group));
+                fleet_cut_agent(f, holder, true);
+                fleet_say(f, "admin: deletes %s", path);
+                if (client_is_connected(f->admin->c))
+                        (void)client_delete(f->admin->c, path, -1, NULL);
+        }
+        bool over = f->blind;
+        f->blind = 0;
+        for (int i = 1; i <= f->o.nodes && holder && !over; i++) {
+                if (i == holder || fleet_node(f, i)->cut)
+                        continue;
+                fleet_cut_agent(f, i, true);
+                f->blind |= 1u << i;
+        }
+}
+
 void fleet_strike(struct fleet *f, enum fleet_fault fault)
 {
         int number = 1 + (int)below(f, (uint32_t)f->o.nodes);
@@ -229,6 +256,9 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
         case FLEET_RELOAD:
                 reload(f, number, group);
                 break;
+        case FLEET_BLIND:
+                strike_blind(f, group);
+                break;
         case FLEET_FAULT_MAX:
                 break;
         }
@@ -262,6 +292,7 @@ static void mend_node(struct fleet *f, struct fleet_node *n)
 void fleet_mend(struct fleet *f)
 {
         fleet_say(f, "all is mended");
+        f->blind = 0;
         for (int i = 0; i < f->o.nodes; i++)
                 mend_node(f, &f->nodes[i]);
 }
