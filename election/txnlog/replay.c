@@ -4,9 +4,9 @@
  * (safety: Z11). An invalid record is
  *   - a torn tail, when it stands in the last segment and no valid record stands behind it: recovery cuts it;
  *   - a doubt, when it ends an earlier segment with nothing valid behind it there. A Java server leaves such
- *     ends: it does not cut a torn tail, it just goes on in a new file. The next record clears the doubt if it
- *     shows that nothing is missing in between: by its zxid (the next of the same epoch) or by carrying the
- *     digest of the very tree we have reached;
+ *     ends: it does not cut a torn tail, it just goes on in a new file; padding stands behind it. The next record
+ * clears the doubt if it shows that nothing is missing in between: by its zxid (the next of the same epoch) or by
+ * carrying the digest of the very tree we have reached;
  *   - corruption otherwise (safety: D5).
  * A lost end that reads as zeros looks like padding, and where the next segment begins an epoch no zxid shows what is
  * missing. Its first record's digest does: where it is the first not to fit, the log is refused. */
@@ -193,6 +193,16 @@ static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, con
                                     "%s: what stands at offset %" PRIu64 " is no valid record, but a valid one "
                                     "follows at offset %" PRIu64 ": the file is damaged, not torn; " TXNLOG__MEND,
                                     name, c->at, valid);
+        int padded = last ? 1 : txnlog__cursor_padded(c);
+        if (padded < 0)
+                return io_error(name, padded, why);
+        /* A segment that was left is cut at its end, and what was torn there was cut before: by us. ZooKeeper's have
+         * padding behind what was torn. Whether a record is missing need not show in the tree: sessions don't. */
+        if (!padded)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: what stands at offset %" PRIu64 " is no valid record, and it is not the last "
+                                    "segment, so that this is no torn write; " TXNLOG__MEND,
+                                    name, c->at);
         if (last) {
                 r->torn = true;
         } else if ((seen < 0 || seen >= r->from) && !r->doubt) {

@@ -130,6 +130,8 @@ void txnlog__cursor_close(struct txnlog__cursor *c);
 int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret);
 /* After -EUCLEAN: 1 when a valid record begins anywhere behind c->at (`ret_offset`), 0, -errno. */
 int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset);
+/* 1 when the file ends with a zero, which no record does, or is empty; 0, -errno. */
+int txnlog__cursor_padded(struct txnlog__cursor *c);
 
 /* ---- segment.c: writing one segment ---- */
 /* Appends gathered before they are written; one longer record makes it longer for a moment. */

@@ -17,8 +17,10 @@
  * barrier that runs into its limit. */
 #define HEAL_MS    10000
 #define HEAL_TICKS 100
-/* Until clients have their answers, and until sessions of clients that are gone have expired. */
-#define SETTLE_MS 15000
+/* Until clients have their answers: those that found nobody try all servers in turn, up to 1.7 s each, and once more
+ * where their session was over. */
+#define SETTLE_MS 20000
+/* Until sessions of clients that are gone have expired. */
 #define EXPIRE_MS 3500
 /* Among its renewals there is a quiet moment, at the end, within so much time. */
 #define QUIET_MS 5000

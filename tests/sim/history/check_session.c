@@ -154,12 +154,15 @@ static void find_touched(struct check *c, const struct over *over, uint32_t *tou
         }
 }
 
-/* A leader may have asked for the end of a session before it heard of that sign of life, and be deposed before that was
- * committed: its successor commits it though the session was taken over meanwhile. */
+/* That a session was taken over is no sign of life that the leader must have heard. It may have asked for the end
+ * before, and be deposed before that was committed: its successor commits it though the session goes on meanwhile. Or
+ * who let it go on was of an epoch that is over and did not know it, as the client did not, which has seen nothing
+ * later. */
 static bool may_be_an_old_end(const struct check *c, const struct session *s, uint32_t touched)
 {
-        bool only_resumed = c->entries[touched].kind == HISTORY_RESUME;
-        return only_resumed && (!s->gone_zxid || s->gone_zxid >> 32 < c->log_last >> 32);
+        const struct history_entry *e = &c->entries[touched];
+        int64_t ended = s->gone_zxid >> 32;
+        return e->kind == HISTORY_RESUME && (!s->gone_zxid || ended < c->log_last >> 32 || e->seen >> 32 < ended);
 }
 
 void check__expiry(struct check *c)

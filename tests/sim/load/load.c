@@ -165,9 +165,9 @@ static void dial(struct load_client *a)
 {
         struct load *l = a->load;
         static const uint8_t none[16] = {0};
-        /* By chance; at the end one after the other, for some may stay lost and all clients are waited for. */
-        int sid =
-                1 + (int)(l->busy ? load__draw(a, (uint64_t)l->world->count) : a->round++ % (uint64_t)l->world->count);
+        /* By chance; one after the other when it is only to finish, so that no dead one is tried for ever. */
+        int sid = l->busy ? 1 + (int)load__draw(a, (uint64_t)l->world->count) : a->tried_sid % l->world->count + 1;
+        a->tried_sid = sid;
         struct world_wire *wire = world_wire_open(l->world, sid);
         if (!wire) {
                 a->retry_ms = load__client_ms(a) + 1 + load__draw(a, 60);

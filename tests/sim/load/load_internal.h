@@ -103,9 +103,8 @@ struct load_client {
         uint8_t passwd[16];
         int32_t wish_ms, timeout_ms, next_xid;
         bool closing, pretends;
-        int last_sid;
-        uint64_t round; /* servers tried while nothing else is to be done */
-        uint64_t call_us; /* of the connect request */
+        int last_sid, tried_sid; /* it was connected to; it dialled last */
+        uint64_t call_us;        /* of the connect request */
         int64_t said_seen;
         /* By its own clock, which is late or early and slow or fast. */
         uint64_t clock_offset_ms;
@@ -120,7 +119,7 @@ struct load_client {
 };
 
 struct load {
-        bool busy; /* clients do things; else they only finish what they have begun */
+
         struct world *world;
         struct history *history;
         struct verdict *verdict;
@@ -136,6 +135,7 @@ struct load {
         uint32_t conns;
         uint64_t last_us; /* time stamps given in one millisecond differ */
         bool set_up;
+        bool busy; /* clients do things; else they only finish what they have begun */
 };
 
 /* ---- load.c ---- */

@@ -577,6 +577,48 @@ static void test_a_lost_end_before_a_later_epoch_is_refused(void **state)
         assert_int_equal(fixture_open(f), -EUCLEAN);
 }
 
+static void write_session(struct fixture *f, struct database *db, int64_t zxid)
+{
+        struct jute_writer w;
+        struct effects fx;
+        jute_writer_init(&w, 256);
+        jute_put_txn_header(&w, &(struct jute_txn_header){.session_id = 7, .zxid = zxid, .type = OP_CREATE_SESSION});
+        jute_put_int(&w, 1000);
+        jute_put_txn_digest(&w, &(struct jute_txn_digest){.version = JUTE_DIGEST_VERSION,
+                                                          .tree_digest = (int64_t)tree_digest(database_tree(db))});
+        struct blob *b = jute_writer_blob(&w);
+        jute_writer_done(&w);
+        effects_init(&fx);
+        (void)effect_log_append(&fx, b, 0, b->len, zxid);
+        blob_unref(b);
+        assert_int_equal(store_perform(f->store, &fx.list[0], NULL, f->why), 0);
+        assert_int_equal(fixture_sync(f), 0);
+        effects_done(&fx);
+}
+
+/* The digest is that of the tree, and says nothing of sessions. What is damaged in a segment that was left whole was no
+ * torn write. Safety: D5, S3; simulator, seed 300493. */
+static void test_a_session_lost_before_a_later_epoch_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        size_t len;
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        write_digests(f, db, 1, 4);
+        write_session(f, db, ZXID(1, 5));
+        fixture_enter_epoch(f, 2);
+        write_digests(f, db, 2, 2);
+        database_free(db);
+        fixture_must_open(f);
+        assert_int_equal(session_table_count(database_sessions(f->recovered.db)), 1);
+        fixture_close(f);
+        assert_non_null(memory_storage_bytes(f->disk, "log.100000001", &len));
+        memory_storage_flip(f->disk, "log.100000001", len - 8, 1);
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_non_null(strstr(f->why, "no torn write"));
+}
+
 /* A Java snapshot is fuzzy: named F, its digest is that of E > F. Until E nothing is compared. */
 static void test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on(void **state)
 {
@@ -695,6 +737,7 @@ int main(void)
                 TEST(test_history_is_the_newest_run_within_its_limits),
                 TEST(test_wrong_digest_is_counted_and_said),
                 TEST(test_a_lost_end_before_a_later_epoch_is_refused),
+                TEST(test_a_session_lost_before_a_later_epoch_is_refused),
                 TEST(test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on),
                 TEST(test_a_segment_with_records_older_than_its_name_is_refused),
                 TEST(test_a_segment_that_holds_nothing_hides_no_damage),
