@@ -258,6 +258,8 @@ struct fleet {
         struct prng prng;                   /* durations, and what a test draws */
         struct prng fault_prng;             /* what fleet_strike() decides */
         uint32_t blind;                     /* nodes whose agents FLEET_BLIND has cut off, as bits */
+        size_t blind_group;
+        uint64_t blind_end_ms;
         struct patron *admin;
         char *story;
         size_t story_len;

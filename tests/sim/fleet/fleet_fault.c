@@ -153,30 +153,41 @@ static void strike_agent(struct fleet *f, struct fleet_node *n, enum fleet_fault
         }
 }
 
-/* Renewals that nobody else sees; then `active` is deleted at the moment in which the others come back and the holder
- * is cut off. What they saw last is long ago, and the holder's lease is not. */
-static void strike_blind(struct fleet *f, size_t group)
+/* Renewals that nobody else sees; then, in one moment, `active` is deleted, its holder is cut off and the others come
+ * back. What they saw last is long ago, and the holder's lease is not. */
+static void strike_blind(struct fleet *f, size_t group, uint32_t ms)
 {
         int holder = fleet_active(f, group);
-        char path[64];
-        for (int i = 1; i <= f->o.nodes && f->blind; i++)
-                if (f->blind >> i & 1)
-                        fleet_cut_agent(f, i, false);
-        if (f->blind && holder) {
-                (void)snprintf(path, sizeof path, "/baton/groups/%s/active", fleet__group_name(group));
-                fleet_cut_agent(f, holder, true);
-                fleet_say(f, "admin: deletes %s", path);
-                if (client_is_connected(f->admin->c))
-                        (void)client_delete(f->admin->c, path, -1, NULL);
-        }
-        bool over = f->blind;
-        f->blind = 0;
-        for (int i = 1; i <= f->o.nodes && holder && !over; i++) {
+        for (int i = 1; i <= f->o.nodes && holder && !f->blind; i++) {
                 if (i == holder || fleet_node(f, i)->cut)
                         continue;
                 fleet_cut_agent(f, i, true);
                 f->blind |= 1u << i;
         }
+        f->blind_group = group;
+        f->blind_end_ms = fleet_now(f) + 1000 + ms;
+}
+
+static void see_again(struct fleet *f)
+{
+        int holder = fleet_active(f, f->blind_group);
+        char path[64];
+        for (int i = 1; i <= f->o.nodes; i++)
+                if (f->blind >> i & 1)
+                        fleet_cut_agent(f, i, false);
+        f->blind = 0;
+        (void)snprintf(path, sizeof path, "/baton/groups/%s/active", fleet__group_name(f->blind_group));
+        if (!holder || !client_is_connected(f->admin->c))
+                return;
+        fleet_say(f, "admin: deletes %s", path);
+        fleet_cut_agent(f, holder, true);
+        (void)client_delete(f->admin->c, path, -1, NULL);
+}
+
+void fleet__faults_turn(struct fleet *f)
+{
+        if (f->blind && fleet_now(f) >= f->blind_end_ms)
+                see_again(f);
 }
 
 void fleet_strike(struct fleet *f, enum fleet_fault fault)
@@ -257,7 +268,7 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
                 reload(f, number, group);
                 break;
         case FLEET_BLIND:
-                strike_blind(f, group);
+                strike_blind(f, group, ms);
                 break;
         case FLEET_FAULT_MAX:
                 break;
