@@ -145,11 +145,13 @@ static void on_child(uv_signal_t *h, int number)
 static void tell_watchdog(struct supervisor *s)
 {
         uint64_t limit_ms = UINT64_MAX;
+        bool well = true;
         for (size_t i = 0; i < s->kid_count; i++) {
                 uint64_t kid_ms = kid_watchdog_ms(s->kids[i]);
                 limit_ms = kid_ms < limit_ms ? kid_ms : limit_ms;
+                well = well && kid_is_well(s->kids[i]);
         }
-        notify_watchdog_limit(&s->notify, limit_ms);
+        notify_watchdog_limit(&s->notify, limit_ms, well);
 }
 
 static void on_tick(uv_timer_t *t)

@@ -251,6 +251,27 @@ static void test_the_guard_tries_again(void **state)
         world_free(w);
 }
 
+/* A try that hangs does not put it off. */
+static void test_the_guard_s_last_resort_comes_at_the_end_of_the_budget(void **state)
+{
+        (void)state;
+        char text[16384];
+        struct world *w = killed_while_holding(300, 500);
+        world_start_guard(w);
+        (void)world_await_helper(w, "web"); /* it says nothing, and is killed a while after the budget */
+        world_await_log(w, "web was not stopped (signal 9)");
+        FILE *log = fopen(w->log, "re");
+        assert_non_null(log);
+        text[fread(text, 1, sizeof text - 1, log)] = '\0';
+        (void)fclose(log);
+        const char *resort = strstr(text, "could not be stopped within its stop budget");
+        assert_non_null(resort);
+        assert_true(resort < strstr(text, "web was not stopped (signal 9)"));
+        world_tell(world_await_helper(w, "web"), "exit 0");
+        assert_int_equal(world_await_end(w), 0);
+        world_free(w);
+}
+
 /* Told to end (the machine shuts down): it does not wait. */
 static void test_the_guard_that_is_ended_stops_at_once(void **state)
 {
@@ -331,6 +352,7 @@ int main(void)
                 cmocka_unit_test(test_the_guard_stops_at_the_deadline_what_nobody_takes_up),
                 cmocka_unit_test(test_the_guard_stops_as_the_worker_s_user),
                 cmocka_unit_test(test_the_guard_tries_again),
+                cmocka_unit_test(test_the_guard_s_last_resort_comes_at_the_end_of_the_budget),
                 cmocka_unit_test(test_the_guard_that_is_ended_stops_at_once),
                 cmocka_unit_test(test_a_new_supervisor_relieves_the_guard),
                 cmocka_unit_test(test_a_new_worker_waits_for_the_guard_s_stop),
