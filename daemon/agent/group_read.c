@@ -61,9 +61,8 @@ static bool only_vanished(const struct group *g, const struct sight *s)
         const struct sight *was = &g->sight;
         return g->seen && was->has_active && !s->has_active && was->has_holder && s->has_holder &&
                was->holder_czxid == s->holder_czxid && was->holder_mzxid == s->holder_mzxid &&
-               (PLANTED(VANISHED_UNSEEN) ||
-                (g->reading.vanished && g->reading.gone_token == was->token &&
-                 g->reading.gone_version == was->active_version));
+               (PLANTED(VANISHED_UNSEEN) || (g->reading.vanished && g->reading.gone_token == was->token &&
+                                             g->reading.gone_version == was->active_version));
 }
 
 /* How long a grant that was just seen to be alive may last. What is not known is taken as the largest known, and at

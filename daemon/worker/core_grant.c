@@ -178,8 +178,7 @@ void core__give_up(struct worker_core *c, uint64_t now_ms, enum baton_reason rea
                 c->stop.then = STOP_THEN_REST; /* it is under way already; its budget runs */
                 return;
         }
-        bool starts = c->now.busy && c->now.call.kind == CALL_ACTIVATE && PLANTED(M17_LATE_START_IGNORED);
-        if (c->recorded && (c->record.state == WORKER_STOPPED || starts)) {
+        if (c->recorded && c->record.state == WORKER_STOPPED) {
                 rest(c, now_ms); /* before the first try, or between two: nothing was touched since the last verified
                                     stop */
                 return;
@@ -278,7 +277,12 @@ void core__activated(struct worker_core *c, uint64_t now_ms, int status)
 {
         char text[MESSAGE_TEXT_MAX];
         c->grant.taken_up = false;
-        if (c->stop.wanted || (PLANTED(M17_LATE_START_IGNORED) && !c->grant.held))
+        if (c->stop.wanted && status < 0 && PLANTED(M17_CANCELLED_START_IS_NONE)) {
+                c->stop.wanted = false;
+                rest(c, now_ms);
+                return;
+        }
+        if (c->stop.wanted)
                 return; /* over while it started: the stop follows, whatever has come of it (F8) */
         if (status < 0) {
                 (void)snprintf(text, sizeof text, "activate failed: %s",

@@ -35,9 +35,11 @@ static bool host_sync(void *ctx, const struct event *e, int64_t session, int32_t
 static int host_revalidate(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms, struct effects *fx)
 {
         struct server *s = ctx;
+        if (s->clock && session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms) &&
+            session_clock_set_owner(s->clock, session, s->config.sid))
+                return 1;
         if (s->clock)
-                return session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms) &&
-                       session_clock_set_owner(s->clock, session, s->config.sid);
+                return zab_session_unknown(s->zab, e->now.mono_ms, session, timeout_ms, fx);
         return zab_revalidate(s->zab, session, timeout_ms, fx) ? -EINPROGRESS : -ENOTCONN;
 }
 

@@ -238,7 +238,17 @@ static void on_ping(struct zab *z, uint64_t now_ms, struct zab_peer *p, const st
         zab__ping_answered(z, now_ms, p, fx);
 }
 
-static void on_revalidate(struct zab *z, struct zab_peer *p, const struct jute_quorum_packet *q, struct effects *fx)
+static void overrun(struct zab *z, struct zab_peer *p, struct effects *fx)
+{
+        /* Nothing is wrong with the request: load, not bad input. */
+        effect_report(fx, REPORT_WARNING, "learner %" PRId64 " forwards more than can be outstanding, dropped", p->sid);
+        zab__peer_drop(z, p, false, false, fx);
+}
+
+/* A session that lives is confirmed at once: that harms nobody, whoever leads. That one is over is said only by who
+ * surely leads: a client that is told so gives up what lives under a successor (safety: S4). */
+static void on_revalidate(struct zab *z, uint64_t now_ms, struct zab_peer *p, const struct jute_quorum_packet *q,
+                          struct effects *fx)
 {
         if (q->data.len != 12) {
                 zab__peer_bad(z, p, "malformed REVALIDATE", fx);
@@ -248,12 +258,12 @@ static void on_revalidate(struct zab *z, struct zab_peer *p, const struct jute_q
         jute_reader_init(&r, q->data.data, (size_t)q->data.len, z->config.item_max);
         int64_t session = jute_get_long(&r);
         int32_t timeout_ms = jute_get_int(&r);
-        struct jute_writer w;
-        jute_writer_init(&w, 9);
-        jute_put_long(&w, session);
-        jute_put_bool(&w, z->host.revalidate(z->host.ctx, p->sid, session, timeout_ms));
-        zab__peer_send(z, p, jute_quorum_packet_blob(QP_REVALIDATE, -1, w.data, w.len), fx);
-        jute_writer_done(&w);
+        if (z->host.revalidate(z->host.ctx, p->sid, session, timeout_ms))
+                zab__session_answer(z, p, session, true, fx);
+        else if (z->leader.syncs.count >= ZAB_SYNCS_MAX)
+                overrun(z, p, fx);
+        else if (zab__session_ask(z, now_ms, p->conn, session, timeout_ms, fx))
+                zab__session_answer(z, p, session, false, fx);
 }
 
 static void on_request(struct zab *z, uint64_t now_ms, struct zab_peer *p, const struct jute_quorum_packet *q,
@@ -270,10 +280,7 @@ static void on_request(struct zab *z, uint64_t now_ms, struct zab_peer *p, const
         }
         if (zab__history_tail(&z->history) >= ZAB_OUTSTANDING_MAX ||
             z->history.tail_bytes >= z->config.outstanding_bytes_max || z->leader.syncs.count >= ZAB_SYNCS_MAX) {
-                /* Nothing is wrong with the request: load, not bad input. */
-                effect_report(fx, REPORT_WARNING, "learner %" PRId64 " forwards more than can be outstanding, dropped",
-                              p->sid);
-                zab__peer_drop(z, p, false, false, fx);
+                overrun(z, p, fx);
                 return;
         }
         z->host.heard(z->host.ctx, session);
@@ -295,7 +302,7 @@ void zab__broadcast_packet(struct zab *z, uint64_t now_ms, struct zab_peer *p, c
                 on_ping(z, now_ms, p, q, fx);
                 break;
         case QP_REVALIDATE:
-                on_revalidate(z, p, q, fx);
+                on_revalidate(z, now_ms, p, q, fx);
                 break;
         case QP_REQUEST:
                 on_request(z, now_ms, p, q, fx);

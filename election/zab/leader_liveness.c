@@ -65,23 +65,17 @@ void zab__ping_answered(struct zab *z, uint64_t now_ms, struct zab_peer *p, stru
 
 /* ---- syncs ---- */
 
-void zab__sync_ask(struct zab *z, uint64_t now_ms, conn_id conn, struct effects *fx)
+static void ask(struct zab *z, uint64_t now_ms, const struct pending_sync *s, struct effects *fx)
 {
-        struct zab_leader *l = &z->leader;
-        struct pending_sync *s = zab__ring_push(&l->syncs);
-        *s = (struct pending_sync){.conn = conn, .zxid = l->last_proposed, .round = l->ping_round + 1};
+        struct pending_sync *to = zab__ring_push(&z->leader.syncs);
+        *to = *s;
         zab__syncs_ready(z, now_ms, fx);
 }
 
-static void sync_done(struct zab *z, conn_id conn, struct effects *fx)
+void zab__sync_ask(struct zab *z, uint64_t now_ms, conn_id conn, struct effects *fx)
 {
-        if (conn == 0) {
-                z->host.synced(z->host.ctx, fx);
-                return;
-        }
-        struct zab_peer *p = zab__peer_find(z, conn);
-        if (p)
-                zab__peer_send(z, p, jute_quorum_packet_blob(QP_SYNC, 0, NULL, 0), fx);
+        const struct zab_leader *l = &z->leader;
+        ask(z, now_ms, &(struct pending_sync){.conn = conn, .zxid = l->last_proposed, .round = l->ping_round + 1}, fx);
 }
 
 static bool sync_finished(const struct zab *z, const struct pending_sync *s)
@@ -89,6 +83,51 @@ static bool sync_finished(const struct zab *z, const struct pending_sync *s)
         /* Nothing proposed in this epoch yet: s->zxid is (epoch, 0), everything older is committed. */
         bool committed = zab__history_tail(&z->history) == 0 || z->history.last_committed >= s->zxid;
         return committed && (PLANTED(SYNC_WITHOUT_ROUND) || round_confirmed(z, s->round, false));
+}
+
+bool zab__session_ask(struct zab *z, uint64_t now_ms, conn_id conn, int64_t session, int32_t timeout_ms,
+                      struct effects *fx)
+{
+        const struct zab_leader *l = &z->leader;
+        struct pending_sync s = {.conn = conn,
+                                 .zxid = l->last_proposed,
+                                 .round = l->ping_round + 1,
+                                 .asks_session = true,
+                                 .session = session,
+                                 .timeout_ms = timeout_ms};
+        if (l->syncs.count == 0 && sync_finished(z, &s))
+                return true;
+        ask(z, now_ms, &s, fx);
+        return false;
+}
+
+void zab__session_answer(struct zab *z, struct zab_peer *p, int64_t session, bool valid, struct effects *fx)
+{
+        struct jute_writer w;
+        jute_writer_init(&w, 9);
+        jute_put_long(&w, session);
+        jute_put_bool(&w, valid);
+        zab__peer_send(z, p, jute_quorum_packet_blob(QP_REVALIDATE, -1, w.data, w.len), fx);
+        jute_writer_done(&w);
+}
+
+static void sync_done(struct zab *z, const struct pending_sync *s, struct effects *fx)
+{
+        struct zab_peer *p = s->conn ? zab__peer_find(z, s->conn) : NULL;
+        if (s->conn && !p)
+                return;
+        if (s->asks_session) {
+                int64_t sid = p ? p->sid : z->config.sid;
+                bool valid = z->host.revalidate(z->host.ctx, sid, s->session, s->timeout_ms);
+                if (p)
+                        zab__session_answer(z, p, s->session, valid, fx);
+                else
+                        z->host.revalidated(z->host.ctx, s->session, valid, fx);
+        } else if (p) {
+                zab__peer_send(z, p, jute_quorum_packet_blob(QP_SYNC, 0, NULL, 0), fx);
+        } else {
+                z->host.synced(z->host.ctx, fx);
+        }
 }
 
 /* Answers what is finished, in order of asking. One round is under way at a time: what is asked during it
@@ -101,7 +140,7 @@ void zab__syncs_ready(struct zab *z, uint64_t now_ms, struct effects *fx)
                 if (!sync_finished(z, &s))
                         break;
                 zab__ring_pop(&l->syncs);
-                sync_done(z, s.conn, fx);
+                sync_done(z, &s, fx);
         }
         if (l->syncs.count == 0 || z->leaving)
                 return;

@@ -18,6 +18,7 @@
 #include "election/base/plant.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -594,6 +595,16 @@ void zab_sync(struct zab *z, uint64_t now_ms, struct effects *fx)
         door_enter(z);
         zab__sync_ask(z, now_ms, 0, fx);
         door_exit(z, fx);
+}
+
+int zab_session_unknown(struct zab *z, uint64_t now_ms, int64_t session, int32_t timeout_ms, struct effects *fx)
+{
+        if (!leader_serving(z) || z->leader.syncs.count >= ZAB_SYNCS_MAX)
+                return -ENOTCONN;
+        door_enter(z);
+        bool surely = zab__session_ask(z, now_ms, 0, session, timeout_ms, fx);
+        door_exit(z, fx);
+        return surely ? 0 : -EINPROGRESS;
 }
 
 /* session, cxid, opcode, body (quorum-protocol.md 3.1, REQUEST) */

@@ -85,6 +85,7 @@ struct zab_host {
                         struct jute_str body, struct jute_vec authinfo, struct effects *fx);
         /* A sync asked for with zab_sync() on the leader is done. In order of asking. */
         void (*synced)(void *ctx, struct effects *fx);
+        /* Whether the session lives; if so, it was heard from, and is at that server now. */
         bool (*revalidate)(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms);
         /* A session was heard from: as a learner reports with its next PING; at once, by a REQUEST of it that
          * is handled next. */
@@ -102,6 +103,7 @@ struct zab_host {
         bool (*readable)(void *ctx, const uint8_t *payload, size_t len);
         /* The leader answered the oldest pending zab_forward() of OP_SYNC. */
         void (*sync_reply)(void *ctx, struct effects *fx);
+        /* Answer to zab_revalidate(); on a leader, to zab_session_unknown(). */
         void (*revalidated)(void *ctx, int64_t session, bool valid, struct effects *fx);
         /* Writes the touches since the last call: (long session, int timeout)*. */
         void (*touches)(void *ctx, struct jute_writer *w);
@@ -183,6 +185,10 @@ void zab_sync(struct zab *z, uint64_t now_ms, struct effects *fx);
 bool zab_forward(struct zab *z, int64_t session, int32_t cxid, int32_t opcode, struct jute_str body,
                  struct jute_vec authinfo, struct effects *fx);
 bool zab_revalidate(struct zab *z, int64_t session, int32_t timeout_ms, struct effects *fx);
+/* On a leader, for a local client whose session it does not know: whether that may be said. 0: it leads, surely;
+ * -EINPROGRESS: a quorum is asked first, `revalidated` follows, or the role ends; -ENOTCONN: not serving, or too much
+ * is asked already. A deposed leader that has not noticed yet knows nothing of sessions that its successor has made. */
+int zab_session_unknown(struct zab *z, uint64_t now_ms, int64_t session, int32_t timeout_ms, struct effects *fx);
 
 /* ---- events ---- */
 void zab_conn_accepted(struct zab *z, uint64_t now_ms, conn_id conn, struct effects *fx);

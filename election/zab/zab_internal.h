@@ -69,11 +69,15 @@ struct proposal {
         struct member_set acks; /* durable at these voters; counts for those that acknowledged NEWLEADER */
 };
 
-/* A sync that waits: for its proposals and for a quorum's answer to a ping sent after it. */
+/* A sync that waits: for its proposals and for a quorum's answer to a ping sent after it. Or the question whether a
+ * session lives that this leader does not know: the same shows that no successor knows it either. */
 struct pending_sync {
         conn_id conn; /* the learner that asked; 0 for this server */
         int64_t zxid;
         uint64_t round;
+        bool asks_session;
+        int64_t session;
+        int32_t timeout_ms;
 };
 /* Syncs waiting on one leader; a learner that would exceed it is dropped. */
 #define ZAB_SYNCS_MAX ZAB_OUTSTANDING_MAX
@@ -253,6 +257,10 @@ void zab__ping_round(struct zab *z, uint64_t now_ms, struct effects *fx);
 void zab__ping_answered(struct zab *z, uint64_t now_ms, struct zab_peer *p, struct effects *fx);
 void zab__syncs_ready(struct zab *z, uint64_t now_ms, struct effects *fx);
 void zab__sync_ask(struct zab *z, uint64_t now_ms, conn_id conn, struct effects *fx);
+/* A session that is not known here: true, and nothing follows, when it may be called over at once. */
+bool zab__session_ask(struct zab *z, uint64_t now_ms, conn_id conn, int64_t session, int32_t timeout_ms,
+                      struct effects *fx);
+void zab__session_answer(struct zab *z, struct zab_peer *p, int64_t session, bool valid, struct effects *fx);
 void zab__leader_tick(struct zab *z, uint64_t now_ms, struct effects *fx);
 uint64_t zab__leader_deadline(const struct zab *z);
 

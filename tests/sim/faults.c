@@ -353,6 +353,26 @@ static void fault_midwrite(struct faults *f, int sid)
         world_die(f->world, sid, skip, after, power);
 }
 
+/* A follower alone has the leader's proposals on its disk, for all others' disks hang. Then it loses its connection,
+ * comes back, and may have to cut them: what it acknowledged before must not count while they are gone (M7). */
+static void fault_comeback(struct faults *f, int sid)
+{
+        int leader = world_leader(f->world);
+        if (!leader || f->world->count < 3)
+                return;
+        if (sid == leader)
+                sid = 1 + leader % f->world->count;
+        uint64_t reset_ms = now(f) + 20 + draw(f, 60);
+        trouble(f, sid)->reset_ms = reset_ms;
+        for (int i = 1; i <= f->world->count; i++) {
+                uint64_t after_ms = 10 + draw(f, i == leader ? 80 : 250);
+                if (i == sid)
+                        continue;
+                world_hang_disk(f->world, i, true);
+                trouble(f, i)->unhang_ms = reset_ms + after_ms;
+        }
+}
+
 /* A kind without ON_DOWN needs its server to run. */
 static const struct fault_kind {
         const char *name, *text;
@@ -386,6 +406,8 @@ static const struct fault_kind {
         [FAULT_TAIL] = {"leader-tail", "a leader is cut off, goes on writing, and dies", fault_tail, false},
         [FAULT_PAUSE] = {"paused-leader", "a leader stands still while another takes over", fault_pause, false},
         [FAULT_MIDWRITE] = {"death-in-write", "death between two operations of a disk", fault_midwrite, false},
+        [FAULT_COMEBACK] = {"comeback", "a follower that is ahead of the others' disks loses its leader, and returns",
+                            fault_comeback, false},
 };
 static_assert(sizeof kinds / sizeof *kinds == FAULT_FLEET, "a row for each fault");
 
@@ -492,6 +514,12 @@ void faults_noted(struct faults *f, int sid, const char *text)
         if (!f->in_sync || draw_mending(f, 3))
                 return;
         f->in_sync--;
+        if (draw_mending(f, 2)) { /* between two operations of the learner's disk */
+                uint64_t skip = draw_mending(f, snap ? 24 : 16);
+                bool after = draw_mending(f, 2), power = draw_mending(f, 3);
+                world_die(f->world, sid, skip, after, power);
+                return;
+        }
         int leader = draw_mending(f, 2) ? world_leader(f->world) : 0;
         trouble(f, leader ? leader : sid)->die_ms = now(f) + 1 + draw_mending(f, snap ? 30 : 10);
 }
@@ -586,6 +614,11 @@ static void mend(struct faults *f, int sid)
                 world_pause(f->world, sid, WORLD_PAUSE_NONE);
         if (due(f, &t->unhang_ms))
                 world_hang_disk(f->world, sid, false);
+        if (due(f, &t->reset_ms) && world_leader(f->world)) {
+                world_reset(f->world, sid, world_leader(f->world));
+                world_slow_disk(f->world, sid, 20 + (uint32_t)draw_mending(f, 130), 0);
+                t->swift_ms = now(f) + 600;
+        }
         if (due(f, &t->mend_ms))
                 world_fill_disk(f->world, sid, false);
         if (due(f, &t->swift_ms))
@@ -622,7 +655,7 @@ void faults_turn(struct faults *f)
 static void lose(struct faults *f, int sid, enum heal how)
 {
         trouble(f, sid)->away = true;
-        trouble(f, sid)->die_ms = 0;
+        trouble(f, sid)->die_ms = trouble(f, sid)->reset_ms = 0;
         if (how == HEAL_DEAD)
                 take_down(f, sid, true, 0);
         for (int i = 1; i <= f->world->count; i++)
@@ -652,7 +685,7 @@ static void heal(struct faults *f, int sid)
         world_slow_disk(f->world, sid, 0, 0);
         world_hang_disk(f->world, sid, false);
         world_pause(f->world, sid, WORLD_PAUSE_NONE);
-        t->die_ms = 0;
+        t->die_ms = t->reset_ms = 0;
         t->away = false;
         /* What was to fail and has not yet: the machine is looked after. */
         world_live(f->world, sid);

@@ -43,6 +43,7 @@ enum fault {
         FAULT_TAIL,
         FAULT_PAUSE,
         FAULT_MIDWRITE,
+        FAULT_COMEBACK,
         /* of machines in a fleet: enum fleet_fault from here on */
         FAULT_FLEET,
         FAULT_MAX = FAULT_FLEET + FLEET_FAULT_MAX,
@@ -64,7 +65,7 @@ struct fault_plan {
 
 /* What is going on at one server; times 0: nothing. */
 struct trouble {
-        uint64_t start_ms, thaw_ms, mend_ms, swift_ms, die_ms, unhang_ms;
+        uint64_t start_ms, thaw_ms, mend_ms, swift_ms, die_ms, unhang_ms, reset_ms;
         bool disk_failing; /* it may halt because of its disk */
         bool reboot;       /* the machine starts anew with it: its page cache is gone */
         bool in_snap;      /* is being sent a snapshot */

@@ -51,8 +51,8 @@ static const struct plant_row rows[] = {
                                        "the group is free as soon as `active` is gone", 0},
         [PLANT_M17_FAILED_STOP_COUNTS] = {"M17-failed-stop-counts", LIVES_FLEET, "F1 F4 F7",
                                           "a stop that failed counts as one", 0},
-        [PLANT_M17_LATE_START_IGNORED] = {"M17-late-start-ignored", LIVES_FLEET, "F1 F4 F7 F8",
-                                          "a start under way when the grant is revoked is forgotten", 0},
+        [PLANT_M17_CANCELLED_START_IS_NONE] = {"M17-cancelled-start-is-none", LIVES_FLEET, "F1 F4 F7 F8",
+                                               "a start that was cancelled counts as one that was not begun", 0},
         [PLANT_M18_HOLDER_COUNTS_AWAKE] = {"M18-holder-counts-awake", LIVES_FLEET, "F1 F2 F4 F6",
                                            "a worker's clock does not count suspends", 0},
         [PLANT_M19_ABSENT_NOT_WATCHED] = {"M19-absent-not-watched", LIVES_CLIENTS, "W2 W5",
@@ -93,9 +93,9 @@ static const struct plant_row rows[] = {
                                        "a group is released before its workers have stopped", 30},
         [PLANT_EXPIRED_RECORD_TAKEN_UP] = {"expired-record-taken-up", LIVES_FLEET, "F1 F2 F4 F6",
                                            "a fresh worker takes up a grant that has run out", 0},
-        [PLANT_VANISHED_UNSEEN] =
-                {"vanished-unseen", LIVES_FLEET, "F1 F4",
-                 "the end of `active` begins no wait, though renewals before it may have been missed", 0},
+        [PLANT_VANISHED_UNSEEN] = {"vanished-unseen", LIVES_FLEET, "F1 F4",
+                                   "the end of `active` begins no wait, though renewals before it may have been missed",
+                                   0},
         [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F4",
                                           "a group is taken though it was renewed after it was looked at", 0},
 };

@@ -61,6 +61,7 @@ static void draw_faults(struct life_plan *p)
         f->weights[FAULT_MIDWRITE] += draw(&r, 2) ? 6 : 0;
         f->weights[FAULT_TAIL] += draw(&r, 2) ? 3 : 0;
         f->weights[FAULT_PAUSE] += draw(&r, 3) ? 0 : 3;
+        f->weights[FAULT_COMEBACK] += draw(&r, 3) ? 0 : 3;
         p->faulty_ms = 1500 + draw(&r, draw(&r, 3) ? 5000 : 20000);
 }
 

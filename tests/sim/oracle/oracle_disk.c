@@ -48,6 +48,26 @@ static void check_epochs(struct oracle *o, const struct oracle_server *s, const 
                              s->sid, how, f->accepted, f->current);
 }
 
+/* An epoch whose write was under way has come to the disk: all that was logged before it must be there, too (Z24). With
+ * a record of that epoch the log is as long as it says. */
+static void check_vouched(struct oracle *o, const struct oracle_server *s, const struct oracle_found *f,
+                          const char *how)
+{
+        for (size_t i = 0; i < s->ask_count; i++) {
+                const struct oracle_ask *a = &s->asks[i];
+                if (a->kind != ASK_CURRENT || a->value != f->current || oracle__epoch_of(f->last_zxid) == f->current)
+                        continue;
+                int64_t end = oracle__durable_end(s);
+                for (size_t k = s->durable; k < s->count && s->log[k].ticket < a->ticket; k++)
+                        end = s->log[k].zxid;
+                if (f->last_zxid < end)
+                        ORACLE_BREAK(o, "Z24",
+                                     "server %d %s currentEpoch %" PRId64 " and a log up to " ZX
+                                     "; what that epoch vouches for goes up to " ZX,
+                                     s->sid, how, f->current, (uint64_t)f->last_zxid, (uint64_t)end);
+        }
+}
+
 static void check_found(struct oracle *o, const struct oracle_server *s, const struct oracle_found *f, const char *how)
 {
         uint64_t digest;
@@ -59,6 +79,7 @@ static void check_found(struct oracle *o, const struct oracle_server *s, const s
                              s->sid, how, (uint64_t)f->last_zxid, (uint64_t)oracle__durable_end(s),
                              (uint64_t)oracle__log_end(s));
         check_epochs(o, s, f, how);
+        check_vouched(o, s, f, how);
         if (oracle__digest(o, f->last_zxid, &digest) && digest != f->digest)
                 ORACLE_BREAK(o, "D4", "server %d %s tree %" PRIx64 " at " ZX ", where the transactions make %" PRIx64,
                              s->sid, how, f->digest, (uint64_t)f->last_zxid, digest);

@@ -9,6 +9,7 @@
 
 #include "tests/unit/zab/world.h"
 
+#include <errno.h>
 #include <string.h>
 
 static int64_t z(int64_t epoch, int64_t counter)
@@ -552,20 +553,52 @@ static void test_revalidation_and_touches_reach_the_host(void **state)
         struct world *w = world_of_puppets(3, 0);
         world_lead(w, 1);
         struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
-        struct jute_writer o;
-        jute_writer_init(&o, 64);
-        jute_put_long(&o, 77);
-        jute_put_int(&o, 100);
-        puppet_send(w, p, QP_REVALIDATE, -1, o.data, o.len);
+        static const char body[] = "\0\0\0\0\0\0\0\115\0\0\0\144"; /* 77, 100 ms */
+        puppet_send(w, p, QP_REVALIDATE, -1, body, 12);
         struct jute_quorum_packet q;
         assert_true(puppet_next(w, p, &q));
         assert_int_equal(q.type, QP_REVALIDATE);
         assert_int_equal(q.zxid, -1);
         assert_int_equal(q.data.len, 9);
         assert_int_equal(q.data.data[8], 1);
-        puppet_send(w, p, QP_PING, 0, o.data, o.len);
+        puppet_send(w, p, QP_PING, 0, body, 12);
         assert_int_equal(world_node(w, 1)->touched, 1);
-        jute_writer_done(&o);
+        world_free(w);
+}
+
+/* A leader that does not know yet that it is deposed knows nothing of sessions that its successor has made: that one is
+ * over is said only after a quorum has answered a ping sent after the question (safety: S4). */
+static void test_session_is_called_unknown_after_a_ping(void **state)
+{
+        (void)state;
+        struct world *w = world_of_puppets(3, 0);
+        world_lead(w, 1);
+        struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
+        struct jute_quorum_packet q;
+        puppet_send(w, p, QP_REVALIDATE, -1, "\0\0\0\0\0\0\0\116\0\0\0\144", 12); /* 78, 100 ms */
+        (void)puppet_expect(w, p, QP_PING);
+        puppet_expect_nothing(w, p);
+        puppet_send(w, p, QP_PING, 0, "", 0);
+        assert_true(puppet_next(w, p, &q));
+        assert_int_equal(q.type, QP_REVALIDATE);
+        assert_int_equal(q.data.data[7], 78);
+        assert_int_equal(q.data.data[8], 0);
+        world_free(w);
+}
+
+static void test_own_client_hears_of_an_unknown_session_after_a_ping(void **state)
+{
+        (void)state;
+        struct world *w = world_of_puppets(3, 0);
+        world_lead(w, 1);
+        struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
+        assert_int_equal(zab_session_unknown(leader(w), w->now_ms, 78, 100, &world_node(w, 1)->fx), -EINPROGRESS);
+        node_flush(world_node(w, 1));
+        (void)puppet_expect(w, p, QP_PING);
+        assert_int_equal(world_node(w, 1)->revalidated, 0);
+        puppet_send(w, p, QP_PING, 0, "", 0);
+        assert_int_equal(world_node(w, 1)->revalidated, 1);
+        assert_false(world_node(w, 1)->revalidated_valid);
         world_free(w);
 }
 
@@ -846,6 +879,8 @@ int main(void)
                 cmocka_unit_test(test_requests_reach_the_host_and_are_proposed),
                 cmocka_unit_test(test_bytes_of_outstanding_proposals_are_bounded),
                 cmocka_unit_test(test_revalidation_and_touches_reach_the_host),
+                cmocka_unit_test(test_session_is_called_unknown_after_a_ping),
+                cmocka_unit_test(test_own_client_hears_of_an_unknown_session_after_a_ping),
                 cmocka_unit_test(test_silent_followers_end_the_leader_within_sync_limit),
                 cmocka_unit_test(test_half_a_packet_is_not_waited_for_and_counts),
                 cmocka_unit_test(test_follower_whose_disk_hangs_is_dropped),
