@@ -366,7 +366,8 @@ int supervisor_run(const char *config_path)
                                 begin_checked(s, CHECK_GOOD);
                         else
                                 check_start(s, s->candidate, begin_checked);
-                        if (s->exit_status == SUPERVISOR_EXIT_CLEAN)
+                        /* Once children have begun, what the status says already is for the end. */
+                        if (s->exit_status == SUPERVISOR_EXIT_CLEAN || s->begun)
                                 (void)uv_run(&s->loop, UV_RUN_DEFAULT);
                         if (s->check.pid > 0) { /* asked to end while it ran */
                                 (void)kill(s->check.pid, SIGKILL);
