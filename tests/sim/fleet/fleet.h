@@ -258,6 +258,9 @@ struct fleet {
         struct prng prng;                   /* durations, and what a test draws */
         struct prng fault_prng;             /* what fleet_strike() decides */
         uint32_t blind;                     /* nodes whose agents FLEET_BLIND has cut off, as bits */
+        int napper;                         /* the node that FLEET_NAP has put to sleep, 0: none */
+        uint64_t nap_end_ms;
+        bool nap_cuts; /* and whose agent is cut off then */
         size_t blind_group;
         uint64_t blind_end_ms;
         struct patron *admin;
@@ -382,6 +385,7 @@ enum fleet_fault {
         FLEET_OPERATOR,
         FLEET_ZNODE,
         FLEET_RELOAD,
+        FLEET_NAP,   /* a holder's machine sleeps for a part of its lease; on waking its agent may be cut off */
         FLEET_BLIND, /* takers see nothing of a grant; when they do again it is gone, and its holder does not know */
         FLEET_FAULT_MAX,
 };
