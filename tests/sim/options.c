@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define SEEDS_DEFAULT 100
+/* The digests of so many lives are kept until all are over. */
+#define SIM_DIGESTS_MAX 10000000
 
 const char *sim_usage(void)
 {
@@ -32,8 +34,9 @@ const char *sim_usage(void)
                "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn;\n"
                "                   suite: those that every test run must find, each by few seeds\n"
                "  --plants         what can be planted\n"
-               "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash or a hang, 4: no\n"
-               "progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that differs.\n";
+               "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash, a hang or output that\n"
+               "can't be written, 4: no progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that\n"
+               "differs.\n";
 }
 
 /* ---- values ---- */
@@ -67,7 +70,9 @@ static int wrong(const struct parsing *p, const char *format, ...)
 
 static int set_number(const struct parsing *p, const char *option, const char *value, uint64_t most, uint64_t *ret)
 {
-        return number(value, most, ret) ? 0 : wrong(p, "%s wants a number, not '%s'", option, value);
+        return number(value, most, ret)
+                       ? 0
+                       : wrong(p, "%s wants a number up to %" PRIu64 ", not '%s'", option, most, value);
 }
 
 static int set_u32(const struct parsing *p, const char *option, const char *value, uint32_t most, uint32_t *ret)
@@ -227,6 +232,8 @@ static int check(const struct parsing *p)
         const struct sim_options *o = p->o;
         if (o->trace && o->mode != SIM_ONE)
                 return wrong(p, "--trace goes with --seed only");
+        if (o->digests && o->seeds > SIM_DIGESTS_MAX)
+                return wrong(p, "--digests is for no more than %d seeds", SIM_DIGESTS_MAX);
         if (!o->plant)
                 return 0;
         if (!plants_present())

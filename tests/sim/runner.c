@@ -216,6 +216,10 @@ static void await_all(struct runner *r)
                 pid_t pid = waitpid(-1, &status, 0);
                 if (pid < 0 && errno == EINTR)
                         continue;
+                if (pid < 0) {
+                        perror("baton-sim: no process left to wait for");
+                        exit(3);
+                }
                 struct lane *lane = pid > 0 ? lane_of(r, pid) : NULL;
                 if (!lane)
                         continue;
@@ -238,6 +242,9 @@ static int by_seed(const void *a, const void *b)
 void run_lives(const struct sim_options *o, bool first_only, struct run_result *ret)
 {
         struct runner r = {.o = o, .first_only = first_only, .board = shared(sizeof *r.board)};
+        /* Whoever ignores these passes it on: how a life ends would be unknown, and none would hang. */
+        (void)signal(SIGCHLD, SIG_DFL);
+        (void)signal(SIGPROF, SIG_DFL);
         if (o->digests)
                 r.digests = shared(o->seeds * sizeof *r.digests + 1);
         if (o->minutes)

@@ -74,9 +74,11 @@ static enum ending run_many(const struct sim_options *o)
         for (size_t i = 0; i < r.count; i++)
                 report_finding(o, r.findings[i].seed, &r.findings[i].verdict);
         enum ending e = worst_of(&r);
-        if (e == ENDING_FINE && o->suite && report_holes(&r.totals))
-                return ENDING_HOLE;
-        return e;
+        int holes = e == ENDING_FINE && o->suite ? report_holes(&r.totals) : 0;
+        if (!holes)
+                return e;
+        printf("\n%d paths and faults are missing%s\n", holes, o->brief ? " (without --brief they are listed)" : "");
+        return ENDING_HOLE;
 }
 
 /* ---- shrinking ---- */
@@ -157,5 +159,10 @@ int main(int argc, char **argv)
                 (void)fprintf(stderr, "baton-sim: %s\n", why);
                 return ENDING_USAGE;
         }
-        return (int)run(&o);
+        int ending = (int)run(&o);
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                perror("baton-sim: not all could be written");
+                return ending ? ending : ENDING_CRASH;
+        }
+        return ending;
 }

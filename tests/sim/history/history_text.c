@@ -393,6 +393,10 @@ int history_read(struct history *h, FILE *from, char *ret, size_t size)
                         break;
         }
         free(line); /* getline's */
+        if (!r.why && ferror(from)) {
+                (void)snprintf(ret, size, "behind line %" PRIu32 " it can't be read", number);
+                return -EIO;
+        }
         if (!r.why)
                 return 0;
         (void)snprintf(ret, size, "line %" PRIu32 ": %s%s%s", number, r.key, r.key[0] ? ": " : "", r.why);

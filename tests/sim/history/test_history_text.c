@@ -127,6 +127,20 @@ static void test_what_can_not_be_read_is_refused(void **state)
         }
 }
 
+/* A directory can be opened, and its first read fails: that is no empty history, in which nothing is wrong. */
+static void test_failing_read_is_no_end(void **state)
+{
+        (void)state;
+        char why[200] = "";
+        struct history *h = history_new();
+        FILE *from = fopen("/", "r");
+        assert_non_null(from);
+        assert_int_equal(history_read(h, from, why, sizeof why), -EIO);
+        assert_string_equal(why, "behind line 0 it can't be read");
+        (void)fclose(from);
+        history_free(h);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -134,6 +148,7 @@ int main(void)
                 cmocka_unit_test(test_strings_have_one_number_each),
                 cmocka_unit_test(test_long_data_is_shortened_and_stays_different),
                 cmocka_unit_test(test_what_can_not_be_read_is_refused),
+                cmocka_unit_test(test_failing_read_is_no_end),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
