@@ -24,9 +24,9 @@ struct ward {
         struct name name;
         uint64_t due_ms; /* UINT64_MAX: nothing to do */
         uint64_t end_ms; /* of the budget */
-        uint64_t
-                resort_ms; /* when a try has been made and nothing has stopped: the last resort; UINT64_MAX: none yet */
-        pid_t pid;         /* of the stop under way; 0: none */
+        /* When the last resort is due, a try having been made by then; UINT64_MAX: none was made yet. */
+        uint64_t resort_ms;
+        pid_t pid; /* of the stop under way; 0: none */
         uint64_t kill_ms;
         int record_fd; /* locked while it is */
         bool resorted; /* the last resort was taken */

@@ -24,11 +24,11 @@ void notify_init(struct notify *n)
         set_limit(n, n->unit_ms);
 }
 
-void notify_watchdog_limit(struct notify *n, uint64_t limit_ms)
+void notify_watchdog_limit(struct notify *n, uint64_t limit_ms, bool well)
 {
         if (limit_ms > n->unit_ms)
                 limit_ms = n->unit_ms;
-        if (limit_ms == n->limit_ms)
+        if (limit_ms == n->limit_ms || (limit_ms > n->limit_ms && !well))
                 return; /* without a watchdog all are 0 */
         set_limit(n, limit_ms);
         n->watchdog_last_ms = 0;

@@ -27,8 +27,9 @@ void notify_ready(struct notify *n);
 /* Tells only what has changed. */
 void notify_status(struct notify *n, const char *text);
 /* From now on systemd is to act after such a silence, where that is less than the unit says; UINT64_MAX: as the unit
- * says. Tells only what has changed. */
-void notify_watchdog_limit(struct notify *n, uint64_t limit_ms);
+ * says. Tells only what has changed. Systemd takes it for a sign of life too: it begins to count anew. So a longer time
+ * than before is not told while a child is not `well`; shorter ones come to an end by themselves. */
+void notify_watchdog_limit(struct notify *n, uint64_t limit_ms, bool well);
 /* To be called often, and only while every child is well. */
 void notify_watchdog(struct notify *n, uint64_t now_ms);
 /* A reload has begun; notify_reloaded() when it is over, whether the new configuration was taken or refused. Before the

@@ -145,11 +145,13 @@ static void on_child(uv_signal_t *h, int number)
 static void tell_watchdog(struct supervisor *s)
 {
         uint64_t limit_ms = UINT64_MAX;
+        bool well = true;
         for (size_t i = 0; i < s->kid_count; i++) {
                 uint64_t kid_ms = kid_watchdog_ms(s->kids[i]);
                 limit_ms = kid_ms < limit_ms ? kid_ms : limit_ms;
+                well = well && kid_is_well(s->kids[i]);
         }
-        notify_watchdog_limit(&s->notify, limit_ms);
+        notify_watchdog_limit(&s->notify, limit_ms, well);
 }
 
 static void on_tick(uv_timer_t *t)
@@ -364,7 +366,8 @@ int supervisor_run(const char *config_path)
                                 begin_checked(s, CHECK_GOOD);
                         else
                                 check_start(s, s->candidate, begin_checked);
-                        if (s->exit_status == SUPERVISOR_EXIT_CLEAN)
+                        /* Once children have begun, what the status says already is for the end. */
+                        if (s->exit_status == SUPERVISOR_EXIT_CLEAN || s->begun)
                                 (void)uv_run(&s->loop, UV_RUN_DEFAULT);
                         if (s->check.pid > 0) { /* asked to end while it ran */
                                 (void)kill(s->check.pid, SIGKILL);

@@ -193,7 +193,8 @@ static void take_node(struct database_loader *l, struct jute_reader *r)
         jute_get_stat_persisted(r, &stat);
         if (r->error)
                 return;
-        if (!node_fits(t, path, &parent)) {
+        /* A root that goes with a session would be a tree without one. */
+        if (!node_fits(t, path, &parent) || (!parent && stat.ephemeral_owner)) {
                 jute_fail(r);
                 return;
         }

@@ -164,6 +164,13 @@ int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret)
         return r || PLANTED(M10_DAMAGE_ENDS_THE_LOG) ? 0 : -EUCLEAN;
 }
 
+int txnlog__cursor_padded(struct txnlog__cursor *c)
+{
+        const uint8_t *at = NULL;
+        int64_t n = c->size > 0 ? window(c, c->size - 1, 1, &at) : 0;
+        return n < 0 ? (int)n : n == 0 || *at == 0;
+}
+
 int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
 {
         uint64_t offset = c->at + 1;

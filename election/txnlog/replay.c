@@ -4,12 +4,14 @@
  * (safety: Z11). An invalid record is
  *   - a torn tail, when it stands in the last segment and no valid record stands behind it: recovery cuts it;
  *   - a doubt, when it ends an earlier segment with nothing valid behind it there. A Java server leaves such
- *     ends: it does not cut a torn tail, it just goes on in a new file. The next record clears the doubt if it
- *     shows that nothing is missing in between: by its zxid (the next of the same epoch) or by carrying the
- *     digest of the very tree we have reached;
+ *     ends: it does not cut a torn tail, it just goes on in a new file; padding stands behind it. The next record
+ * clears the doubt if it shows that nothing is missing in between: by its zxid (the next of the same epoch) or by
+ * carrying the digest of the very tree we have reached;
  *   - corruption otherwise (safety: D5).
  * A lost end that reads as zeros looks like padding, and where the next segment begins an epoch no zxid shows what is
- * missing. Its first record's digest does: where it is the first not to fit, the log is refused. */
+ * missing. The first digest behind it does (a transaction that failed has none): where it is the first not to fit, the
+ * log is refused. Only a digest that did fit before makes it a proof: a tree that a Java server has loaded from a fuzzy
+ * snapshot, or that wrote no digests until then, may differ without any loss. */
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
@@ -35,8 +37,9 @@ void txnlog__replay_init(struct txnlog__replay *r, const struct storage *io, con
         outcome_init(&r->outcome);
         /* Nothing was applied after the snapshot's own zxid: its digest is that of the tree right now. */
         r->compare = !snapshot->has_digest || snapshot->digest_zxid <= from;
-        if (snapshot->has_digest && snapshot->digest_zxid == from && from != 0 &&
-            snapshot->digest != tree_digest(database_tree(db)))
+        r->proven = snapshot->has_digest && snapshot->digest_zxid == from &&
+                    snapshot->digest == tree_digest(database_tree(db));
+        if (snapshot->has_digest && snapshot->digest_zxid == from && from != 0 && !r->proven)
                 r->digest_mismatches++;
 }
 
@@ -97,6 +100,7 @@ void txnlog__replay_take(struct txnlog__replay *r, struct recovered *ret)
 /* Counts a mismatch from the snapshot's digest zxid on (storage-format.md 5.4). */
 static void compare_digest(struct txnlog__replay *r, const struct txnlog__record *rec)
 {
+        r->proven = r->proven || r->outcome.digest_agrees;
         if (r->compare) {
                 r->digest_mismatches += r->outcome.digest_mismatch;
                 return;
@@ -136,25 +140,33 @@ static int clear_doubt(struct txnlog__replay *r, const struct txnlog__record *re
         return 0;
 }
 
-/* The first record taken from a segment, of a later epoch: whether the tree that it was made for is the one that the
- * log before it comes to. */
-static int check_seam(const struct txnlog__replay *r, const char *name, const struct txnlog__record *rec,
-                      int64_t before, size_t mismatches, char why[STORE_WHY_MAX])
+/* The first record taken from a segment is of a later epoch: whether the tree that it was made for is the one that the
+ * log before it comes to is still to be seen. */
+static void open_seam(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec)
 {
-        if (txnlog__epoch(rec->zxid) == txnlog__epoch(before) || mismatches || !r->digest_mismatches)
-                return 0;
-        return txnlog__fail(why, -EUCLEAN,
-                            "%s: 0x%" PRIx64 " at offset %" PRIu64
-                            " begins an epoch on another tree than the log before "
-                            "it makes: transactions behind 0x%" PRIx64 " are missing; " TXNLOG__MEND,
-                            name, (uint64_t)rec->zxid, rec->offset, (uint64_t)before);
+        if (r->seam.name || !r->proven || r->digest_mismatches || txnlog__epoch(rec->zxid) == txnlog__epoch(r->last))
+                return;
+        r->seam = (struct txnlog__seam){.name = name, .offset = rec->offset, .zxid = rec->zxid, .before = r->last};
+}
+
+static int check_seam(struct txnlog__replay *r, char why[STORE_WHY_MAX])
+{
+        const struct txnlog__seam *s = &r->seam;
+        if (s->name && r->digest_mismatches)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: 0x%" PRIx64 " at offset %" PRIu64
+                                    " begins an epoch on another tree than the log before "
+                                    "it makes: transactions behind 0x%" PRIx64 " are missing; " TXNLOG__MEND,
+                                    s->name, (uint64_t)s->zxid, s->offset, (uint64_t)s->before);
+        if (r->outcome.digest_agrees)
+                r->seam.name = NULL;
+        return 0;
 }
 
 static int apply(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec, bool first,
                  char why[STORE_WHY_MAX])
 {
         int64_t before = r->last;
-        size_t mismatches = r->digest_mismatches;
         if (!txnlog__follows(before, rec->zxid))
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s: at offset %" PRIu64 " stands 0x%" PRIx64 ", which does not follow 0x%" PRIx64
@@ -165,12 +177,14 @@ static int apply(struct txnlog__replay *r, const char *name, const struct txnlog
                                     "%s: the record at offset %" PRIu64 " (0x%" PRIx64 ") has a good checksum but is "
                                     "no transaction this server knows; " TXNLOG__MEND,
                                     name, rec->offset, (uint64_t)rec->zxid);
+        if (first)
+                open_seam(r, name, rec);
         r->last = rec->zxid;
         r->replayed++;
         compare_digest(r, rec);
         history_push(r, rec);
         int done = r->doubt ? clear_doubt(r, rec, before, why) : 0;
-        return done < 0 || !first ? done : check_seam(r, name, rec, before, mismatches, why);
+        return done < 0 ? done : check_seam(r, why);
 }
 
 /* ---- one segment ---- */
@@ -193,6 +207,16 @@ static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, con
                                     "%s: what stands at offset %" PRIu64 " is no valid record, but a valid one "
                                     "follows at offset %" PRIu64 ": the file is damaged, not torn; " TXNLOG__MEND,
                                     name, c->at, valid);
+        int padded = last ? 1 : txnlog__cursor_padded(c);
+        if (padded < 0)
+                return io_error(name, padded, why);
+        /* A segment that was left is cut at its end, and what was torn there was cut before: by us. ZooKeeper's have
+         * padding behind what was torn. Whether a record is missing need not show in the tree: sessions don't. */
+        if (!padded)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: what stands at offset %" PRIu64 " is no valid record, and it is not the last "
+                                    "segment, so that this is no torn write; " TXNLOG__MEND,
+                                    name, c->at);
         if (last) {
                 r->torn = true;
         } else if ((seen < 0 || seen >= r->from) && !r->doubt) {

@@ -3,7 +3,6 @@
 #include "election/txnlog/store.h"
 
 #include "election/base/alloc.h"
-#include "election/base/plant.h"
 #include "election/txnlog/txnlog_internal.h"
 
 #include <assert.h>
@@ -104,7 +103,7 @@ static int publish(struct snapstore *s, int64_t zxid, bool received, char why[ST
                 return fail(s, r, "sync failed", why);
         s->io->close(s->file);
         s->file = NULL;
-        if (received && !PLANTED(SNAP_NOT_ANNOUNCED)) {
+        if (received) {
                 r = txnlog__announce(s->io, zxid, why);
                 if (r < 0)
                         return r;

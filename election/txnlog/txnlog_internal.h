@@ -130,6 +130,8 @@ void txnlog__cursor_close(struct txnlog__cursor *c);
 int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret);
 /* After -EUCLEAN: 1 when a valid record begins anywhere behind c->at (`ret_offset`), 0, -errno. */
 int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset);
+/* 1 when the file ends with a zero, which no record does, or is empty; 0, -errno. */
+int txnlog__cursor_padded(struct txnlog__cursor *c);
 
 /* ---- segment.c: writing one segment ---- */
 /* Appends gathered before they are written; one longer record makes it longer for a moment. */
@@ -227,6 +229,13 @@ int txnlog__mark_read(const struct storage *io, enum txnlog__mark *ret, char why
 int txnlog__mark_write(const struct storage *io, enum txnlog__mark mark, char why[STORE_WHY_MAX]);
 
 /* ---- replay.c ---- */
+/* Where a segment begins a later epoch, until a digest shows that nothing is missing before it. */
+struct txnlog__seam {
+        const char *name; /* of the segment; NULL: there is none */
+        uint64_t offset;  /* of its first record */
+        int64_t zxid, before;
+};
+
 struct txnlog__replay {
         const struct storage *io;
         const struct store_config *config;
@@ -238,6 +247,8 @@ struct txnlog__replay {
         size_t digest_mismatches;
         struct txnlog__snapshot_info snapshot;
         bool compare; /* digests are being compared (storage-format.md 5.4) */
+        bool proven;  /* a digest has shown that this is the tree of whoever wrote the log */
+        struct txnlog__seam seam;
         struct outcome outcome;
 
         struct store_txn *history; /* [history_head, history_end) */

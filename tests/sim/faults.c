@@ -435,6 +435,8 @@ static const char *const fleet_kinds[] = {
         [FLEET_OPERATOR] = "operator",
         [FLEET_ZNODE] = "znode",
         [FLEET_RELOAD] = "reload",
+        [FLEET_NAP] = "nap",
+        [FLEET_BLIND] = "takers-blind",
 };
 static_assert(sizeof fleet_kinds / sizeof *fleet_kinds == FLEET_FAULT_MAX, "a name for each fault of a fleet");
 

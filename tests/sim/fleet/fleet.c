@@ -278,6 +278,7 @@ void fleet_turn(struct fleet *f)
 {
         if (fleet_now(f) % ROLES_MS == 0)
                 fleet__engine_roles(f);
+        fleet__faults_turn(f);
         for (int i = 0; i < f->o.nodes; i++)
                 node_turn(&f->nodes[i]);
         fleet__look(f);

@@ -257,6 +257,12 @@ struct fleet {
         uint64_t down_ms[FLEET_GROUPS_MAX]; /* milliseconds in which it ran nowhere */
         struct prng prng;                   /* durations, and what a test draws */
         struct prng fault_prng;             /* what fleet_strike() decides */
+        uint32_t blind;                     /* nodes whose agents FLEET_BLIND has cut off, as bits */
+        int napper;                         /* the node that FLEET_NAP has put to sleep, 0: none */
+        uint64_t nap_end_ms;
+        bool nap_cuts; /* and whose agent is cut off then */
+        size_t blind_group;
+        uint64_t blind_end_ms;
         struct patron *admin;
         char *story;
         size_t story_len;
@@ -379,6 +385,8 @@ enum fleet_fault {
         FLEET_OPERATOR,
         FLEET_ZNODE,
         FLEET_RELOAD,
+        FLEET_NAP,   /* a holder's machine sleeps for a part of its lease; on waking its agent may be cut off */
+        FLEET_BLIND, /* takers see nothing of a grant; when they do again it is gone, and its holder does not know */
         FLEET_FAULT_MAX,
 };
 const char *fleet_fault_name(enum fleet_fault fault);

@@ -29,6 +29,8 @@ static const char *const names[] = {
         [FLEET_OPERATOR] = "operator starts or ends it by hand",
         [FLEET_ZNODE] = "znode deleted or garbled",
         [FLEET_RELOAD] = "reload",
+        [FLEET_NAP] = "machine naps",
+        [FLEET_BLIND] = "takers see nothing for a while",
 };
 static_assert(sizeof names / sizeof *names == FLEET_FAULT_MAX, "a name for each fault");
 
@@ -152,6 +154,66 @@ static void strike_agent(struct fleet *f, struct fleet_node *n, enum fleet_fault
         }
 }
 
+/* Renewals that nobody else sees; then, in one moment, `active` is deleted, its holder is cut off and the others come
+ * back. What they saw last is long ago, and the holder's lease is not. */
+static void strike_blind(struct fleet *f, size_t group, uint32_t ms)
+{
+        int holder = fleet_active(f, group);
+        for (int i = 1; i <= f->o.nodes && holder && !f->blind; i++) {
+                if (i == holder || fleet_node(f, i)->cut)
+                        continue;
+                fleet_cut_agent(f, i, true);
+                f->blind |= 1u << i;
+        }
+        f->blind_group = group;
+        f->blind_end_ms = fleet_now(f) + 1000 + ms;
+}
+
+static void see_again(struct fleet *f)
+{
+        int holder = fleet_active(f, f->blind_group);
+        char path[64];
+        for (int i = 1; i <= f->o.nodes; i++)
+                if (f->blind >> i & 1)
+                        fleet_cut_agent(f, i, false);
+        f->blind = 0;
+        (void)snprintf(path, sizeof path, "/baton/groups/%s/active", fleet__group_name(f->blind_group));
+        if (!holder || !client_is_connected(f->admin->c))
+                return;
+        fleet_say(f, "admin: deletes %s", path);
+        fleet_cut_agent(f, holder, true);
+        (void)client_delete(f->admin->c, path, -1, NULL);
+}
+
+/* Of a machine that wakes within its lease all is promised: what it has slept counts. */
+static void strike_nap(struct fleet *f, size_t group, uint32_t ms)
+{
+        int holder = fleet_active(f, group);
+        bool cuts = below(f, 2);
+        if (!holder || f->napper || fleet_node(f, holder)->cut || fleet__is_dark(fleet_node(f, holder)))
+                return;
+        f->napper = holder;
+        f->nap_cuts = cuts;
+        f->nap_end_ms = fleet_now(f) + 100 + ms % 1000;
+        fleet_suspend(f, holder, true);
+}
+
+static void wake(struct fleet *f)
+{
+        fleet_suspend(f, f->napper, false);
+        if (f->nap_cuts)
+                fleet_cut_agent(f, f->napper, true);
+        f->napper = 0;
+}
+
+void fleet__faults_turn(struct fleet *f)
+{
+        if (f->napper && fleet_now(f) >= f->nap_end_ms)
+                wake(f);
+        if (f->blind && fleet_now(f) >= f->blind_end_ms)
+                see_again(f);
+}
+
 void fleet_strike(struct fleet *f, enum fleet_fault fault)
 {
         int number = 1 + (int)below(f, (uint32_t)f->o.nodes);
@@ -229,6 +291,12 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
         case FLEET_RELOAD:
                 reload(f, number, group);
                 break;
+        case FLEET_NAP:
+                strike_nap(f, group, ms);
+                break;
+        case FLEET_BLIND:
+                strike_blind(f, group, ms);
+                break;
         case FLEET_FAULT_MAX:
                 break;
         }
@@ -262,6 +330,8 @@ static void mend_node(struct fleet *f, struct fleet_node *n)
 void fleet_mend(struct fleet *f)
 {
         fleet_say(f, "all is mended");
+        f->blind = 0;
+        f->napper = 0;
         for (int i = 0; i < f->o.nodes; i++)
                 mend_node(f, &f->nodes[i]);
 }

@@ -20,6 +20,11 @@ bool fleet__is_dark(const struct fleet_node *n);
 /* NOLINTEND(bugprone-macro-parentheses) */
 const char *fleet__group_name(size_t group);
 
+/* ---- fleet_fault.c ---- */
+
+/* What strikes have begun and is due. */
+void fleet__faults_turn(struct fleet *f);
+
 /* ---- fleet_link.c ---- */
 
 /* Agent and worker have a link from now on; both are told, in order with what was sent before. */

@@ -119,6 +119,7 @@ struct load_client {
 };
 
 struct load {
+
         struct world *world;
         struct history *history;
         struct verdict *verdict;
@@ -133,7 +134,8 @@ struct load {
         uint64_t values;    /* each that is written has a number of its own */
         uint32_t conns;
         uint64_t last_us; /* time stamps given in one millisecond differ */
-        bool set_up, busy;
+        bool set_up;
+        bool busy; /* clients do things; else they only finish what they have begun */
 };
 
 /* ---- load.c ---- */

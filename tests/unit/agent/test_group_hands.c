@@ -54,6 +54,30 @@ static void test_80_a_deleted_lease_shortens_no_wait(void **state)
         }
 }
 
+/* A taker that saw nothing, was cut off while the group was taken, and comes back when all of it has been deleted, sees
+ * nothing, as before. The holder may still be there: it knows as little of it. */
+static void test_80_a_grant_that_nobody_saw_shortens_no_wait(void **state)
+{
+        (void)state;
+        struct fleet f;
+        struct fleet_options o = fleet_options(31);
+        fleet_test_init(&f, &o);
+        fleet_run(&f, 1500); /* all have seen nothing, and wait */
+        assert_int_equal(f.takes[0], 0);
+        fleet_cut_agent(&f, 1, true);
+        int n = fleet_await_active(&f, 0, 1, FIRST_MAX_MS);
+        fleet_run(&f, 1000);
+        for (int i = 2; i <= 3; i++)
+                fleet_cut_agent(&f, i, true);
+        uint64_t at = fleet_now(&f);
+        assert_int_equal(fleet_delete(&f, "/baton/groups/web/holder"), ZK_OK);
+        assert_int_equal(fleet_delete(&f, "/baton/groups/web/active"), ZK_OK);
+        fleet_cut_agent(&f, 1, false);
+        assert_int_equal(fleet_await_active(&f, 0, n, 2 * TAKE_MAX_MS), 1);
+        assert_true(fleet_now(&f) - at >= LEASE_MS + 1222 - RENEW_MS);
+        fleet_done(&f);
+}
+
 /* 80, 87: the holder is there, sees that it was deleted, stops and releases: then nobody waits. */
 static void test_87_a_deleted_group_comes_again_with_a_greater_token(void **state)
 {
@@ -170,6 +194,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_80_a_deleted_lease_shortens_no_wait),
+                cmocka_unit_test(test_80_a_grant_that_nobody_saw_shortens_no_wait),
                 cmocka_unit_test(test_87_a_deleted_group_comes_again_with_a_greater_token),
                 cmocka_unit_test(test_a_deleted_holder_is_released),
                 cmocka_unit_test(test_a_broken_holder_counts_as_active),

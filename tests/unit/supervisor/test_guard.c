@@ -2,6 +2,7 @@
 #include "daemon/common/clock.h"
 #include "world.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +146,7 @@ static void test_a_plugin_that_vanished_while_batond_was_down_is_stopped(void **
         hold(w, gone, "active", 100000, 1000);
         world_signal(w, SIGKILL);
         world_await_killed(w, SIGKILL);
+        world_await_gone(w, gone);
         world_configure(w, WEB);
         (void)start(w);
         struct actor *helper = world_await_helper(w, "gone");
@@ -153,6 +156,32 @@ static void test_a_plugin_that_vanished_while_batond_was_down_is_stopped(void **
         world_tell(helper, "exit 0");
         world_await_log(w, "gone is not in the configuration any more");
         finish(w);
+}
+
+/* Somebody else is at its record still (the last worker, a guard's helper): that is said, and the others are not left
+ * alone for it. */
+static void test_a_plugin_that_vanished_and_cannot_be_stopped_keeps_nobody_from_beginning(void **state)
+{
+        (void)state;
+        char path[256];
+        struct world *w = world_new(WEB "[plugin gone]\nmodule = fake\ngroup = g\n");
+        (void)start(w);
+        struct actor *gone = world_await_child(w, "gone");
+        hold(w, gone, "active", 100000, 1000);
+        world_signal(w, SIGKILL);
+        world_await_killed(w, SIGKILL);
+        world_await_gone(w, gone);
+        (void)snprintf(path, sizeof path, "%s/grants/gone", w->runtime);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(flock(fd, LOCK_EX), 0);
+        world_configure(w, WEB);
+        (void)start(w);
+        world_await_log(w, "gone has ended, but its resource may still be running");
+        world_signal(w, SIGTERM);
+        assert_int_equal(world_await_end(w), 4);
+        (void)close(fd);
+        world_free(w);
 }
 
 /* A full file system below the runtime directory: what runs is not left without its worker. */
@@ -251,6 +280,27 @@ static void test_the_guard_tries_again(void **state)
         world_free(w);
 }
 
+/* A try that hangs does not put it off. */
+static void test_the_guard_s_last_resort_comes_at_the_end_of_the_budget(void **state)
+{
+        (void)state;
+        char text[16384];
+        struct world *w = killed_while_holding(300, 500);
+        world_start_guard(w);
+        (void)world_await_helper(w, "web"); /* it says nothing, and is killed a while after the budget */
+        world_await_log(w, "web was not stopped (signal 9)");
+        FILE *log = fopen(w->log, "re");
+        assert_non_null(log);
+        text[fread(text, 1, sizeof text - 1, log)] = '\0';
+        (void)fclose(log);
+        const char *resort = strstr(text, "could not be stopped within its stop budget");
+        assert_non_null(resort);
+        assert_true(resort < strstr(text, "web was not stopped (signal 9)"));
+        world_tell(world_await_helper(w, "web"), "exit 0");
+        assert_int_equal(world_await_end(w), 0);
+        world_free(w);
+}
+
 /* Told to end (the machine shuts down): it does not wait. */
 static void test_the_guard_that_is_ended_stops_at_once(void **state)
 {
@@ -326,11 +376,13 @@ int main(void)
                 cmocka_unit_test(test_the_end_sees_to_what_a_killed_worker_leaves),
                 cmocka_unit_test(test_what_nobody_could_stop_is_said_with_the_exit_status),
                 cmocka_unit_test(test_a_plugin_that_vanished_while_batond_was_down_is_stopped),
+                cmocka_unit_test(test_a_plugin_that_vanished_and_cannot_be_stopped_keeps_nobody_from_beginning),
                 cmocka_unit_test(test_a_worker_that_holds_comes_back_although_nothing_can_be_written),
                 cmocka_unit_test(test_systemd_is_to_act_sooner_while_something_is_held),
                 cmocka_unit_test(test_the_guard_stops_at_the_deadline_what_nobody_takes_up),
                 cmocka_unit_test(test_the_guard_stops_as_the_worker_s_user),
                 cmocka_unit_test(test_the_guard_tries_again),
+                cmocka_unit_test(test_the_guard_s_last_resort_comes_at_the_end_of_the_budget),
                 cmocka_unit_test(test_the_guard_that_is_ended_stops_at_once),
                 cmocka_unit_test(test_a_new_supervisor_relieves_the_guard),
                 cmocka_unit_test(test_a_new_worker_waits_for_the_guard_s_stop),

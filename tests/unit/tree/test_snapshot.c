@@ -200,6 +200,12 @@ static void test_streams_that_no_server_can_have_written_are_refused(void **stat
         put_raw_node(&w, (struct raw_node){.path = "/a"});
         assert_int_equal(feed_all(&w), -EPROTO);
 
+        jute_writer_reset(&w); /* a root that goes with a session */
+        jute_put_int(&w, 0);
+        jute_put_int(&w, 0);
+        put_raw_node(&w, (struct raw_node){.path = "", .data = "", .acl_key = -1, .stat.ephemeral_owner = 7});
+        assert_int_equal(feed_all(&w), -EPROTO);
+
         jute_writer_reset(&w); /* no root */
         jute_put_int(&w, 0);
         jute_put_int(&w, 0);

@@ -527,13 +527,13 @@ static void test_wrong_digest_is_counted_and_said(void **state)
         database_free(db);
 }
 
-/* Appends (epoch, 1) to (epoch, last), with digests, in a segment of their own. */
-static void write_digests(struct fixture *f, struct database *db, int64_t epoch, int64_t last)
+/* Appends (epoch, from) to (epoch, last), with digests, in a segment of their own. */
+static void write_digests(struct fixture *f, struct database *db, int64_t epoch, int64_t from, int64_t last)
 {
         struct effects fx;
         effects_init(&fx);
         assert_int_equal(fixture_roll(f), 0);
-        for (int64_t c = 1; c <= last; c++) {
+        for (int64_t c = from; c <= last; c++) {
                 struct blob *b = fixture_payload_digest(db, ZXID(epoch, c));
                 (void)effect_log_append(&fx, b, 0, b->len, ZXID(epoch, c));
                 blob_unref(b);
@@ -544,6 +544,23 @@ static void write_digests(struct fixture *f, struct database *db, int64_t epoch,
         effects_done(&fx);
 }
 
+/* Zeros over the last record of a segment, as a lost sector leaves them. */
+static void zero_last_record(struct fixture *f, const char *name)
+{
+        size_t len;
+        const uint8_t *data = memory_storage_bytes(f->disk, name, &len);
+        uint8_t *copy = test_malloc(len);
+        memcpy(copy, data, len);
+        size_t last = 0;
+        for (size_t at = 16; at + 12 < len && (copy[at + 10] || copy[at + 11]);
+             at += 12 + ((size_t)copy[at + 10] << 8 | copy[at + 11]) + 1)
+                last = at;
+        assert_true(last > 16);
+        memset(copy + last, 0, len - last);
+        memory_storage_put(f->disk, name, copy, len);
+        test_free(copy);
+}
+
 /* Zeros at the end of a segment look like padding, and the first zxid of a later epoch follows anything: only the
  * digest shows that transactions are missing. Safety: D5, Z11; tests/sim/scenario/59. */
 static void test_a_lost_end_before_a_later_epoch_is_refused(void **state)
@@ -552,29 +569,118 @@ static void test_a_lost_end_before_a_later_epoch_is_refused(void **state)
         struct database *db = database_new();
         fixture_must_open(f);
         fixture_enter_epoch(f, 1);
-        write_digests(f, db, 1, 4);
+        write_digests(f, db, 1, 1, 4);
         fixture_enter_epoch(f, 2);
-        write_digests(f, db, 2, 2);
+        write_digests(f, db, 2, 1, 2);
         database_free(db);
         fixture_must_open(f);
         assert_int_equal(f->recovered.last_zxid, ZXID(2, 2));
         assert_int_equal(f->recovered.digest_mismatches, 0);
         fixture_close(f);
-        size_t len;
-        const uint8_t *data = memory_storage_bytes(f->disk, "log.100000001", &len);
-        uint8_t *copy = malloc(len);
-        assert_non_null(copy);
-        memcpy(copy, data, len);
-        size_t at = 16; /* the first record; the fourth one goes */
-        for (int record = 0; record < 3; record++)
-                at += 12 + ((size_t)copy[at + 10] << 8 | copy[at + 11]) + 1;
-        memset(copy + at, 0, len - at);
-        memory_storage_put(f->disk, "log.100000001", copy, len);
-        free(copy);
+        zero_last_record(f, "log.100000001");
         assert_int_equal(fixture_open(f), -EUCLEAN);
         assert_non_null(strstr(f->why, "transactions behind 0x100000003 are missing"));
         memory_storage_drop(f->disk, "log.100000001");
         assert_int_equal(fixture_open(f), -EUCLEAN);
+}
+
+static void write_session(struct fixture *f, struct database *db, int64_t zxid)
+{
+        struct jute_writer w;
+        struct effects fx;
+        jute_writer_init(&w, 256);
+        jute_put_txn_header(&w, &(struct jute_txn_header){.session_id = 7, .zxid = zxid, .type = OP_CREATE_SESSION});
+        jute_put_int(&w, 1000);
+        jute_put_txn_digest(&w, &(struct jute_txn_digest){.version = JUTE_DIGEST_VERSION,
+                                                          .tree_digest = (int64_t)tree_digest(database_tree(db))});
+        struct blob *b = jute_writer_blob(&w);
+        jute_writer_done(&w);
+        effects_init(&fx);
+        (void)effect_log_append(&fx, b, 0, b->len, zxid);
+        blob_unref(b);
+        assert_int_equal(store_perform(f->store, &fx.list[0], NULL, f->why), 0);
+        assert_int_equal(fixture_sync(f), 0);
+        effects_done(&fx);
+}
+
+/* The digest is that of the tree, and says nothing of sessions. What is damaged in a segment that was left whole was no
+ * torn write. Safety: D5, S3; simulator, seed 300493. */
+static void test_a_session_lost_before_a_later_epoch_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        size_t len;
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        write_digests(f, db, 1, 1, 4);
+        write_session(f, db, ZXID(1, 5));
+        fixture_enter_epoch(f, 2);
+        write_digests(f, db, 2, 1, 2);
+        database_free(db);
+        fixture_must_open(f);
+        assert_int_equal(session_table_count(database_sessions(f->recovered.db)), 1);
+        fixture_close(f);
+        assert_non_null(memory_storage_bytes(f->disk, "log.100000001", &len));
+        memory_storage_flip(f->disk, "log.100000001", len - 8, 1);
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_non_null(strstr(f->why, "no torn write"));
+}
+
+/* The first transaction of an epoch may be one that failed. It has no digest, so the next one's tells. */
+static void test_a_lost_end_is_refused_where_the_epoch_begins_with_a_failure(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        struct jute_writer w;
+        struct effects fx;
+        struct jute_txn_header h = {.zxid = ZXID(2, 1), .type = OP_ERROR};
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        write_digests(f, db, 1, 1, 4);
+        fixture_enter_epoch(f, 2);
+        assert_int_equal(fixture_roll(f), 0);
+        jute_writer_init(&w, 100);
+        jute_put_txn_header(&w, &h);
+        jute_put_int(&w, ZK_NO_NODE);
+        struct blob *failed = jute_writer_blob(&w);
+        jute_writer_done(&w);
+        effects_init(&fx);
+        (void)effect_log_append(&fx, failed, 0, failed->len, ZXID(2, 1));
+        assert_int_equal(store_perform(f->store, &fx.list[0], NULL, f->why), 0);
+        effects_done(&fx);
+        blob_unref(failed);
+        write_digests(f, db, 2, 2, 3); /* in a segment of their own: the question stays open until there */
+        database_free(db);
+        fixture_must_open(f);
+        assert_int_equal(f->recovered.last_zxid, ZXID(2, 3));
+        assert_int_equal(f->recovered.digest_mismatches, 0);
+        fixture_close(f);
+        zero_last_record(f, "log.100000001");
+        assert_int_equal(fixture_open(f), -EUCLEAN);
+        assert_non_null(strstr(f->why, "log.200000001: 0x200000001 at offset 16 begins an epoch"));
+        assert_non_null(strstr(f->why, "transactions behind 0x100000003 are missing"));
+}
+
+/* A log without digests until then (ZooKeeper 3.5, or its switch): nothing says that the tree was ever the writer's, so
+ * that one that differs is counted and said, and no loss. */
+static void test_the_first_digest_of_all_proves_no_loss(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        fixture_write(f, ZXID(1, 1), ZXID(1, 3));
+        fixture_close(f);
+        struct blob *b = fixture_snapshot_bytes(db, 0);
+        memory_storage_put(f->disk, "snapshot.0", b->data, b->len - 33 - 21); /* neither digest nor last zxid */
+        blob_unref(b);
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 2);
+        write_digests(f, db, 2, 1, 2); /* of a tree that lacks epoch 1 */
+        database_free(db);
+        fixture_must_open(f);
+        assert_int_equal(f->recovered.last_zxid, ZXID(2, 2));
+        assert_int_equal(f->recovered.digest_mismatches, 2);
 }
 
 /* A Java snapshot is fuzzy: named F, its digest is that of E > F. Until E nothing is compared. */
@@ -695,6 +801,9 @@ int main(void)
                 TEST(test_history_is_the_newest_run_within_its_limits),
                 TEST(test_wrong_digest_is_counted_and_said),
                 TEST(test_a_lost_end_before_a_later_epoch_is_refused),
+                TEST(test_a_session_lost_before_a_later_epoch_is_refused),
+                TEST(test_a_lost_end_is_refused_where_the_epoch_begins_with_a_failure),
+                TEST(test_the_first_digest_of_all_proves_no_loss),
                 TEST(test_digests_of_a_fuzzy_snapshot_are_compared_from_its_end_on),
                 TEST(test_a_segment_with_records_older_than_its_name_is_refused),
                 TEST(test_a_segment_that_holds_nothing_hides_no_damage),
