@@ -86,7 +86,8 @@ static int set_u32(const struct parsing *p, const char *option, const char *valu
 
 static int set_seeds(const struct parsing *p, const char *option, const char *value)
 {
-        return set_number(p, option, value, UINT64_MAX / 2, &p->o->seeds);
+        int r = set_number(p, option, value, UINT64_MAX / 2, &p->o->seeds);
+        return r == 0 && p->o->seeds == 0 ? wrong(p, "%s wants at least 1: no life finds nothing", option) : r;
 }
 
 static int set_from(const struct parsing *p, const char *option, const char *value)

@@ -20,7 +20,13 @@ static bool read_file(const char *path, char **ret, struct text *why)
         }
         char *bytes = mem_alloc(FILE_BYTES_MAX + 1);
         size_t len = fread(bytes, 1, FILE_BYTES_MAX + 1, f);
+        bool failed = ferror(f);
         (void)fclose(f);
+        if (failed) {
+                text_add(why, "%s: can't be read to its end", path);
+                mem_free(bytes);
+                return false;
+        }
         if (len > FILE_BYTES_MAX || memchr(bytes, 0, len)) {
                 text_add(why, "%s: is no text, or longer than %u bytes", path, FILE_BYTES_MAX);
                 mem_free(bytes);
@@ -87,6 +93,15 @@ static const char *take_line(struct script *s, size_t open[SCRIPT_DEPTH_MAX], si
         return NULL;
 }
 
+/* Comments alone play nothing, and would pass. */
+static bool has_command(const struct script *s)
+{
+        for (size_t i = 0; i < s->count; i++)
+                if (s->lines[i].count)
+                        return true;
+        return false;
+}
+
 bool script_read(const char *path, struct script *ret, struct text *why)
 {
         size_t open[SCRIPT_DEPTH_MAX], depth = 0;
@@ -109,6 +124,10 @@ bool script_read(const char *path, struct script *ret, struct text *why)
         }
         if (depth) {
                 text_add(why, "%s:%d: this block is not closed", path, ret->lines[open[depth - 1]].number);
+                return false;
+        }
+        if (!has_command(ret)) {
+                text_add(why, "%s: nothing is to be done in it", path);
                 return false;
         }
         return true;
