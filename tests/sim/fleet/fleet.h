@@ -259,6 +259,7 @@ struct fleet {
         struct prng fault_prng;             /* what fleet_strike() decides */
         uint32_t blind;                     /* nodes whose agents FLEET_BLIND has cut off, as bits */
         int napper;                         /* the node that FLEET_NAP has put to sleep, 0: none */
+        bool mended;                        /* a batond that was being stopped then comes back, too */
         uint64_t nap_end_ms;
         bool nap_cuts; /* and whose agent is cut off then */
         size_t blind_group;

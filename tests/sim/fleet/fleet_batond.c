@@ -459,7 +459,7 @@ void fleet__batond_turn(struct fleet_node *n)
                 return;
         guard_turn(n);
         if (n->batond == FLEET_BATOND_GONE) {
-                if ((n->batond_ms && fleet_now(f) >= n->batond_ms) || n->mends)
+                if ((n->batond_ms && fleet_now(f) >= n->batond_ms) || n->mends || f->mended)
                         fleet_batond_start(f, n->number);
                 return;
         }

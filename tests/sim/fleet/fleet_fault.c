@@ -332,6 +332,7 @@ void fleet_mend(struct fleet *f)
         fleet_say(f, "all is mended");
         f->blind = 0;
         f->napper = 0;
+        f->mended = true;
         for (int i = 0; i < f->o.nodes; i++)
                 mend_node(f, &f->nodes[i]);
 }
