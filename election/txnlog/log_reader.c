@@ -166,9 +166,10 @@ int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret)
 
 int txnlog__cursor_padded(struct txnlog__cursor *c)
 {
-        const uint8_t *at = NULL;
+        static const uint8_t zero;
+        const uint8_t *at = &zero;
         int64_t n = c->size > 0 ? window(c, c->size - 1, 1, &at) : 0;
-        return n < 0 ? (int)n : n == 0 || *at == 0;
+        return n < 0 ? (int)n : *at == 0;
 }
 
 int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
