@@ -87,13 +87,26 @@ static void check_quorum(struct oracle *o, const struct oracle_server *s, int64_
                      s->sid, epoch, what, (uint64_t)zxid, bits);
 }
 
+/* A leader that stood still hears late that a quorum is synchronised with it, when later epochs have committed on top.
+ * What was committed before its own it must have. */
+static bool is_late_and_whole(const struct oracle *o, int64_t epoch, int64_t end)
+{
+        int64_t committed = oracle__committed_end(o);
+        if (oracle__epoch_of(committed) <= epoch || end >= committed)
+                return false;
+        size_t place = oracle__floor(o, end);
+        bool there = end == 0 || (place != SIZE_MAX && o->commits[place].txn->zxid == end);
+        size_t next = place == SIZE_MAX ? 0 : place + 1;
+        return there && oracle__epoch_of(o->commits[next].txn->zxid) > epoch;
+}
+
 void oracle__established(struct oracle *o, struct oracle_server *s, int64_t epoch)
 {
         int64_t end = oracle__log_end(s), committed = oracle__committed_end(o);
         size_t before = o->commit_count;
         oracle__leads(o, s, epoch);
         check_quorum(o, s, epoch, end, "is established with a history up to");
-        if (!commit_line(o, end))
+        if (!is_late_and_whole(o, epoch, end) && !commit_line(o, end))
                 ORACLE_BREAK(o, "Z3",
                              "server %d is established in epoch %" PRId64 " with a history that ends at " ZX
                              " and lacks " ZX ", which was committed",
