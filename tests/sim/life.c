@@ -282,6 +282,8 @@ static void await_idle(struct life *l)
 static void settle(struct life *l)
 {
         await_idle(l);
+        if (l->load)
+                load_settle(l->load);
         /* Sessions nobody keeps alive end: the longest timeout, rounded up to a tick. */
         for (int i = 0; i < EXPIRE_MS && !broken(l); i++)
                 step(l, false);
@@ -289,6 +291,8 @@ static void settle(struct life *l)
         if (l->load)
                 load_look(l->load);
         await_idle(l);
+        if (l->load && !broken(l))
+                load_check_settled(l->load);
         for (int i = 0; i < 300 && !broken(l); i++)
                 step(l, false);
 }
