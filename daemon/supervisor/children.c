@@ -94,6 +94,7 @@ static void ensure(struct child *c, const struct child_input *in, struct child_e
 
 static void end(struct child *c, const struct child_input *in)
 {
+        c->overdue = false;
         set_state(c, CHILD_OFF, in->now_ms, CHILD_NEVER);
 }
 
@@ -149,12 +150,18 @@ static void want(struct child *c, const struct child_input *in, struct child_eff
         c->at_once = true;
 }
 
+/* Whether something is to be stopped now that nobody follows; else it is kept for a successor. */
+static bool must_stop(const struct child *c)
+{
+        return !c->wanted && (c->how == STOP_RELEASE || c->overdue);
+}
+
 /* Nothing runs; but what it ran may. */
 static void stop_without_process(struct child *c, const struct child_input *in, struct child_effects *out)
 {
         c->wanted = false;
         c->how = in->how;
-        if (in->dirty && in->how == STOP_RELEASE)
+        if (in->dirty && must_stop(c))
                 ensure(c, in, out);
         else
                 end(c, in);
@@ -182,11 +189,11 @@ static void unwant(struct child *c, const struct child_input *in, struct child_e
         c->how = in->how;
 }
 
-/* Without a process a KEEP is at its end at once: the successor sees to what is left. */
+/* Without a process a KEEP is at its end at once: the successor sees to what is left and not overdue. */
 static void unwant_waiting(struct child *c, const struct child_input *in, struct child_effects *out)
 {
         unwant(c, in, out);
-        if (in->how == STOP_KEEP)
+        if (!must_stop(c))
                 end(c, in);
 }
 
@@ -247,8 +254,21 @@ static void hung(struct child *c, const struct child_input *in, struct child_eff
 
 static void overdue(struct child *c, const struct child_input *in, struct child_effects *out)
 {
-        c->at_once = true;
+        c->at_once = c->overdue = true;
         kill_it(c, in, out);
+}
+
+static void overdue_killed(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        (void)in;
+        (void)out;
+        c->at_once = c->overdue = true;
+}
+
+static void overdue_resting(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        c->overdue = true;
+        begin(c, in, out);
 }
 
 static void exited(struct child *c, const struct child_input *in, struct child_effects *out)
@@ -269,7 +289,7 @@ static void gone(struct child *c, const struct child_input *in, struct child_eff
 
 static void gone_dirty(struct child *c, const struct child_input *in, struct child_effects *out)
 {
-        if (!c->wanted && c->how == STOP_RELEASE)
+        if (must_stop(c))
                 ensure(c, in, out);
         else
                 gone(c, in, out);
@@ -283,6 +303,7 @@ static void kill_again(struct child *c, const struct child_input *in, struct chi
 
 static void overdue_off(struct child *c, const struct child_input *in, struct child_effects *out)
 {
+        c->overdue = true;
         ensure(c, in, out);
 }
 
@@ -342,7 +363,7 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                            [CHILD_READY] = ignore,
                            [CHILD_UNREADY] = ignore,
                            [CHILD_HUNG] = ignore,
-                           [CHILD_OVERDUE] = begin,
+                           [CHILD_OVERDUE] = overdue_resting,
                            [CHILD_EXITED] = ignore,
                            [CHILD_EXITED_DIRTY] = ignore,
                            [CHILD_TIMER] = begin},
@@ -394,7 +415,7 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                           [CHILD_READY] = ignore,
                           [CHILD_UNREADY] = ignore,
                           [CHILD_HUNG] = ignore,
-                          [CHILD_OVERDUE] = ignore,
+                          [CHILD_OVERDUE] = overdue_killed,
                           [CHILD_EXITED] = gone,
                           [CHILD_EXITED_DIRTY] = gone_dirty,
                           [CHILD_TIMER] = kill_again},
@@ -432,6 +453,8 @@ struct child_effects child_step(struct child *c, const struct child_input *in)
         assert((unsigned)c->state < CHILD_STATE_MAX && (unsigned)in->event < CHILD_EVENT_MAX);
         action_fn *action = actions[c->state][in->event];
         assert(action);
+        if (in->event == CHILD_READY || in->event == CHILD_EXITED)
+                c->overdue = false; /* it has stopped, or was taken up: the record says so */
         action(c, in, &out);
         assert(!(out.spawn && out.ensure));
         return out;

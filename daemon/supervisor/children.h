@@ -17,7 +17,8 @@
  *
  * A child that is `wanted` is begun again when its process is gone, otherwise it ends in OFF. "Dirty" means that a
  * worker's grant record says its resource may be running; when nobody is to follow who would see to that, and the
- * stop was a release, ENSURING does. */
+ * stop was a release, ENSURING does. It does so too where the stop was to keep things as they are and the resource was
+ * overdue already: to wait for a successor would delay its stop (safety.md F6). */
 #ifndef BATON_SUPERVISOR_CHILDREN_H
 #define BATON_SUPERVISOR_CHILDREN_H
 
@@ -80,6 +81,7 @@ struct child {
         enum child_state state;
         bool wanted;
         bool at_once;         /* in STOPPING and KILLED: the successor is begun without a rest */
+        bool overdue;         /* its resource has to stop now, and no process has yet said that it has */
         enum stop_how how;    /* in STOPPING and after: what it was told */
         uint32_t strikes;     /* ends in a row that nobody asked for */
         uint32_t restarts;    /* starts but for the first */

@@ -329,6 +329,62 @@ static void test_what_is_kept_is_left_alone(void **state)
         expect(&d, CHILD_EXITED_DIRTY, "off");
 }
 
+/* Seed 3871: batond was told to restart while a worker stopped what was overdue, and killed it at the reserve of its
+ * budget. To wait for the end of the others and for the guard left no time for another try (safety.md F6). */
+static void test_what_is_overdue_is_stopped_even_where_all_else_is_kept(void **state)
+{
+        (void)state;
+        const struct child_input keep = {.event = CHILD_STOP, .how = STOP_KEEP, .dirty = true};
+        struct desk d = running();
+        (void)give(&d, keep);
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        expect(&d, CHILD_EXITED, "off");
+        /* the word comes when it is being killed already */
+        d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        (void)give(&d, keep);
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        expect(&d, CHILD_SPAWN_BUSY, "waiting");
+        (void)give(&d, keep);
+        assert_int_equal(d.child.state, CHILD_WAITING);
+        /* or when a fresh one has begun with the stop */
+        d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        (void)give(&d, keep);
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        /* or when none could be made */
+        d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        expect(&d, CHILD_SPAWN_FAILED, "resting");
+        assert_true(give(&d, keep).ensure);
+}
+
+/* The fresh process has stopped it, or taken it up again: what runs from then on is kept. */
+static void test_what_was_overdue_once_is_kept_again(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        expect(&d, CHILD_READY, "running");
+        (void)give(&d, (struct child_input){.event = CHILD_STOP, .how = STOP_KEEP});
+        expect(&d, CHILD_EXITED_DIRTY, "off");
+}
+
+/* Killed for another reason when its resource becomes overdue: its successor does not rest. */
+static void test_overdue_while_it_is_killed_leaves_no_rest(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        d.child.strikes = 5;
+        expect(&d, CHILD_HUNG, "kill killed");
+        expect(&d, CHILD_OVERDUE, "killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+}
+
 static void test_a_resting_worker_s_resource_is_stopped_when_it_is_released(void **state)
 {
         (void)state;
@@ -392,6 +448,9 @@ int main(void)
                 cmocka_unit_test(test_a_helper_waits_for_its_record),
                 cmocka_unit_test(test_a_record_that_nobody_gives_back_is_told_of),
                 cmocka_unit_test(test_what_is_kept_is_left_alone),
+                cmocka_unit_test(test_what_is_overdue_is_stopped_even_where_all_else_is_kept),
+                cmocka_unit_test(test_what_was_overdue_once_is_kept_again),
+                cmocka_unit_test(test_overdue_while_it_is_killed_leaves_no_rest),
                 cmocka_unit_test(test_a_resting_worker_s_resource_is_stopped_when_it_is_released),
                 cmocka_unit_test(test_random_lives_never_spin_and_never_get_stuck),
         };
