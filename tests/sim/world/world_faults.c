@@ -105,6 +105,20 @@ void world_age(struct world *w, int a, int b, uint32_t ms)
         }
 }
 
+void world_hurry(struct world *w, int a, int b)
+{
+        bool late = false;
+        for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
+                struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
+                if (!joins(s, a, b))
+                        continue;
+                late |= s->late_ms > 0;
+                s->late_ms = 0;
+        }
+        if (late)
+                world__fault(w, "what %d and %d send each other is late no more", a, b);
+}
+
 void world_slow_net(struct world *w, uint32_t delay_ms, uint32_t bytes_per_ms)
 {
         world__fault(w, "the net takes up to %u ms, %u bytes/ms", delay_ms, bytes_per_ms);
