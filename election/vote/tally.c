@@ -228,6 +228,16 @@ static bool names_leader(const struct vote_tally *t, const struct vote_said *sai
         return ensemble_is_quorum(t->ensemble, &agreeing) && check_leader(t, said, v);
 }
 
+/* The server that this one has voted for in this round says that it leads by that vote: a quorum has voted alike. With
+ * a bare quorum one that does not hear every other voter has no other way to learn of it, and is missed (safety: E7).
+ */
+static bool is_led(const struct vote_tally *t, size_t from, const struct vote_said *v)
+{
+        return v->state == VOTE_LEADING && v->round == t->round && v->ballot.leader == t->proposal.leader &&
+               place_of(t, v->ballot.leader) == from && v->ballot.zxid == t->proposal.zxid &&
+               v->ballot.epoch >= t->proposal.epoch;
+}
+
 /* 2.3.7 */
 static unsigned receive_settled(struct vote_tally *t, uint64_t now_ms, size_t from, const struct vote_notification *n)
 {
@@ -244,7 +254,7 @@ static unsigned receive_settled(struct vote_tally *t, uint64_t now_ms, size_t fr
                 news = !old->present || old->state != said.state || !vote__said_equal(old, &said);
                 *old = said;
                 old->version = 0; /* as ZooKeeper 3.6 and later keep it: compared by leader only */
-                if (names_leader(t, t->received, &said))
+                if (is_led(t, from, &said) || names_leader(t, t->received, &said))
                         return settle(t, &said);
         }
         t->settled[from] = said;
