@@ -229,13 +229,12 @@ static bool names_leader(const struct vote_tally *t, const struct vote_said *sai
 }
 
 /* The server that this one has voted for in this round says that it leads by that vote: a quorum has voted alike. With
- * a bare quorum one that does not hear every other voter has no other way to learn of it, and is missed (safety: E7).
- */
+ * a bare quorum, one that does not hear every other voter has no other way to learn of it, and is missed (safety: E7).
+ * Once its epoch is another one the leader can do without: the others must confirm it. */
 static bool is_led(const struct vote_tally *t, size_t from, const struct vote_said *v)
 {
-        return v->state == VOTE_LEADING && v->round == t->round && v->ballot.leader == t->proposal.leader &&
-               place_of(t, v->ballot.leader) == from && v->ballot.zxid == t->proposal.zxid &&
-               v->ballot.epoch >= t->proposal.epoch;
+        struct vote_said own = own_vote(t);
+        return v->state == VOTE_LEADING && place_of(t, v->ballot.leader) == from && vote__said_equal(v, &own);
 }
 
 /* 2.3.7 */

@@ -308,13 +308,14 @@ static void test_the_word_of_the_leader_that_was_voted_for_is_enough(void **stat
         static const struct vote_notification too_little[] = {
                 {VOTE_LEADING, 5, 0, 2, 0, VOTE_NOTIFICATION_VERSION},   /* of a round that this server is not in */
                 {VOTE_LEADING, 5, 1, 1, 0, VOTE_NOTIFICATION_VERSION},   /* with another log */
+                {VOTE_LEADING, 5, 0, 1, 1, VOTE_NOTIFICATION_VERSION},   /* established without this server */
                 {VOTE_FOLLOWING, 5, 0, 1, 0, VOTE_NOTIFICATION_VERSION}, /* not its own word */
                 {VOTE_LEADING, 4, 0, 1, 0, VOTE_NOTIFICATION_VERSION},   /* not voted for */
         };
         for (size_t i = 0; i < sizeof too_little / sizeof *too_little; i++) {
                 begin(&t, &e, 1);
                 (void)tell(&t, T0, 5, looking(5, 0, 1, 0));
-                int64_t from = i < 2 ? 5 : 4;
+                int64_t from = i < 3 ? 5 : 4;
                 assert_int_equal(tell(&t, T0, from, too_little[i]), 0);
                 assert_true(t.looking);
         }
