@@ -8,7 +8,7 @@
 static const char *const state_names[] = {
         [CHILD_OFF] = "off",           [CHILD_RESTING] = "resting",   [CHILD_STARTING] = "starting",
         [CHILD_RUNNING] = "running",   [CHILD_STOPPING] = "stopping", [CHILD_KILLED] = "killed",
-        [CHILD_ENSURING] = "ensuring",
+        [CHILD_ENSURING] = "ensuring", [CHILD_WAITING] = "waiting",
 };
 static_assert(sizeof state_names / sizeof *state_names == CHILD_STATE_MAX, "every state has its name");
 
@@ -58,7 +58,7 @@ void child_init(struct child *c, const struct child_limits *limits, uint64_t now
 
 bool child_has_process(const struct child *c)
 {
-        return c->state != CHILD_OFF && c->state != CHILD_RESTING;
+        return c->state != CHILD_OFF && c->state != CHILD_RESTING && c->state != CHILD_WAITING;
 }
 
 /* The one place where the state changes. A timer belongs to the state that set it. */
@@ -68,7 +68,7 @@ static void set_state(struct child *c, enum child_state state, uint64_t now_ms, 
                 c->since_ms = now_ms;
         c->state = state;
         c->timer_ms = timer_ms;
-        if (child_has_process(c) == false)
+        if (!child_has_process(c))
                 c->at_once = false;
 }
 
@@ -87,6 +87,8 @@ static void begin(struct child *c, const struct child_input *in, struct child_ef
 static void ensure(struct child *c, const struct child_input *in, struct child_effects *out)
 {
         out->ensure = true;
+        if (c->state != CHILD_WAITING)
+                c->patience_ms = in->now_ms + c->limits.ensure_ms;
         set_state(c, CHILD_ENSURING, in->now_ms, in->now_ms + c->limits.ensure_ms);
 }
 
@@ -178,6 +180,14 @@ static void unwant(struct child *c, const struct child_input *in, struct child_e
         (void)out;
         c->wanted = false;
         c->how = in->how;
+}
+
+/* Without a process a KEEP is at its end at once: the successor sees to what is left. */
+static void unwant_waiting(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        unwant(c, in, out);
+        if (in->how == STOP_KEEP)
+                end(c, in);
 }
 
 static void restart(struct child *c, const struct child_input *in, struct child_effects *out)
@@ -291,6 +301,15 @@ static void not_ensured(struct child *c, const struct child_input *in, struct ch
         ensured(c, in, out);
 }
 
+/* Whoever has the record, a guard's helper or a worker that is just dying, stops the resource or is gone soon. */
+static void ensure_later(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        if (in->now_ms >= c->patience_ms)
+                not_ensured(c, in, out);
+        else
+                set_state(c, CHILD_WAITING, in->now_ms, in->now_ms + CHILD_BUSY_MS);
+}
+
 /* Stays here: the helper's end is what counts. */
 static void kill_helper(struct child *c, const struct child_input *in, struct child_effects *out)
 {
@@ -384,7 +403,7 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                             [CHILD_RESTART] = ignore,
                             [CHILD_SPAWNED] = ignore,
                             [CHILD_SPAWN_FAILED] = not_ensured,
-                            [CHILD_SPAWN_BUSY] = not_ensured,
+                            [CHILD_SPAWN_BUSY] = ensure_later,
                             [CHILD_READY] = ignore,
                             [CHILD_UNREADY] = ignore,
                             [CHILD_HUNG] = ignore,
@@ -392,6 +411,19 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                             [CHILD_EXITED] = ensured,
                             [CHILD_EXITED_DIRTY] = not_ensured,
                             [CHILD_TIMER] = kill_helper},
+        [CHILD_WAITING] = {[CHILD_START] = want,
+                           [CHILD_STOP] = unwant_waiting,
+                           [CHILD_RESTART] = ignore,
+                           [CHILD_SPAWNED] = ignore,
+                           [CHILD_SPAWN_FAILED] = ignore,
+                           [CHILD_SPAWN_BUSY] = ignore,
+                           [CHILD_READY] = ignore,
+                           [CHILD_UNREADY] = ignore,
+                           [CHILD_HUNG] = ignore,
+                           [CHILD_OVERDUE] = ignore,
+                           [CHILD_EXITED] = ignore,
+                           [CHILD_EXITED_DIRTY] = ignore,
+                           [CHILD_TIMER] = ensure},
 };
 
 struct child_effects child_step(struct child *c, const struct child_input *in)

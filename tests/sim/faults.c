@@ -678,8 +678,7 @@ static void heal_links(struct faults *f, int from, uint32_t set)
                                 clear(f, from, to);
                         if (f->world->links[from][to].cut)
                                 join(f, from, to);
-                        /* Connections of elections never end, so that one would be late for ever. */
-                        world_hurry(f->world, from, to);
+                        world_age(f->world, from, to, 0);
                 }
 }
 

@@ -515,7 +515,7 @@ static void test_a_late_connection_can_be_mended(void **state)
                 world_age(w, 0, 1, 300);
                 world_wire_send(before, word, sizeof word);
                 world_run(w, 1);
-                world_hurry(w, 0, 1);
+                world_age(w, 0, 1, 0);
                 world_wire_send(after, word, sizeof word);
                 world_run(w, 1);
                 assert_int_equal(world_wire_take(after, answer, 4), 4);
