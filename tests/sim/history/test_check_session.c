@@ -31,8 +31,8 @@ static void test_closed_session_is_not_served(void **state)
         bench_expect("S2",
                      OPEN_1 OP(10, 20, 1, 1,
                                "close err=0 zxid=5") "resume call=30 at=40 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=5\n");
-        bench_expect("S2",
-                     OPEN_1 OP(10, 20, 1, 2, "close err=0 zxid=5") "op call=9 ret=30 k=3 s=0x1 x=1 op=" A(6) "\n");
+        bench_expect("S2", OPEN_1 "resume call=3 at=4 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=0\n" OP(
+                                   10, 20, 1, 2, "close err=0 zxid=5") "op call=9 ret=30 k=3 s=0x1 x=1 op=" A(6) "\n");
         /* Another connection of the session was opened before it knew. */
         bench_expect("", OPEN_1 "resume call=8 at=9 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=0\n" OP(
                                  10, 20, 1, 2, "close err=0 zxid=5"));
