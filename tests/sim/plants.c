@@ -62,7 +62,7 @@ static const struct plant_row rows[] = {
         [PLANT_M20_EPHEMERAL_LEFT] = {"M20-ephemeral-left", LIVES_CLIENTS, "S2 S3 D4",
                                       "closeSession leaves an ephemeral whose creation is under way", 400},
         [PLANT_M20_CLOSING_NOT_MARKED] = {"M20-closing-not-marked", LIVES_CLIENTS, "S2 S3 D4",
-                                          "a session whose closeSession is under way may still write", 120},
+                                          "a session whose closeSession is under way may still write", 430},
         [PLANT_M21_NOT_ROLLED_BACK] = {"M21-not-rolled-back", LIVES_CLIENTS, "S10 S11 D4",
                                        "a multi that failed leaves its forecasts behind", 30},
         [PLANT_M22_WATCHDOG_WITHOUT_LEASE] = {"M22-watchdog-without-lease", LIVES_FLEET, "F1 F4 F6",
@@ -101,7 +101,7 @@ static const struct plant_row rows[] = {
                                            "a fresh worker takes up a grant that has run out", 100},
         [PLANT_VANISHED_UNSEEN] = {"vanished-unseen", LIVES_FLEET, "F1 F3 F4",
                                    "the end of `active` begins no wait, though renewals before it may have been missed",
-                                   400},
+                                   900},
         [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F3 F4",
                                           "a group is taken though it was renewed after it was looked at", 0},
 };
