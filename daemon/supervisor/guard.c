@@ -28,9 +28,10 @@ struct ward {
         uint64_t resort_ms;
         pid_t pid; /* of the stop under way; 0: none */
         uint64_t kill_ms;
-        int record_fd; /* locked while it is */
-        bool resorted; /* the last resort was taken */
-        bool failed;   /* given up */
+        int record_fd;               /* locked while it is */
+        struct identity_known known; /* looked up before its instant has come */
+        bool resorted;               /* the last resort was taken */
+        bool failed;                 /* given up */
 };
 
 struct guard {
@@ -62,12 +63,12 @@ static void say_guarded(const struct ward *w)
 static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
 {
         struct runtime_worker how;
-        struct identity_ids ids;
+        const struct identity_ids *ids = NULL;
         char why[SPAWN_WHY_MAX] = "", budget[24], record[16];
         uint64_t left_ms = w->end_ms > now_ms + GUARD_TRY_MIN_MS ? w->end_ms - now_ms : GUARD_TRY_MIN_MS;
         int r = runtime_worker_load(g->dir, w->name.text, &how);
         if (r == 0)
-                r = identity_resolve(&how.identity, &ids, why);
+                r = identity_find(&w->known, &how.identity, &ids, why);
         char *text = r == 0 ? runtime_worker_config(g->dir, w->name.text) : NULL;
         if (r == 0 && !text)
                 r = -ENOENT;
@@ -85,7 +86,7 @@ static void begin_stop(struct guard *g, struct ward *w, uint64_t now_ms)
                         "--budget",     budget,     "--record-fd",     record,     NULL};
                 const struct spawn spawn = {.program = how.program,
                                             .argv = argv,
-                                            .identity = &ids,
+                                            .identity = ids,
                                             .fds = {config, w->record_fd},
                                             .fd_count = 2,
                                             .output = -1};
@@ -122,6 +123,16 @@ static void judge_failure(const struct guard *g, struct ward *w, uint64_t now_ms
         }
 }
 
+/* Now that there is time. What is wrong with it is said when it is needed. */
+static void look_up(const struct guard *g, struct ward *w)
+{
+        struct runtime_worker how;
+        const struct identity_ids *ids;
+        char why[SPAWN_WHY_MAX];
+        if (runtime_worker_load(g->dir, w->name.text, &how) == 0)
+                (void)identity_find(&w->known, &how.identity, &ids, why);
+}
+
 /* Its instant has come, or it is looked at for the first time. */
 static void look(struct guard *g, struct ward *w, uint64_t now_ms)
 {
@@ -141,6 +152,7 @@ static void look(struct guard *g, struct ward *w, uint64_t now_ms)
         }
         if (!g->now && now_ms < r.deadline_ms) {
                 w->due_ms = r.deadline_ms;
+                look_up(g, w);
                 return;
         }
         w->record_fd = runtime_record_take(g->dir, w->name.text);

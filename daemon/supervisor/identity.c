@@ -151,6 +151,27 @@ int identity_resolve(const struct identity *names, struct identity_ids *ret, cha
         return 0;
 }
 
+static bool same_names(const struct identity *a, const struct identity *b)
+{
+        return strcmp(a->user, b->user) == 0 && strcmp(a->group, b->group) == 0 &&
+               strcmp(a->capabilities, b->capabilities) == 0;
+}
+
+int identity_find(struct identity_known *k, const struct identity *names, const struct identity_ids **ret,
+                  char why[IDENTITY_WHY_MAX])
+{
+        if (!k->known || !same_names(&k->names, names)) {
+                k->known = false;
+                int r = identity_resolve(names, &k->ids, why);
+                if (r < 0)
+                        return r;
+                k->names = *names;
+                k->known = true;
+        }
+        *ret = &k->ids;
+        return 0;
+}
+
 static int set_capabilities(uint64_t set)
 {
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};

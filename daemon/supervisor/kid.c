@@ -309,7 +309,7 @@ static void say_started(const struct kid *k)
 
 static void make_process(struct kid *k, bool helper)
 {
-        struct identity_ids ids;
+        const struct identity_ids *ids = NULL;
         char why[SPAWN_WHY_MAX] = "";
         assert(k->pid == 0);
         k->helper = helper;
@@ -317,11 +317,11 @@ static void make_process(struct kid *k, bool helper)
         k->ping = k->pong = 0;
         k->missed = 0;
         k->started_ms = clock_boottime_ms();
-        int r = identity_resolve(&k->identity, &ids, why);
+        int r = identity_find(&k->known, &k->identity, &ids, why);
         if (r == 0)
-                r = make_places(k, &ids);
+                r = make_places(k, ids);
         if (r == 0)
-                r = helper ? begin_helper(k, &ids, why) : begin_process(k, &ids, why);
+                r = helper ? begin_helper(k, ids, why) : begin_process(k, ids, why);
         if (r == -EWOULDBLOCK) {
                 kid_event(k, CHILD_SPAWN_BUSY, STOP_KEEP);
                 return;

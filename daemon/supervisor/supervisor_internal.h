@@ -11,6 +11,7 @@
 #include "daemon/common/problems.h"
 #include "daemon/supervisor/children.h"
 #include "daemon/supervisor/grants.h"
+#include "daemon/supervisor/identity.h"
 #include "daemon/supervisor/notify.h"
 #include "daemon/supervisor/plan.h"
 #include "daemon/supervisor/runtime.h"
@@ -30,6 +31,7 @@ struct kid {
         struct name name;
         char *config;
         struct identity identity;
+        struct identity_known known; /* from the first start on */
         uint32_t missed_max, missed_start_max;
         struct child child;
         bool removed; /* it is not in the configuration any more: goes when it is off */

@@ -2,6 +2,7 @@
  * one of zookeeper/client-protocol.md 5.3; what each writes is in storage-format.md 3. */
 #include "election/server/prep_internal.h"
 
+#include "election/base/plant.h"
 #include "election/server/acl.h"
 
 #include <stdio.h>
@@ -117,7 +118,7 @@ static int check_session(struct prep_txn *t)
         case SESSION_EXPIRED:
                 return ZK_SESSION_EXPIRED;
         case SESSION_MOVED:
-                return ZK_SESSION_MOVED;
+                return PLANTED(MOVED_CALLED_EXPIRED) ? ZK_SESSION_EXPIRED : ZK_SESSION_MOVED;
         default:
                 return ZK_OK;
         }

@@ -172,8 +172,11 @@ static void host_synced(void *ctx, struct effects *fx)
 static bool host_revalidate(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms)
 {
         struct server *s = ctx;
+        if (PLANTED(REFUSES_LIVING_SESSION) && s->clock &&
+            session_clock_check(s->clock, session, from_sid) == SESSION_MOVED)
+                return false;
         return s->clock && session_clock_touch(s->clock, s->event->now.mono_ms, session, timeout_ms) &&
-               session_clock_set_owner(s->clock, session, from_sid);
+               (PLANTED(OWNER_NOT_TAKEN) || session_clock_set_owner(s->clock, session, from_sid));
 }
 
 static void host_touch(void *ctx, int64_t session, int32_t timeout_ms)

@@ -22,7 +22,7 @@ const char *sim_usage(void)
                "  --from S         the first seed (1)\n"
                "  --jobs J         so many at once (one for each processor)\n"
                "  --minutes M      begins no life after so long\n"
-               "  --seed S         this life alone, in this process\n"
+               "  --seed S         this life alone\n"
                "  --trace          with all that happens in it, line by line\n"
                "  --without K,K    leaves out faults of these kinds\n"
                "  --faults N       no more than the first N faults of a life\n"
@@ -34,8 +34,8 @@ const char *sim_usage(void)
                "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn;\n"
                "                   suite: those that every test run must find, each by few seeds\n"
                "  --plants         what can be planted\n"
-               "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash, a hang or output that\n"
-               "can't be written, 4: no progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that\n"
+               "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash, a hang, output that\n"
+               "can't be written or no more processes, 4: no progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that\n"
                "differs.\n";
 }
 
@@ -46,7 +46,7 @@ static bool number(const char *text, uint64_t most, uint64_t *ret)
         char *end = NULL;
         errno = 0;
         unsigned long long value = strtoull(text, &end, 10);
-        if (errno || end == text || *end || text[0] == '-' || value > most)
+        if (errno || text[0] < '0' || text[0] > '9' || *end || value > most)
                 return false;
         *ret = value;
         return true;
@@ -92,7 +92,7 @@ static int set_seeds(const struct parsing *p, const char *option, const char *va
 
 static int set_from(const struct parsing *p, const char *option, const char *value)
 {
-        return set_number(p, option, value, UINT64_MAX / 2, &p->o->from);
+        return set_number(p, option, value, UINT64_MAX, &p->o->from);
 }
 
 static int set_jobs(const struct parsing *p, const char *option, const char *value)
@@ -201,22 +201,46 @@ static int flag_help(const struct parsing *p, const char *option, const char *va
 
 /* ---- the table ---- */
 
+/* What is asked for, as far as options go with it or don't. */
+enum task {
+        TASK_MANY = 1,   /* many lives */
+        TASK_HUNT = 2,   /* many lives with a bug planted */
+        TASK_ONE = 4,    /* --seed */
+        TASK_SHRINK = 8, /* --shrink */
+        TASK_LIST = 16,  /* --plants */
+        TASK_LIVES = TASK_MANY | TASK_HUNT,
+        TASK_ANY_LIFE = TASK_LIVES | TASK_ONE | TASK_SHRINK,
+};
+
 static const struct option {
         const char *name;
         bool has_value;
         int (*set)(const struct parsing *p, const char *option, const char *value);
+        unsigned goes_with; /* tasks */
 } options[] = {
-        {"--seeds", true, set_seeds},     {"--from", true, set_from},         {"--jobs", true, set_jobs},
-        {"--minutes", true, set_minutes}, {"--seed", true, set_seed},         {"--trace", false, flag_trace},
-        {"--without", true, set_without}, {"--faults", true, set_faults},     {"--shrink", true, set_shrink},
-        {"--repeat", false, flag_repeat}, {"--digests", false, flag_digests}, {"--suite", false, flag_suite},
-        {"--plant", true, set_plant},     {"--plants", false, flag_plants},   {"--help", false, flag_help},
-        {"-h", false, flag_help},         {"--brief", false, flag_brief},
+        {"--seeds", true, set_seeds, TASK_LIVES},
+        {"--from", true, set_from, TASK_LIVES},
+        {"--jobs", true, set_jobs, TASK_LIVES},
+        {"--minutes", true, set_minutes, TASK_LIVES},
+        {"--seed", true, set_seed, TASK_ONE},
+        {"--trace", false, flag_trace, TASK_ONE},
+        {"--without", true, set_without, TASK_ANY_LIFE},
+        {"--faults", true, set_faults, TASK_ANY_LIFE},
+        {"--shrink", true, set_shrink, TASK_SHRINK},
+        {"--repeat", false, flag_repeat, TASK_LIVES},
+        {"--digests", false, flag_digests, TASK_MANY},
+        {"--suite", false, flag_suite, TASK_MANY},
+        {"--plant", true, set_plant, TASK_HUNT | TASK_ONE | TASK_SHRINK},
+        {"--plants", false, flag_plants, TASK_LIST},
+        {"--help", false, flag_help, 0}, /* whatever else is said */
+        {"-h", false, flag_help, 0},
+        {"--brief", false, flag_brief, TASK_MANY},
 };
+#define OPTION_COUNT (sizeof options / sizeof *options)
 
 static const struct option *option_find(const char *name)
 {
-        for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        for (size_t i = 0; i < OPTION_COUNT; i++)
                 if (!strcmp(options[i].name, name))
                         return &options[i];
         return NULL;
@@ -228,11 +252,54 @@ static uint32_t processors(void)
         return n < 1 ? 1 : n > SIM_JOBS_MAX ? SIM_JOBS_MAX : (uint32_t)n;
 }
 
-static int check(const struct parsing *p)
+static enum task task_of(const struct sim_options *o)
+{
+        switch (o->mode) {
+        case SIM_ONE:
+                return TASK_ONE;
+        case SIM_SHRINK:
+                return TASK_SHRINK;
+        case SIM_PLANTS:
+                return TASK_LIST;
+        default:
+                return o->plant ? TASK_HUNT : TASK_MANY;
+        }
+}
+
+static const char *task_name(enum task task)
+{
+        switch (task) {
+        case TASK_ONE:
+                return "--seed, which is one life (--from S --seeds 1 is one, too)";
+        case TASK_SHRINK:
+                return "--shrink";
+        case TASK_LIST:
+                return "--plants";
+        case TASK_HUNT:
+                return "many seeds and --plant";
+        default:
+                return "many seeds";
+        }
+}
+
+/* Nothing that was asked for is passed over in silence. */
+static int check_together(const struct parsing *p, const bool given[OPTION_COUNT])
+{
+        enum task task = task_of(p->o);
+        for (size_t i = 0; i < OPTION_COUNT; i++)
+                if (given[i] && !(options[i].goes_with & (unsigned)task))
+                        return wrong(p, "%s does not go with %s", options[i].name, task_name(task));
+        return 0;
+}
+
+static int check(const struct parsing *p, const bool given[OPTION_COUNT])
 {
         const struct sim_options *o = p->o;
-        if (o->trace && o->mode != SIM_ONE)
-                return wrong(p, "--trace goes with --seed only");
+        int r = check_together(p, given);
+        if (r < 0)
+                return r;
+        if (o->from > UINT64_MAX - (o->seeds - 1))
+                return wrong(p, "there are not as many seeds from %" PRIu64 " on", o->from);
         if (o->digests && o->seeds > SIM_DIGESTS_MAX)
                 return wrong(p, "--digests is for no more than %d seeds", SIM_DIGESTS_MAX);
         if (!o->plant)
@@ -249,6 +316,7 @@ int sim_options_parse(int argc, char **argv, struct sim_options *ret, char *why,
         *ret = (struct sim_options){
                 .from = 1, .seeds = SEEDS_DEFAULT, .jobs = processors(), .faults = UINT32_MAX, .mode = SIM_SEEDS};
         struct parsing p = {.o = ret, .why = why, .size = size};
+        bool given[OPTION_COUNT] = {false};
         for (int i = 1; i < argc; i++) {
                 const struct option *o = option_find(argv[i]);
                 if (!o)
@@ -257,11 +325,14 @@ int sim_options_parse(int argc, char **argv, struct sim_options *ret, char *why,
                 if (o->has_value && !value)
                         return wrong(&p, "%s wants a value", o->name);
                 int r = o->set(&p, o->name, value);
-                if (r < 0)
+                if (r < 0 || ret->mode == SIM_HELP)
                         return r;
+                given[o - options] = true;
                 i += o->has_value;
         }
-        return check(&p);
+        if (ret->mode != SIM_SEEDS)
+                ret->seeds = 1;
+        return check(&p, given);
 }
 
 static void add(char *text, size_t size, const char *before, const char *word)

@@ -24,6 +24,13 @@
 #else
 #define LIFE_CPU_S 40
 #endif
+/* A leak is found when a process ends. Where they are looked for each has one life, so that it is known whose it was.
+ */
+#ifdef BATON_SANITIZED
+#define LIVES_EACH 1
+#else
+#define LIVES_EACH UINT64_MAX
+#endif
 /* Of what a dying process said, so much is shown. */
 #define LAST_WORDS_BYTES 3000
 
@@ -37,7 +44,7 @@ struct lane {
 };
 
 struct board {
-        atomic_ullong next, limit; /* seeds; the limit only falls */
+        atomic_ullong next, limit; /* seeds, counted from the first one on; the limit only falls */
         atomic_uint count;
         struct finding findings[FINDINGS_MAX];
         struct lane lanes[SIM_JOBS_MAX];
@@ -82,7 +89,7 @@ static void found(struct runner *r, uint64_t seed, const struct verdict *v)
                 r->board->findings[at] = (struct finding){.seed = seed, .verdict = *v};
         /* Lower seeds are still lived to their end: the first one is the first in every run. */
         if (r->first_only)
-                lower_limit(r->board, seed);
+                lower_limit(r->board, seed - r->o->from);
         else if (at + 1 >= FINDINGS_MAX)
                 lower_limit(r->board, 0);
 }
@@ -124,7 +131,7 @@ static void live_one(struct runner *r, struct lane *lane, uint64_t seed)
         struct life_result result;
         lane->seed = seed;
         lane->busy = true;
-        if (ftruncate(lane->words, 0) < 0)
+        if (ftruncate(lane->words, 0) < 0 || lseek(lane->words, 0, SEEK_SET) < 0)
                 perror("baton-sim"); /* then it shows what earlier lives said, too */
         (void)setitimer(ITIMER_PROF, &limit, NULL);
         life_plan_for(r->o, seed, &plan);
@@ -135,25 +142,30 @@ static void live_one(struct runner *r, struct lane *lane, uint64_t seed)
         life_live(&plan, NULL, &result);
         if (r->o->repeat)
                 live_again(&plan, &result);
-        totals_add(&lane->totals, &result);
         if (r->digests)
                 r->digests[seed - r->o->from] = result.digest;
         if (verdict_broken(&result.verdict))
                 found(r, seed, &result.verdict);
+        totals_add(&lane->totals, &result);
         lane->busy = false;
 }
 
 /* ---- processes ---- */
 
+static bool is_late(const struct runner *r)
+{
+        return r->ends && monotonic() >= r->ends;
+}
+
 static void work(struct runner *r, struct lane *lane)
 {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)dup2(lane->words, STDERR_FILENO);
-        while (!r->ends || monotonic() < r->ends) {
-                uint64_t seed = atomic_fetch_add(&r->board->next, 1);
-                if (seed >= atomic_load(&r->board->limit))
+        for (uint64_t lives = 0; lives < LIVES_EACH && !is_late(r); lives++) {
+                uint64_t at = atomic_fetch_add(&r->board->next, 1);
+                if (at >= atomic_load(&r->board->limit))
                         break;
-                live_one(r, lane, seed);
+                live_one(r, lane, r->o->from + at);
         }
         exit(0); /* not _exit(): a leak is looked for now */
 }
@@ -182,21 +194,26 @@ static void show_last_words(const struct lane *lane)
         printf("\nseed %" PRIu64 " said before it ended:\n%s\n", lane->seed, text);
 }
 
+static void say_death(int status, bool busy, struct verdict *v)
+{
+        int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        if (signal == SIGPROF)
+                verdict_break(v, 0, "HANG", "not over after %d s of processor time", LIFE_CPU_S);
+        else if (signal)
+                verdict_break(v, 0, "CRASH", "ended by signal %d (%s)", signal, strsignal(signal));
+        else
+                verdict_break(v, 0, "CRASH", "ended with status %d%s", WEXITSTATUS(status),
+                              busy ? "" : ", when it was over: a leak?");
+}
+
 /* A process has ended, and not as it should. */
 static void lane_died(struct runner *r, struct lane *lane, int status)
 {
         struct verdict v = {.at_ms = 0};
-        int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-        if (signal == SIGPROF)
-                verdict_break(&v, 0, "HANG", "not over after %d s of processor time", LIFE_CPU_S);
-        else if (signal)
-                verdict_break(&v, 0, "CRASH", "ended by signal %d (%s)", signal, strsignal(signal));
-        else
-                verdict_break(&v, 0, "CRASH", "ended with status %d%s", WEXITSTATUS(status),
-                              lane->busy ? "" : ", after its last life");
+        say_death(status, lane->busy, &v);
         if (!r->first_only)
                 show_last_words(lane);
-        lane->totals.lives++;
+        lane->totals.lives += lane->busy; /* else it was counted */
         found(r, lane->seed, &v);
         lane->busy = false;
 }
@@ -223,13 +240,27 @@ static void await_all(struct runner *r)
                 struct lane *lane = pid > 0 ? lane_of(r, pid) : NULL;
                 if (!lane)
                         continue;
-                bool died = status != 0;
-                if (died)
+                if (status != 0)
                         lane_died(r, lane, status);
-                if (died && atomic_load(&r->board->next) < atomic_load(&r->board->limit))
+                if (!is_late(r) && atomic_load(&r->board->next) < atomic_load(&r->board->limit))
                         lane_start(r, lane);
                 else
                         running--;
+        }
+}
+
+/* All of them before the first process begins. */
+static void lanes_open(struct runner *r)
+{
+        for (uint32_t i = 0; i < r->o->jobs; i++) {
+                r->board->lanes[i].words = memfd_create("baton-sim", MFD_CLOEXEC);
+                if (r->board->lanes[i].words >= 0)
+                        continue;
+                (void)fprintf(stderr,
+                              "baton-sim: %" PRIu32 " lives at once need a descriptor each (%s): fewer --jobs, or "
+                              "a higher limit (ulimit -n)\n",
+                              r->o->jobs, strerror(errno));
+                exit(3);
         }
 }
 
@@ -249,14 +280,10 @@ void run_lives(const struct sim_options *o, bool first_only, struct run_result *
                 r.digests = shared(o->seeds * sizeof *r.digests + 1);
         if (o->minutes)
                 r.ends = monotonic() + (time_t)o->minutes * 60;
-        atomic_store(&r.board->next, o->from);
-        atomic_store(&r.board->limit, o->from + o->seeds);
-        for (uint32_t i = 0; i < o->jobs; i++) {
-                struct lane *lane = &r.board->lanes[i];
-                lane->words = memfd_create("baton-sim", MFD_CLOEXEC);
-                assert(lane->words >= 0);
-                lane_start(&r, lane);
-        }
+        atomic_store(&r.board->limit, o->seeds);
+        lanes_open(&r);
+        for (uint32_t i = 0; i < o->jobs; i++)
+                lane_start(&r, &r.board->lanes[i]);
         await_all(&r);
         memset(ret, 0, sizeof *ret);
         for (uint32_t i = 0; i < o->jobs; i++) {
@@ -273,4 +300,33 @@ void run_lives(const struct sim_options *o, bool first_only, struct run_result *
                 (void)munmap(r.digests, o->seeds * sizeof *r.digests + 1);
         }
         (void)munmap(r.board, sizeof *r.board);
+}
+
+int run_apart(int (*live)(const struct sim_options *o), const struct sim_options *o, struct verdict *ret_crash)
+{
+        struct answer {
+                bool done;
+                int value;
+        } *answer = shared(sizeof *answer);
+        int status = 0;
+        (void)signal(SIGCHLD, SIG_DFL); /* as above */
+        (void)fflush(NULL);
+        pid_t pid = fork();
+        if (pid < 0) {
+                perror("baton-sim: can't fork");
+                exit(3);
+        }
+        if (pid == 0) {
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+                answer->value = live(o);
+                answer->done = true;
+                exit(0); /* not _exit(): a leak is looked for now */
+        }
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        if (status != 0)
+                say_death(status, !answer->done, ret_crash);
+        int value = answer->done ? answer->value : 0;
+        (void)munmap(answer, sizeof *answer);
+        return value;
 }

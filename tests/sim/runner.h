@@ -5,8 +5,8 @@
 
 #include "tests/sim/report.h"
 
-/* Findings that are kept; after as many the run ends. */
-#define FINDINGS_MAX 16
+/* Findings that are kept; after as many no life begins. */
+#define FINDINGS_MAX 64
 
 struct finding {
         uint64_t seed;
@@ -22,6 +22,9 @@ struct run_result {
 
 /* Up to the first seed that breaks something, or all of them. What crashes and hangs said goes to stdout. */
 void run_lives(const struct sim_options *o, bool first_only, struct run_result *ret);
+/* Runs `live` in a process of its own, with this one's input and output, and yields what it returned. Where the process
+ * ends before or otherwise, `ret_crash` says how and 0 is returned. */
+int run_apart(int (*live)(const struct sim_options *o), const struct sim_options *o, struct verdict *ret_crash);
 /* The plan of a seed, narrowed by the options. */
 void life_plan_for(const struct sim_options *o, uint64_t seed, struct life_plan *ret);
 

@@ -49,18 +49,40 @@ static enum ending worst_of(const struct run_result *r)
         return worst;
 }
 
-static enum ending run_one(const struct sim_options *o)
+/* What is in the buffer is on its way. Else it is a crash, whatever came before. */
+static int said(int ending)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return ending;
+        perror("baton-sim: not all could be written");
+        return ending ? ending : ENDING_CRASH;
+}
+
+static int live_one(const struct sim_options *o)
 {
         struct life_plan plan;
         struct life_result result;
-        plant_set(o->plant ? plant_by_name(o->plant) : PLANT_NONE);
         life_plan_for(o, o->from, &plan);
         life_live(&plan, o->trace ? stdout : NULL, &result);
         printf("seed %" PRIu64 ": %" PRIu64 " simulated ms, %" PRIu64 " transactions, digest %016" PRIx64 "\n", o->from,
                result.simulated_ms, result.transactions, result.digest);
         if (verdict_broken(&result.verdict))
                 report_finding(o, o->from, &result.verdict);
-        return ending_of(&result.verdict);
+        return said((int)ending_of(&result.verdict));
+}
+
+/* With its trace a crash is told after the last line of it. */
+static enum ending run_one(const struct sim_options *o)
+{
+        struct verdict crash = {.at_ms = 0};
+        plant_set(o->plant ? plant_by_name(o->plant) : PLANT_NONE);
+        if (o->trace)
+                (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+        int ending = run_apart(live_one, o, &crash);
+        if (!verdict_broken(&crash))
+                return (enum ending)ending;
+        report_finding(o, o->from, &crash);
+        return ending ? (enum ending)ending : ending_of(&crash);
 }
 
 static enum ending run_many(const struct sim_options *o)
@@ -71,6 +93,9 @@ static enum ending run_many(const struct sim_options *o)
                 printf("%" PRIu64 " %016" PRIx64 "\n", o->from + i, r.digests[i]);
         mem_free(r.digests);
         report_totals(&r.totals, o->brief);
+        if (r.totals.lives < o->seeds)
+                printf("\n%" PRIu64 " of %" PRIu64 " seeds were lived: %s\n", r.totals.lives, o->seeds,
+                       r.count < FINDINGS_MAX ? "the time is up" : "there are as many findings as are kept");
         for (size_t i = 0; i < r.count; i++)
                 report_finding(o, r.findings[i].seed, &r.findings[i].verdict);
         enum ending e = worst_of(&r);
@@ -159,10 +184,5 @@ int main(int argc, char **argv)
                 (void)fprintf(stderr, "baton-sim: %s\n", why);
                 return ENDING_USAGE;
         }
-        int ending = (int)run(&o);
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                perror("baton-sim: not all could be written");
-                return ending ? ending : ENDING_CRASH;
-        }
-        return ending;
+        return said((int)run(&o));
 }

@@ -49,7 +49,9 @@ struct conn {
 
 struct session {
         int64_t id;
-        uint32_t opened, closed, refused; /* entries, ENTRY_NONE; closed: by an acknowledged closeSession */
+        /* Entries, ENTRY_NONE. closed: by an acknowledged closeSession; refused: where it was told first that it is
+         * over. */
+        uint32_t opened, closed, refused;
         bool close_asked;
         int64_t closed_zxid; /* 0: not known */
         int64_t alive_zxid;  /* the newest it was seen alive at */
@@ -126,6 +128,7 @@ void check__sessions(struct check *c); /* check_session.c: S1, S2, S5, S7, S8, S
 void check__log(struct check *c);      /* check_log.c: makes the timelines from the log */
 void check__answers(struct check *c);  /* check_answer.c: every answer against the timelines */
 void check__facts(struct check *c);    /* check_facts.c: without the log */
+void check__refusals(struct check *c); /* check_refusal.c: S4, S6 */
 void check__expiry(struct check *c);   /* check_session.c: S4 */
 void check__order(struct check *c);    /* check_order.c: zxids against real time */
 void check__watches(struct check *c);  /* check_watch.c: W1 to W6 */

@@ -1,5 +1,5 @@
 /* baton-history-check FILE…: reads histories (README.md) and prints what in them can't be.
- * Status: 0 nothing found, 1 something, 2 a file that can't be read. */
+ * Status: 0 nothing found, 1 something, 2 a file that can't be read, or output that can't be written. */
 #include "tests/sim/history/history_check.h"
 
 #include "election/base/alloc.h"
@@ -63,6 +63,10 @@ int main(int argc, char **argv)
         for (int i = 1; i < argc; i++) {
                 int r = check_file(argv[i]);
                 status = r > status ? r : status;
+        }
+        if (fflush(stdout) != 0 || ferror(stdout)) {
+                perror("baton-history-check: not all could be written");
+                return 2;
         }
         return status;
 }

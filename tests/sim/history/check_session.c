@@ -2,6 +2,7 @@
 #include "tests/sim/history/check_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/jute/record.h"
 
 #include <inttypes.h>
 
@@ -36,12 +37,21 @@ static void note_open(struct check *c, uint32_t i)
                             (uint64_t)e->session);
 }
 
+static void note_refused(struct check *c, uint32_t i)
+{
+        struct session *s = check__session(c, c->entries[i].session);
+        if (s->refused == ENTRY_NONE || c->entries[s->refused].return_us > c->entries[i].return_us)
+                s->refused = i;
+}
+
 static void note_op(struct check *c, uint32_t i)
 {
         const struct history_entry *e = &c->entries[i];
         struct session *s = check__session(c, e->session);
-        if (e->verb == VERB_CLOSE) {
-                s->close_asked = true;
+        s->close_asked |= e->verb == VERB_CLOSE;
+        if (e->err == ZK_SESSION_EXPIRED) {
+                note_refused(c, i);
+        } else if (e->verb == VERB_CLOSE) {
                 if (!e->err && s->closed == ENTRY_NONE) {
                         s->closed = i;
                         s->closed_zxid = e->zxid;
@@ -58,9 +68,7 @@ static void note_sessions(struct check *c)
                 if (e->kind == HISTORY_OPEN || e->kind == HISTORY_RESUME) {
                         note_open(c, i);
                 } else if (e->kind == HISTORY_REFUSE && !e->wrong && e->session) {
-                        struct session *s = check__session(c, e->session);
-                        if (s->refused == ENTRY_NONE || c->entries[s->refused].return_us > e->return_us)
-                                s->refused = i;
+                        note_refused(c, i);
                 } else if (e->kind == HISTORY_OP) {
                         note_op(c, i);
                 } else if (e->kind == HISTORY_SESSION) {

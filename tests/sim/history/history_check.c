@@ -344,6 +344,7 @@ size_t history_check(struct history *h, void (*report)(void *ctx, const struct h
         } else {
                 check__facts(&c);
         }
+        check__refusals(&c);
         check__expiry(&c);
         check__order(&c);
         check__watches(&c);

@@ -28,4 +28,15 @@ struct history {
 /* The number of a string that is there, TEXT_ABSENT for others. */
 text_id history__find(const struct history *h, const void *bytes, size_t len);
 
+/* ---- the words of the text (history_text.c) ---- */
+
+/* A longer line is refused. */
+#define HISTORY_LINE_BYTES_MAX (1u << 20)
+#define HISTORY_EVENT_NAMES    5
+
+/* A slot that is not used has no name. */
+extern const char *const history__kind_name[HISTORY_KIND_MAX], *const history__verb_name[VERB_MAX],
+                                                                       *const history__event_name[HISTORY_EVENT_NAMES];
+extern const char history__flag_letter[]; /* by bit */
+
 #endif

@@ -58,6 +58,8 @@ static void test_refusals_have_their_reason(void **state)
         (void)state;
         bench_expect("S5", BOTH TXN(4, 0x1, 2, "error err=-103")
                                    OP(12, 13, 1, 2, "set path=/a data=w2 version=0 err=-103 zxid=4"));
+        /* Nothing that is in a log ends so. */
+        bench_expect("S5", BOTH TXN(4, 0x1, 2, "error err=-4") OP(12, 13, 1, 2, "delete path=/a err=-4 zxid=4"));
         bench_expect("S5", BOTH TXN(4, 0x1, 2, "error err=-101") OP(12, 13, 1, 2, "delete path=/a err=-101 zxid=4"));
         bench_expect("S5",
                      BOTH TXN(4, 0x1, 2, "error err=-110") OP(12, 13, 1, 2, "create path=/b data=w2 err=-110 zxid=4"));
@@ -111,6 +113,24 @@ static void test_sessions_of_the_log(void **state)
         /* An ephemeral of a session that does not live. */
         bench_expect("S2 S3", BOTH TXN(4, 0x1, 0, "close") TXN(5, 0x1, 2, "create path=/e data=w2 flags=e pcv=2")
                                       OP(12, 13, 1, 2, "create path=/e data=w2 flags=e err=?"));
+}
+
+static void test_session_is_called_over_when_it_is(void **state)
+{
+        (void)state;
+#define REFUSED "refuse call=2000000 at=2000010 k=3 c=1 s=0x1 srv=1\n"
+#define LATER   TXN(4, 0x2, 1, "set path=/a data=w2 version=1") TXN(5, 0x1, 0, "close")
+        /* Somebody asked for a write afterwards, and it stands before the end in the log. */
+        bench_expect("S4", BOTH LATER REFUSED OP(2000020, 2000030, 2, 1, "set path=/a data=w2 err=0 zxid=4" SET_STAT));
+        bench_expect("", BOTH LATER REFUSED OP(2000005, 2000030, 2, 1, "set path=/a data=w2 err=0 zxid=4" SET_STAT));
+        bench_expect("", BOTH TXN(4, 0x1, 0, "close") TXN(5, 0x2, 1, "set path=/a data=w2 version=1") REFUSED OP(
+                                 2000020, 2000030, 2, 1, "set path=/a data=w2 err=0 zxid=5" STAT(3, 5, 3, 1, 0, 0, 0)));
+        /* By an answer: its zxid is behind the end. */
+        bench_expect("S4", BOTH TXN(4, 0x1, 2, "error err=-112") TXN(5, 0x1, 0, "close")
+                                   OP(2000000, 2000010, 1, 2, "delete path=/a err=-112 zxid=4"));
+        bench_expect("S4", BOTH OP(2000000, 2000010, 1, 2, "delete path=/a err=-112 zxid=4"));
+        bench_expect("", BOTH TXN(4, 0x1, 0, "close") TXN(5, 0x1, 2, "error err=-112")
+                                 OP(2000000, 2000010, 1, 2, "delete path=/a err=-112 zxid=5"));
 }
 
 /* Nobody came back for the session, but an answer shows a state without it. */
@@ -236,6 +256,7 @@ int main(void)
                 cmocka_unit_test(test_refusals_have_their_reason),
                 cmocka_unit_test(test_reads_show_the_state_at_their_zxid),
                 cmocka_unit_test(test_sessions_of_the_log),
+                cmocka_unit_test(test_session_is_called_over_when_it_is),
                 cmocka_unit_test(test_session_does_not_expire_early),
                 cmocka_unit_test(test_requests_are_done_in_their_order),
                 cmocka_unit_test(test_session_that_moved_is_not_served_where_it_was),

@@ -31,8 +31,8 @@ static void test_closed_session_is_not_served(void **state)
         bench_expect("S2",
                      OPEN_1 OP(10, 20, 1, 1,
                                "close err=0 zxid=5") "resume call=30 at=40 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=5\n");
-        bench_expect("S2",
-                     OPEN_1 OP(10, 20, 1, 2, "close err=0 zxid=5") "op call=9 ret=30 k=3 s=0x1 x=1 op=" A(6) "\n");
+        bench_expect("S2", OPEN_1 "resume call=3 at=4 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=0\n" OP(
+                                   10, 20, 1, 2, "close err=0 zxid=5") "op call=9 ret=30 k=3 s=0x1 x=1 op=" A(6) "\n");
         /* Another connection of the session was opened before it knew. */
         bench_expect("", OPEN_1 "resume call=8 at=9 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=0\n" OP(
                                  10, 20, 1, 2, "close err=0 zxid=5"));
@@ -45,6 +45,31 @@ static void test_refused_session_is_not_served(void **state)
                                   "resume call=2000020 at=2000030 k=4 c=1 s=0x1 srv=2 timeout=1000 seen=0\n");
         bench_expect("", OPEN_1 "refuse call=20 at=30 k=3 c=1 s=0x1 srv=1 wrong=1\n"
                                 "resume call=40 at=50 k=4 c=1 s=0x1 srv=2 timeout=1000 seen=0\n");
+}
+
+/* By an answer, as by a refused connection. */
+static void test_session_that_was_called_expired_is_not_served(void **state)
+{
+        (void)state;
+        bench_expect("S2", OPEN_1 OP(2000000, 2000010, 1, 1, "sync path=/ err=-112") OP(2000020, 2000030, 1, 2, A(5)));
+        bench_expect("S2", OPEN_1 OP(2000000, 2000010, 1, 1, "sync path=/ err=-112") "final at=3000000 srv=1 zxid=5\n"
+                                                                                     "sess s=0x1 timeout=1000\n");
+        bench_expect("", OPEN_1 OP(2000000, 2000010, 1, 1, "sync path=/ err=-112"));
+        /* and not for nothing */
+        bench_expect("S4", OPEN_1 OP(400000, 410000, 1, 1, A(5)) OP(900000, 900010, 1, 2, "sync path=/ err=-112"));
+}
+
+static void test_session_is_called_moved_where_it_has_another_connection(void **state)
+{
+        (void)state;
+        bench_expect("S6", OPEN OP(10, 20, 1, 1, "delete path=/a err=-118 zxid=5"));
+        /* Another one that comes later is no reason; */
+        bench_expect("S6",
+                     OPEN_1 OP(10, 20, 1, 1, "delete path=/a err=-118 zxid=5") "resume call=21 at=22 k=3 c=1 s=0x1 "
+                                                                               "srv=2 timeout=1000 seen=0\n");
+        /* one that was asked for is, before its answer has come. */
+        bench_expect("", OPEN_1 "resume call=15 at=22 k=3 c=1 s=0x1 srv=2 timeout=1000 seen=0\n" OP(
+                                 10, 20, 1, 1, "delete path=/a err=-118 zxid=5"));
 }
 
 static void test_session_does_not_expire_early(void **state)
@@ -110,7 +135,7 @@ static void test_sync_shows_what_was_acknowledged_before(void **state)
         /* Without a sync a read may be old. */
         bench_expect("", OPEN OP(10, 20, 1, 1, A(7)) OP(30, 40, 2, 1, "exists path=/a err=-101 zxid=6"));
         /* A sync that failed promises nothing. */
-        bench_expect("", OPEN OP(10, 20, 1, 1, A(7)) OP(30, 40, 2, 1, "sync path=/ err=-112")
+        bench_expect("", OPEN OP(10, 20, 1, 1, A(7)) OP(30, 40, 2, 1, "sync path=/ err=-127")
                                  OP(30, 41, 2, 2, "exists path=/a err=-101 zxid=6"));
 }
 
@@ -147,6 +172,8 @@ int main(void)
                 cmocka_unit_test(test_session_id_is_given_once),
                 cmocka_unit_test(test_closed_session_is_not_served),
                 cmocka_unit_test(test_refused_session_is_not_served),
+                cmocka_unit_test(test_session_that_was_called_expired_is_not_served),
+                cmocka_unit_test(test_session_is_called_moved_where_it_has_another_connection),
                 cmocka_unit_test(test_session_does_not_expire_early),
                 cmocka_unit_test(test_wrong_password_resumes_nothing),
                 cmocka_unit_test(test_answers_come_in_the_order_of_requests),

@@ -203,6 +203,27 @@ static uint64_t digest_of(const struct history *h)
         return digest;
 }
 
+/* What is written can be read, by whoever is strict, and is the same. */
+static void check_text(const struct history *h)
+{
+        char *text = NULL, why[200] = "";
+        size_t size = 0;
+        FILE *to = open_memstream(&text, &size);
+        assert_non_null(to);
+        history_write(h, to);
+        (void)fclose(to);
+        FILE *from = fmemopen(text, size, "r");
+        assert_non_null(from);
+        struct history *again = history_new();
+        int r = history_read(again, from, why, sizeof why);
+        (void)fclose(from);
+        if (r < 0)
+                fail_msg("%s", why);
+        assert_true(digest_of(again) == hash_bytes(text, size, 0));
+        history_free(again);
+        free(text);
+}
+
 static bool run_seed(uint64_t seed, uint64_t *ret_digest)
 {
         static const uint32_t pauses[] = {200, 600, 2000, 100000}, delays[] = {0, 0, 3, 15, 50};
@@ -223,6 +244,7 @@ static bool run_seed(uint64_t seed, uint64_t *ret_digest)
         lives_us += real_us() - begin;
         bool ok = judge(&l) && !verdict_broken(&l.verdict);
         write_history(&l);
+        check_text(l.history);
         if (ret_digest)
                 *ret_digest = digest_of(l.history);
         add_tally(load_tally(l.load));

@@ -182,6 +182,25 @@ static void test_a_child_dies_with_its_parent(void **state)
         (void)close(ends[0]);
 }
 
+/* A name service may hang: what was found once is not asked for again, and others are. */
+static void test_names_are_looked_up_once(void **state)
+{
+        (void)state;
+        char why[IDENTITY_WHY_MAX] = "";
+        const struct identity_ids *ids = NULL;
+        const struct identity gone = {.user = "no-such-user"};
+        struct identity_known k = {.known = true, .names = gone, .ids = {.uid = 4711}};
+        assert_int_equal(identity_find(&k, &gone, &ids, why), 0);
+        assert_int_equal(ids->uid, 4711);
+        assert_int_equal(identity_find(&k, &(struct identity){.capabilities = "CAP_NET_RAW"}, &ids, why), 0);
+        assert_int_equal(ids->uid, geteuid());
+        /* What could not be found is looked for again. */
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(identity_find(&k, &gone, &ids, why), -EINVAL);
+                assert_non_null(strstr(why, "no-such-user"));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -193,6 +212,7 @@ int main(void)
                 cmocka_unit_test(test_users_and_capabilities_are_taken_on),
                 cmocka_unit_test(test_a_plain_user_has_no_capability),
                 cmocka_unit_test(test_names_that_are_nobody_s_are_refused),
+                cmocka_unit_test(test_names_are_looked_up_once),
                 cmocka_unit_test(test_a_child_dies_with_its_parent),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
