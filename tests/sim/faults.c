@@ -534,7 +534,7 @@ void faults_told(struct faults *f, const char *text)
 void faults_recovered(struct faults *f, int sid, const struct recovered *r)
 {
         struct trouble *t = trouble(f, sid);
-        if (t->rot_zxid && !r->torn && !r->lost && r->last_zxid < t->rot_zxid)
+        if (t->rot_zxid && !r->lost && r->last_zxid < t->rot_zxid)
                 verdict_break(f->verdict, now(f), "D5",
                               "server %d passes over damage: it recovers up to 0x%" PRIx64 ", and had 0x%" PRIx64, sid,
                               (uint64_t)r->last_zxid, (uint64_t)t->rot_zxid);

@@ -98,6 +98,10 @@ static const struct plant_row rows[] = {
                                    400},
         [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F3 F4",
                                           "a group is taken though it was renewed after it was looked at", 0},
+        [PLANT_DAMAGE_COUNTS_AS_TORN] = {"damage-counts-as-torn", LIVES_SERVERS, "D5 D1 D3 Z3",
+                                         "a damaged record at the end of the log is cut like a torn one", 200},
+        [PLANT_ENDS_IGNORED] = {"ends-ignored", LIVES_SERVERS, "D5 S3 D1 D3 D4 Z3",
+                                "nothing tells that the log once reached further", 400},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 
