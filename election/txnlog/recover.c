@@ -171,11 +171,13 @@ static void note_loss(const struct recovery *v, struct recovered *ret)
         if (v->short_of_end)
                 txnlog__note(ret->note, "%s says that the log reached 0x%" PRIx64 ", and it ends with 0x%" PRIx64,
                              TXNLOG__ENDS, (uint64_t)v->ends->end, (uint64_t)v->replay.last);
-        txnlog__note(ret->note, STORE_MARK " says that this server had data, and version-2 has lost it: it neither "
-                                           "votes nor counts until a leader has synchronised it, which needs a quorum "
-                                           "of servers that lost nothing. Should a quorum have lost its data, restore "
-                                           "version-2 from copies, or give up what is lost, by removing " STORE_MARK
-                                           " before a start");
+        bool partly = v->replay.zeroed || v->replay.damaged || v->short_of_end;
+        txnlog__note(ret->note,
+                     "%s: it neither votes nor counts until a leader has synchronised it, which needs a quorum of "
+                     "servers that lost nothing. Should a quorum have lost its data, restore version-2 from copies, "
+                     "or give up what is lost, by removing " STORE_MARK " before a start",
+                     partly ? "so this server has lost a part of its data"
+                            : STORE_MARK " says that this server had data, and version-2 has lost it");
 }
 
 /* ---- all judgements, nothing written ---- */

@@ -29,6 +29,8 @@
 /* Where the zxid stands: behind the record's head, session and cxid. */
 #define ZXID_AT  (TXNLOG__RECORD_HEAD + 12)
 #define ZXID_END (ZXID_AT + 8)
+/* No record is of an epoch so much later than the one before it: garbage is. */
+#define EPOCH_STEP_MAX 65536
 /* Adler-32's modulus: the largest prime below 65536. */
 #define ADLER_BASE 65521u
 
@@ -211,7 +213,9 @@ static int is_another_record(struct tail *t, int64_t before, int64_t first)
         if (n < ZXID_END)
                 return n < 0 ? (int)n : 0;
         int64_t zxid = (int64_t)big_endian(bytes + ZXID_AT, 8);
-        return before < 0 ? zxid != first : zxid <= before;
+        if (before < 0)
+                return zxid != first;
+        return zxid <= before || txnlog__epoch(zxid) - txnlog__epoch(before) > EPOCH_STEP_MAX;
 }
 
 static int is_part_missing(struct tail *t)

@@ -197,7 +197,7 @@ static void log_recovery(void)
         w = seed_begin();
         put_directory(w);
         jute_put_byte(w, SEALED | NAME_ENDS);
-        seed_piece(w, "baton.ends 1\nend 1 100000009\nseam 100000001 1 0\nseam 200000001 2 100000009\n", 72);
+        seed_piece(w, "baton.ends 1\nend 1 100000009\nseam 100000001 1 0\nseam 200000001 2 100000009\n", 75);
         seed_end(w, "log_recovery", "shorter");
 }
 
