@@ -8,7 +8,7 @@
 static const char *const state_names[] = {
         [CHILD_OFF] = "off",           [CHILD_RESTING] = "resting",   [CHILD_STARTING] = "starting",
         [CHILD_RUNNING] = "running",   [CHILD_STOPPING] = "stopping", [CHILD_KILLED] = "killed",
-        [CHILD_ENSURING] = "ensuring",
+        [CHILD_ENSURING] = "ensuring", [CHILD_WAITING] = "waiting",
 };
 static_assert(sizeof state_names / sizeof *state_names == CHILD_STATE_MAX, "every state has its name");
 
@@ -58,7 +58,7 @@ void child_init(struct child *c, const struct child_limits *limits, uint64_t now
 
 bool child_has_process(const struct child *c)
 {
-        return c->state != CHILD_OFF && c->state != CHILD_RESTING;
+        return c->state != CHILD_OFF && c->state != CHILD_RESTING && c->state != CHILD_WAITING;
 }
 
 /* The one place where the state changes. A timer belongs to the state that set it. */
@@ -68,7 +68,7 @@ static void set_state(struct child *c, enum child_state state, uint64_t now_ms, 
                 c->since_ms = now_ms;
         c->state = state;
         c->timer_ms = timer_ms;
-        if (child_has_process(c) == false)
+        if (!child_has_process(c))
                 c->at_once = false;
 }
 
@@ -87,11 +87,14 @@ static void begin(struct child *c, const struct child_input *in, struct child_ef
 static void ensure(struct child *c, const struct child_input *in, struct child_effects *out)
 {
         out->ensure = true;
+        if (c->state != CHILD_WAITING)
+                c->patience_ms = in->now_ms + c->limits.ensure_ms;
         set_state(c, CHILD_ENSURING, in->now_ms, in->now_ms + c->limits.ensure_ms);
 }
 
 static void end(struct child *c, const struct child_input *in)
 {
+        c->overdue = false;
         set_state(c, CHILD_OFF, in->now_ms, CHILD_NEVER);
 }
 
@@ -147,12 +150,18 @@ static void want(struct child *c, const struct child_input *in, struct child_eff
         c->at_once = true;
 }
 
+/* Whether something is to be stopped now that nobody follows; else it is kept for a successor. */
+static bool must_stop(const struct child *c)
+{
+        return !c->wanted && (c->how == STOP_RELEASE || c->overdue);
+}
+
 /* Nothing runs; but what it ran may. */
 static void stop_without_process(struct child *c, const struct child_input *in, struct child_effects *out)
 {
         c->wanted = false;
         c->how = in->how;
-        if (in->dirty && in->how == STOP_RELEASE)
+        if (in->dirty && must_stop(c))
                 ensure(c, in, out);
         else
                 end(c, in);
@@ -178,6 +187,14 @@ static void unwant(struct child *c, const struct child_input *in, struct child_e
         (void)out;
         c->wanted = false;
         c->how = in->how;
+}
+
+/* Without a process a KEEP is at its end at once: the successor sees to what is left and not overdue. */
+static void unwant_waiting(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        unwant(c, in, out);
+        if (!must_stop(c))
+                end(c, in);
 }
 
 static void restart(struct child *c, const struct child_input *in, struct child_effects *out)
@@ -237,8 +254,21 @@ static void hung(struct child *c, const struct child_input *in, struct child_eff
 
 static void overdue(struct child *c, const struct child_input *in, struct child_effects *out)
 {
-        c->at_once = true;
+        c->at_once = c->overdue = true;
         kill_it(c, in, out);
+}
+
+static void overdue_killed(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        (void)in;
+        (void)out;
+        c->at_once = c->overdue = true;
+}
+
+static void overdue_resting(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        c->overdue = true;
+        begin(c, in, out);
 }
 
 static void exited(struct child *c, const struct child_input *in, struct child_effects *out)
@@ -259,7 +289,7 @@ static void gone(struct child *c, const struct child_input *in, struct child_eff
 
 static void gone_dirty(struct child *c, const struct child_input *in, struct child_effects *out)
 {
-        if (!c->wanted && c->how == STOP_RELEASE)
+        if (must_stop(c))
                 ensure(c, in, out);
         else
                 gone(c, in, out);
@@ -273,6 +303,7 @@ static void kill_again(struct child *c, const struct child_input *in, struct chi
 
 static void overdue_off(struct child *c, const struct child_input *in, struct child_effects *out)
 {
+        c->overdue = true;
         ensure(c, in, out);
 }
 
@@ -289,6 +320,15 @@ static void not_ensured(struct child *c, const struct child_input *in, struct ch
 {
         out->left = !c->wanted;
         ensured(c, in, out);
+}
+
+/* Whoever has the record, a guard's helper or a worker that is just dying, stops the resource or is gone soon. */
+static void ensure_later(struct child *c, const struct child_input *in, struct child_effects *out)
+{
+        if (in->now_ms >= c->patience_ms)
+                not_ensured(c, in, out);
+        else
+                set_state(c, CHILD_WAITING, in->now_ms, in->now_ms + CHILD_BUSY_MS);
 }
 
 /* Stays here: the helper's end is what counts. */
@@ -323,7 +363,7 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                            [CHILD_READY] = ignore,
                            [CHILD_UNREADY] = ignore,
                            [CHILD_HUNG] = ignore,
-                           [CHILD_OVERDUE] = begin,
+                           [CHILD_OVERDUE] = overdue_resting,
                            [CHILD_EXITED] = ignore,
                            [CHILD_EXITED_DIRTY] = ignore,
                            [CHILD_TIMER] = begin},
@@ -375,7 +415,7 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                           [CHILD_READY] = ignore,
                           [CHILD_UNREADY] = ignore,
                           [CHILD_HUNG] = ignore,
-                          [CHILD_OVERDUE] = ignore,
+                          [CHILD_OVERDUE] = overdue_killed,
                           [CHILD_EXITED] = gone,
                           [CHILD_EXITED_DIRTY] = gone_dirty,
                           [CHILD_TIMER] = kill_again},
@@ -384,7 +424,7 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                             [CHILD_RESTART] = ignore,
                             [CHILD_SPAWNED] = ignore,
                             [CHILD_SPAWN_FAILED] = not_ensured,
-                            [CHILD_SPAWN_BUSY] = not_ensured,
+                            [CHILD_SPAWN_BUSY] = ensure_later,
                             [CHILD_READY] = ignore,
                             [CHILD_UNREADY] = ignore,
                             [CHILD_HUNG] = ignore,
@@ -392,6 +432,19 @@ static action_fn *const actions[CHILD_STATE_MAX][CHILD_EVENT_MAX] = {
                             [CHILD_EXITED] = ensured,
                             [CHILD_EXITED_DIRTY] = not_ensured,
                             [CHILD_TIMER] = kill_helper},
+        [CHILD_WAITING] = {[CHILD_START] = want,
+                           [CHILD_STOP] = unwant_waiting,
+                           [CHILD_RESTART] = ignore,
+                           [CHILD_SPAWNED] = ignore,
+                           [CHILD_SPAWN_FAILED] = ignore,
+                           [CHILD_SPAWN_BUSY] = ignore,
+                           [CHILD_READY] = ignore,
+                           [CHILD_UNREADY] = ignore,
+                           [CHILD_HUNG] = ignore,
+                           [CHILD_OVERDUE] = ignore,
+                           [CHILD_EXITED] = ignore,
+                           [CHILD_EXITED_DIRTY] = ignore,
+                           [CHILD_TIMER] = ensure},
 };
 
 struct child_effects child_step(struct child *c, const struct child_input *in)
@@ -400,6 +453,8 @@ struct child_effects child_step(struct child *c, const struct child_input *in)
         assert((unsigned)c->state < CHILD_STATE_MAX && (unsigned)in->event < CHILD_EVENT_MAX);
         action_fn *action = actions[c->state][in->event];
         assert(action);
+        if (in->event == CHILD_READY || in->event == CHILD_EXITED)
+                c->overdue = false; /* it has stopped, or was taken up: the record says so */
         action(c, in, &out);
         assert(!(out.spawn && out.ensure));
         return out;

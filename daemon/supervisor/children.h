@@ -12,11 +12,13 @@
  *       │                  │ TIMER               │ HUNG, OVERDUE
  *       ├────────────── KILLED ◄─────────────────┘              SIGKILL was sent, and is again if it takes long
  *       │                  │ EXITED_DIRTY
- *       └────────────── ENSURING                                a helper process stops what a worker left running
+ *       └────────────── ENSURING ◄──► WAITING                   a helper process stops what a worker left running;
+ *                                                               while somebody else has the grant record it waits
  *
  * A child that is `wanted` is begun again when its process is gone, otherwise it ends in OFF. "Dirty" means that a
  * worker's grant record says its resource may be running; when nobody is to follow who would see to that, and the
- * stop was a release, ENSURING does. */
+ * stop was a release, ENSURING does. It does so too where the stop was to keep things as they are and the resource was
+ * overdue already: to wait for a successor would delay its stop (safety.md F6). */
 #ifndef BATON_SUPERVISOR_CHILDREN_H
 #define BATON_SUPERVISOR_CHILDREN_H
 
@@ -47,6 +49,7 @@ enum child_state {
         CHILD_STOPPING,
         CHILD_KILLED,
         CHILD_ENSURING,
+        CHILD_WAITING, /* no process: the helper's record is in use; a timer runs until the next try */
         CHILD_STATE_MAX,
 };
 
@@ -70,20 +73,22 @@ enum child_event {
 struct child_limits {
         uint32_t release_ms; /* for STOP_RELEASE, until it is killed */
         uint32_t keep_ms;    /* for STOP_KEEP */
-        uint32_t ensure_ms;  /* for the helper */
+        uint32_t ensure_ms;  /* for the helper; and before, for whoever has the record, to give it back */
 };
 
 struct child {
         struct child_limits limits;
         enum child_state state;
         bool wanted;
-        bool at_once;      /* in STOPPING and KILLED: the successor is begun without a rest */
-        enum stop_how how; /* in STOPPING and after: what it was told */
-        uint32_t strikes;  /* ends in a row that nobody asked for */
-        uint32_t restarts; /* starts but for the first */
-        bool begun;        /* it was started before */
-        uint64_t since_ms; /* when the state began */
-        uint64_t timer_ms; /* CHILD_TIMER is due; CHILD_NEVER */
+        bool at_once;         /* in STOPPING and KILLED: the successor is begun without a rest */
+        bool overdue;         /* its resource has to stop now, and no process has yet said that it has */
+        enum stop_how how;    /* in STOPPING and after: what it was told */
+        uint32_t strikes;     /* ends in a row that nobody asked for */
+        uint32_t restarts;    /* starts but for the first */
+        bool begun;           /* it was started before */
+        uint64_t since_ms;    /* when the state began */
+        uint64_t timer_ms;    /* CHILD_TIMER is due; CHILD_NEVER */
+        uint64_t patience_ms; /* in ENSURING and WAITING: a record that is in use then stays so */
 };
 
 struct child_input {

@@ -64,8 +64,8 @@ static uint64_t end_limit_ms(const struct supervisor *s)
         uint64_t most[KID_KIND_MAX] = {0}, sum = 5000; /* and a little for killing and reaping */
         for (size_t i = 0; i < s->kid_count; i++) {
                 const struct kid *k = s->kids[i];
-                uint64_t limit = s->how == STOP_KEEP ? k->child.limits.keep_ms
-                                                     : (uint64_t)k->child.limits.release_ms + k->child.limits.ensure_ms;
+                uint64_t limit = s->how == STOP_KEEP ? k->child.limits.keep_ms : k->child.limits.release_ms;
+                limit += 2 * (uint64_t)k->child.limits.ensure_ms; /* with KEEP for what is overdue */
                 if (limit > most[k->kind])
                         most[k->kind] = limit;
         }

@@ -228,6 +228,15 @@ static bool names_leader(const struct vote_tally *t, const struct vote_said *sai
         return ensemble_is_quorum(t->ensemble, &agreeing) && check_leader(t, said, v);
 }
 
+/* The server that this one has voted for in this round says that it leads by that vote: a quorum has voted alike. With
+ * a bare quorum, one that does not hear every other voter has no other way to learn of it, and is missed (safety: E7).
+ * Once its epoch is another one the leader can do without: the others must confirm it. */
+static bool is_led(const struct vote_tally *t, size_t from, const struct vote_said *v)
+{
+        struct vote_said own = own_vote(t);
+        return v->state == VOTE_LEADING && place_of(t, v->ballot.leader) == from && vote__said_equal(v, &own);
+}
+
 /* 2.3.7 */
 static unsigned receive_settled(struct vote_tally *t, uint64_t now_ms, size_t from, const struct vote_notification *n)
 {
@@ -244,7 +253,7 @@ static unsigned receive_settled(struct vote_tally *t, uint64_t now_ms, size_t fr
                 news = !old->present || old->state != said.state || !vote__said_equal(old, &said);
                 *old = said;
                 old->version = 0; /* as ZooKeeper 3.6 and later keep it: compared by leader only */
-                if (names_leader(t, t->received, &said))
+                if (is_led(t, from, &said) || names_leader(t, t->received, &said))
                         return settle(t, &said);
         }
         t->settled[from] = said;

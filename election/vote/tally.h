@@ -1,13 +1,16 @@
 /* Fast Leader Election's counting (quorum-protocol.md 2.2, 2.3): who is voted for, who has said what,
  * and when that settles it. Pure: messages and times in, decisions out. Internal to the room.
  *
- * Two additions to ZooKeeper's algorithm:
+ * Three additions to ZooKeeper's algorithm:
  *  - The early decision. A quorum votes for the proposal, and every voter either votes for it too or is
  *    known to be away: no vote can still arrive that would change the outcome, so the 200 ms of silence
  *    are not waited for.
  *  - A server known to be away is no candidate: what it said is forgotten, and if it is our proposal, or
  *    becomes somebody else's, a new round begins, in which nobody remembers its vote. (Following it would
- *    end in a refused connection and another election.) */
+ *    end in a refused connection and another election.)
+ *  - The leader's word. Who has voted for a server in this round follows it when that one says that it leads: it has
+ *    counted a quorum. Voters that can't hear each other, of a quorum without one to spare, would else wait for each
+ *    other's votes until the leader gives up (safety: E7); and so would those whose connection is slow. */
 #ifndef BATON_VOTE_TALLY_H
 #define BATON_VOTE_TALLY_H
 

@@ -84,6 +84,20 @@ static void restage(struct vote *v)
         blob_unref(to_others);
 }
 
+/* Those that have voted for this server and look still are told that it leads: they need not hear of each other
+ * (tally.h). ZooKeeper's servers say so when they are asked only, at pauses that grow up to a minute. */
+static void tell_electors(struct vote *v, uint64_t now_ms, struct effects *fx)
+{
+        struct blob *m = settled_message(v, true);
+        for (size_t i = 0; i < v->ensemble->count; i++) {
+                const struct vote_said *said = &v->tally.received[i];
+                int64_t sid = v->ensemble->members[i].sid;
+                if (sid != v->sid && said->present && said->state == VOTE_LOOKING && said->ballot.leader == v->sid)
+                        vote__channel_send(&v->channel, now_ms, sid, m, fx);
+        }
+        blob_unref(m);
+}
+
 /* ---- the tally's wishes ---- */
 
 static void carry_out(struct vote *v, uint64_t now_ms, unsigned wishes, struct effects *fx)
@@ -95,6 +109,8 @@ static void carry_out(struct vote *v, uint64_t now_ms, unsigned wishes, struct e
         const struct vote_said *c = &v->tally.current;
         vote__channel_search(&v->channel, now_ms, false, fx);
         restage(v);
+        if (c->state == VOTE_LEADING)
+                tell_electors(v, now_ms, fx);
         effect_report(fx, REPORT_INFO, "election: %s, leader is server %lld (round %lld, after %llu ms)",
                       state_name[c->state], (long long)c->ballot.leader, (long long)c->round,
                       (unsigned long long)(now_ms - v->looking_since_ms));

@@ -6,10 +6,13 @@
  *    connection; framing 1..524288 bytes.
  *  - tally: rounds, votes ordered by (peerEpoch, zxid, sid), settled servers' answers.
  *
- * One addition, invisible on the wire: a looking server decides at once, without the 200 ms of
- * silence, when no vote can still arrive that would change the outcome: every voter of the
- * configuration either has voted alike in this round or is known to be away. Known to be away means:
- * its election connection was reset or closed after being up, and dialling it again was refused.
+ * Additions, compatible on the wire (tally.h):
+ *  - A looking server decides at once, without the 200 ms of silence, when no vote can still arrive that
+ *    would change the outcome: every voter of the configuration either has voted alike in this round or is
+ *    known to be away. Known to be away means: its election connection was reset or closed after being up,
+ *    and dialling it again was refused.
+ *  - Who was elected says so to those that voted for it, and they take its word: they need not hear of each
+ *    other's votes, between two of them a connection may be missing.
  * (Election is not a safety mechanism: safety.md E6.)
  *
  * Everything here is a state machine: no I/O, no clock. Times are monotonic milliseconds that come

@@ -682,6 +682,7 @@ static void heal_links(struct faults *f, int from, uint32_t set)
                                 clear(f, from, to);
                         if (f->world->links[from][to].cut)
                                 join(f, from, to);
+                        world_age(f->world, from, to, 0);
                 }
 }
 

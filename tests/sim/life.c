@@ -160,6 +160,36 @@ static void look_at(struct life *l, int sid)
                               sid);
 }
 
+/* ---- who serves ---- */
+
+/* Under this leader; who has not noticed yet that it was left behind serves under another, or leads alone. */
+static bool serves_under(struct life *l, int sid, int leader)
+{
+        const struct world_node *n = &l->world->nodes[sid];
+        return n->running && n->server->serving && !n->server->stopping && zab_leader(n->server->zab) == leader;
+}
+
+static bool all_serving(struct life *l)
+{
+        int leader = world_leader(l->world);
+        for (int sid = 1; sid <= l->world->count; sid++)
+                if (is_healed(l, sid) && !serves_under(l, sid, leader))
+                        return false;
+        return leader != 0;
+}
+
+/* Once all of them serve, and nothing goes wrong, nobody has a reason to stop, to leave its leader or to be left. (A
+ * fleet may have one: a last resort switches machines off.) */
+static void look_for_leavers(struct life *l)
+{
+        int leader = world_leader(l->world);
+        for (int sid = 1; sid <= l->world->count; sid++)
+                if (is_healed(l, sid) && !serves_under(l, sid, leader))
+                        verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
+                                      "server %d %s with nothing amiss", sid,
+                                      up(l, sid) ? "serves no more" : "has ended");
+}
+
 /* ---- time ---- */
 
 static void step(struct life *l, bool busy)
@@ -169,12 +199,10 @@ static void step(struct life *l, bool busy)
         scene_run(&l->scene, 1);
         if (l->fleet)
                 fleet_turn(l->fleet);
-        for (int sid = 1; sid <= l->world->count; sid++) {
+        for (int sid = 1; sid <= l->world->count; sid++)
                 look_at(l, sid);
-                if (l->serves && !l->fleet && is_healed(l, sid) && !up(l, sid))
-                        verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
-                                      "server %d has ended with nothing amiss", sid);
-        }
+        if (l->serves && !l->fleet)
+                look_for_leavers(l);
 }
 
 static void live_with_faults(struct life *l)
@@ -207,19 +235,6 @@ static uint32_t draw_core(struct life *l)
                 if (draw(l, 2))
                         core |= 2u << (l->plan->voters + i);
         return core;
-}
-
-/* Under one leader; who has not noticed yet that it was left behind serves under another, or leads alone. */
-static bool all_serving(struct life *l)
-{
-        int leader = world_leader(l->world);
-        for (int sid = 1; sid <= l->world->count; sid++) {
-                const struct world_node *n = &l->world->nodes[sid];
-                if (is_healed(l, sid) &&
-                    (!n->running || !n->server->serving || n->server->stopping || zab_leader(n->server->zab) != leader))
-                        return false;
-        }
-        return leader != 0;
 }
 
 /* For longer than a peer that is gone can stay unnoticed. */
@@ -267,6 +282,8 @@ static void await_idle(struct life *l)
 static void settle(struct life *l)
 {
         await_idle(l);
+        if (l->load)
+                load_settle(l->load);
         /* Sessions nobody keeps alive end: the longest timeout, rounded up to a tick. */
         for (int i = 0; i < EXPIRE_MS && !broken(l); i++)
                 step(l, false);
@@ -274,6 +291,8 @@ static void settle(struct life *l)
         if (l->load)
                 load_look(l->load);
         await_idle(l);
+        if (l->load && !broken(l))
+                load_check_settled(l->load);
         for (int i = 0; i < 300 && !broken(l); i++)
                 step(l, false);
 }
@@ -359,8 +378,11 @@ static bool all_stand_together(const struct life *l)
 /* A fleet renews its leases to the last: between two renewals is a moment in which nothing is under way. */
 static void await_quiet(struct life *l)
 {
-        for (int i = 0; l->fleet && i < QUIET_MS && !all_stand_together(l) && !broken(l); i++)
+        for (int i = 0; i < QUIET_MS && !all_stand_together(l) && !broken(l); i++)
                 step(l, false);
+        if (!broken(l) && !all_stand_together(l))
+                verdict_break(&l->result->verdict, world_now(l->world), "LIVE",
+                              "the healed servers' logs do not come to one end within %d quiet ms", QUIET_MS);
 }
 
 static void judge(struct life *l)

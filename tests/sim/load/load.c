@@ -4,6 +4,7 @@
 #include "election/base/alloc.h"
 #include "tests/sim/world/world_state.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* One frame that is larger was never asked for. */
@@ -398,6 +399,42 @@ bool load_idle(const struct load *l)
         for (size_t i = 0; i < l->client_count; i++)
                 idle = idle && l->clients[i].state == STATE_OPEN && !l->clients[i].link.count;
         return idle;
+}
+
+void load_settle(struct load *l)
+{
+        for (size_t i = 0; i < l->client_count; i++) {
+                struct load_client *a = &l->clients[i];
+                a->stand = (struct load_stand){.session = a->session, .conn = a->link.conn};
+        }
+}
+
+static void check_stand(const struct load_client *a)
+{
+        const struct load *l = a->load;
+        const struct load_stand *s = &a->stand;
+        uint64_t now = world_now(l->world);
+        if (a->session != s->session)
+                verdict_break(l->verdict, now, "LIVE",
+                              "client %u has lost its session 0x%" PRIx64 " with nothing amiss", a->number,
+                              (uint64_t)s->session);
+        else if (s->answered && s->err)
+                verdict_break(l->verdict, now, "LIVE",
+                              "the last write of client %u, in session 0x%" PRIx64 ", is refused with %d", a->number,
+                              (uint64_t)s->session, s->err);
+        else if (!s->answered)
+                verdict_break(l->verdict, now, "LIVE",
+                              "the last write of client %u, in session 0x%" PRIx64 ", is not answered", a->number,
+                              (uint64_t)s->session);
+        else if (a->link.conn != s->conn)
+                verdict_break(l->verdict, now, "LIVE", "client %u has lost its connection with nothing amiss",
+                              a->number);
+}
+
+void load_check_settled(struct load *l)
+{
+        for (size_t i = 0; i < l->client_count && !verdict_broken(l->verdict); i++)
+                check_stand(&l->clients[i]);
 }
 
 void load_look(struct load *l)

@@ -35,8 +35,14 @@ void load_free(struct load *l);
 void load_step(struct load *l, bool busy);
 /* All connected, with nothing outstanding, and what all work on was made. */
 bool load_idle(const struct load *l);
-/* Each client asks for a sync and then reads all it may know of; when all are idle again that is done. */
+/* All are idle, and from here on nothing is amiss: nobody has a reason to take a connection or a session from them. */
+void load_settle(struct load *l);
+/* Each client writes something, asks for a sync and then reads all it may know of; when all are idle again that is
+ * done. */
 void load_look(struct load *l);
+/* Breaks LIVE where a client has lost its connection or its session since load_settle(), or where its write of
+ * load_look() was not acknowledged. */
+void load_check_settled(struct load *l);
 /* Whatever is still outstanding has an unknown outcome: goes into the history. Nothing is asked after this. */
 void load_finish(struct load *l);
 const struct load_tally *load_tally(const struct load *l);

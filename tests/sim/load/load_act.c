@@ -296,7 +296,7 @@ static void act_write(struct load_client *a, enum load_action action)
                 op = op_set(a, action == ACT_SET_VERSION);
                 break;
         }
-        load__send_op(a, &a->link, &op);
+        (void)load__send_op(a, &a->link, &op);
 }
 
 static void act(struct load_client *a, enum load_action action)
@@ -357,7 +357,7 @@ void load__act(struct load_client *a)
 void load__ghost_speaks(struct load_client *a)
 {
         struct load_op op = load__draw(a, 2) ? op_set(a, false) : op_ephemeral(a);
-        load__send_op(a, &a->ghost, &op);
+        (void)load__send_op(a, &a->ghost, &op);
         a->ghost_left--;
         a->load->tally.ghosts++;
 }
@@ -368,13 +368,24 @@ void load__setup_next(struct load_client *a)
         if (!load__setup(a->load, a->setup_at, &path))
                 return;
         struct load_op op = op_create(a, 0, path);
-        load__send_op(a, &a->link, &op);
+        (void)load__send_op(a, &a->link, &op);
         a->setup_asked = true;
+}
+
+/* Of the session, and where nothing can be missing or in the way: whoever refuses it refuses the session. */
+static void prove(struct load_client *a)
+{
+        struct load *l = a->load;
+        char path[LOAD_PATH_BYTES];
+        (void)snprintf(path, sizeof path, "/hp%" PRIu64, l->values + 1);
+        struct load_op op = op_create(a, CREATE_EPHEMERAL, history_cstr(l->history, path));
+        load__send_op(a, &a->link, &op)->proves = true;
 }
 
 void load__look(struct load_client *a)
 {
         const struct load *l = a->load;
+        prove(a);
         load__send_sync(a);
         for (int i = 0; i < LOAD_HOT; i++) {
                 load__send_read(a, VERB_GET, OP_GET_DATA, l->hot[i], false);

@@ -67,6 +67,7 @@ struct load_habits {
 
 struct load_request {
         int32_t opcode;
+        bool proves; /* that its session may write: see struct load_stand */
         struct history_entry e;
         struct history_entry subs[LOAD_SUBS_MAX];
 };
@@ -93,6 +94,14 @@ struct load_watch {
 
 enum load_state { STATE_DOWN, STATE_CONNECTING, STATE_OPEN };
 
+/* How a client stood when nothing was amiss any more, and what became of its last write. */
+struct load_stand {
+        int64_t session;
+        uint32_t conn;
+        bool answered;
+        int32_t err; /* of the answer */
+};
+
 struct load_client {
         struct load *load;
         uint32_t number; /* from 1 */
@@ -114,6 +123,7 @@ struct load_client {
         int32_t versions[LOAD_HOT], aversions[LOAD_HOT];
         struct load_watch watches[LOAD_WATCHES_MAX];
         size_t watch_count;
+        struct load_stand stand;
         size_t setup_at; /* client 1 only */
         bool setup_asked;
 };
@@ -167,7 +177,7 @@ struct load_op {
         uint8_t flags;
         bool bulk;
 };
-void load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
+struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
 void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count);
 void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch);
 void load__send_sync(struct load_client *a);

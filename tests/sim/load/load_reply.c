@@ -188,6 +188,10 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
                 trouble(a, "an answer that can't be read, xid", h->xid);
         if (h->zxid > a->seen && k == &a->link)
                 a->seen = h->zxid;
+        if (q->proves) {
+                a->stand.answered = true;
+                a->stand.err = h->err;
+        }
         count(l, q);
         add(l, q);
         remember_stat(a, &q->e);

@@ -152,12 +152,14 @@ static void fill(struct load *l, const struct load_op *op, struct history_entry 
         e->flags = op->flags;
 }
 
-void load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op)
+struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op)
 {
         struct jute_writer body;
         jute_writer_init(&body, SIZE_MAX);
         put_op(&body, a->load, op);
-        fill(a->load, op, &load__ask(a, k, op->verb, op->opcode, &body)->e);
+        struct load_request *q = load__ask(a, k, op->verb, op->opcode, &body);
+        fill(a->load, op, &q->e);
+        return q;
 }
 
 void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count)

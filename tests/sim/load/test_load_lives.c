@@ -134,14 +134,19 @@ static void live(struct life *l)
                 step(l, true);
         }
         await_idle(l);
+        load_settle(l->load);
         /* Sessions nobody keeps end. */
         for (int i = 0; i < 4000 && !verdict_broken(&l->verdict); i++)
                 step(l, false);
         await_idle(l);
         load_look(l->load);
         await_idle(l);
+        if (!verdict_broken(&l->verdict))
+                load_check_settled(l->load);
         if (!verdict_broken(&l->verdict) && !world_serving(l->world, 0, HEAL_MS))
                 verdict_break(&l->verdict, world_now(l->world), "LIVE", "does not serve at the end");
+        for (int i = 0; i < 300 && !verdict_broken(&l->verdict); i++) /* the last writes reach all */
+                step(l, false);
         load_finish(l->load);
         for (int sid = 1; sid <= l->servers; sid++)
                 if (world_running(l->world, sid))

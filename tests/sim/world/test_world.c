@@ -501,6 +501,36 @@ static void test_an_old_connection_speaks_after_the_new_one(void **state)
         assert_true(late > 2);
 }
 
+/* What is said once the lateness is over comes at once; what had been said before, when it would have. */
+static void test_a_late_connection_can_be_mended(void **state)
+{
+        (void)state;
+        static const uint8_t word[4] = {'r', 'u', 'o', 'k'};
+        size_t late = 0;
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+                struct world *w = start_all(1, seed);
+                struct world_wire *before = world_wire_open(w, 1), *after = world_wire_open(w, 1);
+                char answer[8] = "";
+                world_run(w, 5);
+                world_age(w, 0, 1, 300);
+                world_wire_send(before, word, sizeof word);
+                world_run(w, 1);
+                world_age(w, 0, 1, 0);
+                world_wire_send(after, word, sizeof word);
+                world_run(w, 1);
+                assert_int_equal(world_wire_take(after, answer, 4), 4);
+                assert_string_equal(answer, "imok");
+                late += world_wire_take(before, answer, 4) == 0;
+                world_run(w, 300);
+                (void)world_wire_take(before, answer, 4);
+                assert_string_equal(answer, "imok");
+                world_wire_close(before);
+                world_wire_close(after);
+                world_free(w);
+        }
+        assert_true(late > 2);
+}
+
 static void test_links_differ(void **state)
 {
         (void)state;
@@ -573,6 +603,7 @@ int main(void)
                 cmocka_unit_test(test_a_way_that_is_cut_stalls_the_way_back),
                 cmocka_unit_test(test_a_reset_lets_any_beginning_arrive),
                 cmocka_unit_test(test_an_old_connection_speaks_after_the_new_one),
+                cmocka_unit_test(test_a_late_connection_can_be_mended),
                 cmocka_unit_test(test_links_differ),
                 cmocka_unit_test(test_a_client_without_power_leaves_its_session_to_expire),
                 cmocka_unit_test(test_cut_clients_reach_nobody),

@@ -166,7 +166,7 @@ void world_slow_net(struct world *w, uint32_t delay_ms, uint32_t bytes_per_ms);
 /* The same for one way between two, instead of what holds for all; 0: as for all. */
 void world_slow_link(struct world *w, int from, int to, uint32_t delay_ms, uint32_t bytes_per_ms);
 /* What the connections carry that the two have now is late by up to `ms`, until they end: those made later overtake
- * them. */
+ * them. 0: it is late no more; what is under way comes when it was to. */
 void world_age(struct world *w, int a, int b, uint32_t ms);
 /* Bytes a socket takes before anything arrives (0: none), and the backlogs behind it at which a server drops a
  * connection (-ENOBUFS): at first those of server.h. */

@@ -93,8 +93,26 @@ void world_reset(struct world *w, int a, int b)
         }
 }
 
+static void age_no_more(struct world *w, int a, int b)
+{
+        bool any = false;
+        for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
+                struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);
+                if (!joins(s, a, b))
+                        continue;
+                any |= s->late_ms != 0;
+                s->late_ms = 0;
+        }
+        if (any)
+                world__fault(w, "what %d and %d send each other is late no more", a, b);
+}
+
 void world_age(struct world *w, int a, int b, uint32_t ms)
 {
+        if (!ms) {
+                age_no_more(w, a, b);
+                return;
+        }
         world__fault(w, "what %d and %d have sent each other is late by up to %u ms", a, b, ms);
         for (struct list *l = w->streams.next; l != &w->streams; l = l->next) {
                 struct world_stream *s = LIST_ENTRY(l, struct world_stream, link);

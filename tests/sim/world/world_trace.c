@@ -1,4 +1,5 @@
 /* What happens in the world, as lines for people and as a digest. */
+#include "election/vote/notification.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/world/world_state.h"
 
@@ -101,6 +102,22 @@ static void on_event(struct trace *t, struct world *w, int sid, const struct eve
         }
 }
 
+/* A message of an election, its length before it; a handshake is none. */
+static void line_vote(struct trace *t, struct world *w, int sid, const struct effect *e)
+{
+        static const char *const state_name[] = {"looks", "follows", "leads", "observes"};
+        struct world_endpoint *other, *own = world__end_find(&w->nodes[sid], e->conn, &other);
+        const size_t prefix = sizeof(int32_t);
+        struct vote_notification n;
+        if (!own || world__stream_of(own)->port != PORT_ELECTION ||
+            e->send.blob->len < prefix + VOTE_NOTIFICATION_SIZE_FIXED ||
+            vote__notification_decode(e->send.blob->data + prefix, e->send.blob->len - prefix, &n) < 0)
+                return;
+        trace_line(t, w->now,
+                   "%d tells %d that it %s: %" PRId64 " with epoch %" PRId64 ", 0x%" PRIx64 ", round %" PRId64, sid,
+                   other->sid, state_name[n.state], n.leader, n.epoch, (uint64_t)n.zxid, n.round);
+}
+
 static void on_effect(struct trace *t, struct world *w, int sid, const struct effect *e)
 {
         trace_mix(t, (uint64_t)e->type << 8 | (uint64_t)sid);
@@ -112,6 +129,7 @@ static void on_effect(struct trace *t, struct world *w, int sid, const struct ef
                 break;
         case EFFECT_SEND:
                 trace_mix(t, hash_bytes(e->send.blob->data, e->send.blob->len, e->send.blob->len));
+                line_vote(t, w, sid, e);
                 break;
         case EFFECT_CLOSE:
                 line_conn(t, w, sid, e->conn, "leaves", "");

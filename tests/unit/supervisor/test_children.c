@@ -279,12 +279,110 @@ static void test_a_helper_that_fails_is_told_of(void **state)
         expect(&d, CHILD_SPAWN_FAILED, "left off");
 }
 
+/* A guard's helper is at it, or a dying worker still has its locks. */
+static void test_a_helper_waits_for_its_record(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        expect(&d, CHILD_STOP, "release stopping");
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        expect(&d, CHILD_SPAWN_BUSY, "waiting");
+        expect_timer(&d, CHILD_BUSY_MS, "ensure ensuring");
+        expect(&d, CHILD_SPAWN_BUSY, "waiting");
+        expect_timer(&d, CHILD_BUSY_MS, "ensure ensuring");
+        expect(&d, CHILD_SPAWNED, "ensuring");
+        expect_timer(&d, limits.ensure_ms, "kill ensuring"); /* the whole time is its own */
+        expect(&d, CHILD_EXITED, "off");
+}
+
+static void test_a_record_that_nobody_gives_back_is_told_of(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        expect(&d, CHILD_STOP, "release stopping");
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        uint64_t until = d.now_ms + limits.ensure_ms;
+        while (d.now_ms < until) {
+                expect(&d, CHILD_SPAWN_BUSY, "waiting");
+                expect_timer(&d, CHILD_BUSY_MS, "ensure ensuring");
+        }
+        expect(&d, CHILD_SPAWN_BUSY, "left off");
+        /* and the next time it is waited for as long again */
+        expect(&d, CHILD_START, "spawn starting");
+        expect(&d, CHILD_STOP, "release stopping");
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        expect(&d, CHILD_SPAWN_BUSY, "waiting");
+        expect(&d, CHILD_STOP, "waiting");
+        struct desk kept = d;
+        (void)give(&kept, (struct child_input){.event = CHILD_STOP, .how = STOP_KEEP});
+        assert_int_equal(kept.child.state, CHILD_OFF);
+        expect(&d, CHILD_START, "waiting");
+        expect_timer(&d, CHILD_BUSY_MS, "ensure ensuring");
+        expect(&d, CHILD_EXITED, "spawn starting");
+}
+
 static void test_what_is_kept_is_left_alone(void **state)
 {
         (void)state;
         struct desk d = running();
         (void)give(&d, (struct child_input){.event = CHILD_STOP, .how = STOP_KEEP});
         expect(&d, CHILD_EXITED_DIRTY, "off");
+}
+
+/* Seed 3871: batond was told to restart while a worker stopped what was overdue, and killed it at the reserve of its
+ * budget. To wait for the end of the others and for the guard left no time for another try (safety.md F6). */
+static void test_what_is_overdue_is_stopped_even_where_all_else_is_kept(void **state)
+{
+        (void)state;
+        const struct child_input keep = {.event = CHILD_STOP, .how = STOP_KEEP, .dirty = true};
+        struct desk d = running();
+        (void)give(&d, keep);
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        expect(&d, CHILD_EXITED, "off");
+        /* the word comes when it is being killed already */
+        d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        (void)give(&d, keep);
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        expect(&d, CHILD_SPAWN_BUSY, "waiting");
+        (void)give(&d, keep);
+        assert_int_equal(d.child.state, CHILD_WAITING);
+        /* or when a fresh one has begun with the stop */
+        d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        (void)give(&d, keep);
+        expect(&d, CHILD_EXITED_DIRTY, "ensure ensuring");
+        /* or when none could be made */
+        d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        expect(&d, CHILD_SPAWN_FAILED, "resting");
+        assert_true(give(&d, keep).ensure);
+}
+
+/* The fresh process has stopped it, or taken it up again: what runs from then on is kept. */
+static void test_what_was_overdue_once_is_kept_again(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        expect(&d, CHILD_READY, "running");
+        (void)give(&d, (struct child_input){.event = CHILD_STOP, .how = STOP_KEEP});
+        expect(&d, CHILD_EXITED_DIRTY, "off");
+}
+
+/* Killed for another reason when its resource becomes overdue: its successor does not rest. */
+static void test_overdue_while_it_is_killed_leaves_no_rest(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        d.child.strikes = 5;
+        expect(&d, CHILD_HUNG, "kill killed");
+        expect(&d, CHILD_OVERDUE, "killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
 }
 
 static void test_a_resting_worker_s_resource_is_stopped_when_it_is_released(void **state)
@@ -347,7 +445,12 @@ int main(void)
                 cmocka_unit_test(test_an_overdue_worker_that_stops_with_a_successor_is_killed),
                 cmocka_unit_test(test_what_a_released_worker_leaves_is_stopped_by_a_helper),
                 cmocka_unit_test(test_a_helper_that_fails_is_told_of),
+                cmocka_unit_test(test_a_helper_waits_for_its_record),
+                cmocka_unit_test(test_a_record_that_nobody_gives_back_is_told_of),
                 cmocka_unit_test(test_what_is_kept_is_left_alone),
+                cmocka_unit_test(test_what_is_overdue_is_stopped_even_where_all_else_is_kept),
+                cmocka_unit_test(test_what_was_overdue_once_is_kept_again),
+                cmocka_unit_test(test_overdue_while_it_is_killed_leaves_no_rest),
                 cmocka_unit_test(test_a_resting_worker_s_resource_is_stopped_when_it_is_released),
                 cmocka_unit_test(test_random_lives_never_spin_and_never_get_stuck),
         };

@@ -158,13 +158,10 @@ static void test_a_plugin_that_vanished_while_batond_was_down_is_stopped(void **
         finish(w);
 }
 
-/* Somebody else is at its record still (the last worker, a guard's helper): that is said, and the others are not left
- * alone for it. */
-static void test_a_plugin_that_vanished_and_cannot_be_stopped_keeps_nobody_from_beginning(void **state)
+/* Ends batond while `gone` is active and takes its record, as a dying worker or a guard's helper has it. */
+static int gone_with_its_record_in_use(struct world *w)
 {
-        (void)state;
         char path[256];
-        struct world *w = world_new(WEB "[plugin gone]\nmodule = fake\ngroup = g\n");
         (void)start(w);
         struct actor *gone = world_await_child(w, "gone");
         hold(w, gone, "active", 100000, 1000);
@@ -177,6 +174,26 @@ static void test_a_plugin_that_vanished_and_cannot_be_stopped_keeps_nobody_from_
         assert_int_equal(flock(fd, LOCK_EX), 0);
         world_configure(w, WEB);
         (void)start(w);
+        return fd;
+}
+
+static void test_a_plugin_that_vanished_is_stopped_when_its_record_is_free(void **state)
+{
+        (void)state;
+        struct world *w = world_new(WEB "[plugin gone]\nmodule = fake\ngroup = g\n");
+        int fd = gone_with_its_record_in_use(w);
+        world_await_log(w, "gone is not in the configuration any more");
+        (void)close(fd);
+        world_tell(world_await_helper(w, "gone"), "exit 0");
+        finish(w);
+}
+
+/* Its record is not given back in time: that is said, and the others are not left alone for it. */
+static void test_a_plugin_that_vanished_and_cannot_be_stopped_keeps_nobody_from_beginning(void **state)
+{
+        (void)state;
+        struct world *w = world_new(WEB "[plugin gone]\nmodule = fake\ngroup = g\n");
+        int fd = gone_with_its_record_in_use(w);
         world_await_log(w, "gone has ended, but its resource may still be running");
         world_signal(w, SIGTERM);
         assert_int_equal(world_await_end(w), 4);
@@ -376,6 +393,7 @@ int main(void)
                 cmocka_unit_test(test_the_end_sees_to_what_a_killed_worker_leaves),
                 cmocka_unit_test(test_what_nobody_could_stop_is_said_with_the_exit_status),
                 cmocka_unit_test(test_a_plugin_that_vanished_while_batond_was_down_is_stopped),
+                cmocka_unit_test(test_a_plugin_that_vanished_is_stopped_when_its_record_is_free),
                 cmocka_unit_test(test_a_plugin_that_vanished_and_cannot_be_stopped_keeps_nobody_from_beginning),
                 cmocka_unit_test(test_a_worker_that_holds_comes_back_although_nothing_can_be_written),
                 cmocka_unit_test(test_systemd_is_to_act_sooner_while_something_is_held),

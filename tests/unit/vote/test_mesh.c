@@ -405,6 +405,27 @@ static void test_a_cut_between_two_does_not_make_leaders_change(void **state)
         }
 }
 
+/* Both see the leader, and without either of them there is no quorum. */
+static void test_two_voters_of_a_bare_quorum_need_not_see_each_other(void **state)
+{
+        (void)state;
+        static const int64_t there[] = {3, 4, 5, 0};
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+                struct mesh *m = mesh_of(5, 0, seed, 2);
+                mesh_cut(m, 3, 4, true);
+                for (int64_t sid = 3; sid <= 5; sid++)
+                        mesh_start(m, sid);
+                uint64_t took = mesh_run_until_decided(m, there, 5000);
+                expect_leader(m, there, 5);
+                if (took > VOTE_FINALIZE_MS + 100)
+                        mesh_fail(m, "%llu ms", (unsigned long long)took);
+                mesh_run(m, 20000);
+                expect_leader(m, there, 5);
+                assert_int_equal(mesh_looks(m, 5), 1);
+                mesh_free(m);
+        }
+}
+
 /* safety.md scenario 1: what a dead server said in an older round comes late, on a fresh connection. */
 static void test_a_vote_of_an_older_round_does_not_count(void **state)
 {
@@ -448,6 +469,7 @@ int main(void)
                 cmocka_unit_test(test_a_reset_in_the_middle_of_a_vote_disturbs_nobody),
                 cmocka_unit_test(test_a_blackholed_peer_does_not_delay_the_others),
                 cmocka_unit_test(test_a_cut_between_two_does_not_make_leaders_change),
+                cmocka_unit_test(test_two_voters_of_a_bare_quorum_need_not_see_each_other),
                 cmocka_unit_test(test_a_vote_of_an_older_round_does_not_count),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

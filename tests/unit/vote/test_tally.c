@@ -293,6 +293,37 @@ static void test_joining_needs_a_quorum_and_the_leaders_own_word(void **state)
         assert_int_equal(tell(&t, T0, 3, settled(VOTE_FOLLOWING, 5, 1, 7, 3)), VOTE_TALLY_SETTLED);
 }
 
+static void test_the_word_of_the_leader_that_was_voted_for_is_enough(void **state)
+{
+        (void)state;
+        struct ensemble e = ensemble_of(5, 0);
+        struct vote_tally t;
+        begin(&t, &e, 1);
+        (void)tell(&t, T0, 5, looking(5, 0, 1, 0));
+        assert_true(t.looking); /* two of five */
+        assert_int_equal(tell(&t, T0, 5, settled(VOTE_LEADING, 5, 0, 1, 0)), VOTE_TALLY_SETTLED);
+        assert_int_equal(t.current.state, VOTE_FOLLOWING);
+        assert_int_equal(t.current.ballot.leader, 5);
+
+        static const struct vote_notification too_little[] = {
+                {VOTE_LEADING, 5, 0, 2, 0, VOTE_NOTIFICATION_VERSION},   /* of a round that this server is not in */
+                {VOTE_LEADING, 5, 1, 1, 0, VOTE_NOTIFICATION_VERSION},   /* with another log */
+                {VOTE_LEADING, 5, 0, 1, 1, VOTE_NOTIFICATION_VERSION},   /* established without this server */
+                {VOTE_FOLLOWING, 5, 0, 1, 0, VOTE_NOTIFICATION_VERSION}, /* not its own word */
+                {VOTE_LEADING, 4, 0, 1, 0, VOTE_NOTIFICATION_VERSION},   /* not voted for */
+        };
+        for (size_t i = 0; i < sizeof too_little / sizeof *too_little; i++) {
+                begin(&t, &e, 1);
+                (void)tell(&t, T0, 5, looking(5, 0, 1, 0));
+                int64_t from = i < 3 ? 5 : 4;
+                assert_int_equal(tell(&t, T0, from, too_little[i]), 0);
+                assert_true(t.looking);
+        }
+        /* One that votes for itself is no follower of a leader that it has not voted for. */
+        begin(&t, &e, 5);
+        assert_int_equal(tell(&t, T0, 4, settled(VOTE_LEADING, 4, 0, 1, 0)), 0);
+}
+
 static void test_the_clock_never_goes_back(void **state)
 {
         (void)state;
@@ -508,6 +539,7 @@ int main(void)
                 cmocka_unit_test(
                         test_votes_for_a_server_that_is_away_begin_one_new_round_and_count_when_repeated_in_it),
                 cmocka_unit_test(test_joining_needs_a_quorum_and_the_leaders_own_word),
+                cmocka_unit_test(test_the_word_of_the_leader_that_was_voted_for_is_enough),
                 cmocka_unit_test(test_the_clock_never_goes_back),
                 cmocka_unit_test(test_at_the_end_of_the_clock_elections_go_on_in_the_last_round),
                 cmocka_unit_test(test_a_settled_server_counts_for_the_proposal_of_its_round),
