@@ -172,6 +172,8 @@ static void note_name(void *ctx, const char *name)
                 d->tmp_intent = true;
         else if (strcmp(name, TXNLOG__ACCEPTED_TMP) == 0)
                 d->tmp_accepted = true;
+        else if (strcmp(name, TXNLOG__TMP_ENDS) == 0)
+                d->tmp_ends = true;
 }
 
 int txnlog__dir_scan(const struct storage *io, struct txnlog__dir *ret, char why[STORE_WHY_MAX])
@@ -197,7 +199,7 @@ void txnlog__dir_done(struct txnlog__dir *d)
 
 /* ---- small files ---- */
 
-int txnlog__small_read(const struct storage *io, const char *name, char text[TXNLOG__SMALL_MAX])
+int txnlog__text_read(const struct storage *io, const char *name, char *text, size_t size)
 {
         struct storage_file *f = NULL;
         int r = io->open(io->ctx, name, &f);
@@ -205,18 +207,23 @@ int txnlog__small_read(const struct storage *io, const char *name, char text[TXN
                 return r;
         size_t fill = 0;
         int64_t n = 1;
-        while (n > 0 && fill < TXNLOG__SMALL_MAX) {
-                n = io->read_at(f, fill, text + fill, TXNLOG__SMALL_MAX - fill);
+        while (n > 0 && fill < size) {
+                n = io->read_at(f, fill, text + fill, size - fill);
                 if (n > 0)
                         fill += (size_t)n;
         }
         io->close(f);
         if (n < 0)
                 return (int)n;
-        if (fill == TXNLOG__SMALL_MAX || memchr(text, '\0', fill))
+        if (fill == size || memchr(text, '\0', fill))
                 return -EBADMSG;
         text[fill] = '\0';
         return 0;
+}
+
+int txnlog__small_read(const struct storage *io, const char *name, char text[TXNLOG__SMALL_MAX])
+{
+        return txnlog__text_read(io, name, text, TXNLOG__SMALL_MAX);
 }
 
 static int write_whole(const struct storage *io, const char *name, const char *text)

@@ -2,7 +2,8 @@
  *
  * A segment ends cleanly at the end of the file or where nothing but zeros follows (preallocation).
  * Anything else that is no valid record is reported with its offset; whether it is a torn tail or
- * corruption depends on what follows, which txnlog__cursor_valid_behind() tells (safety: D5). */
+ * corruption depends on what follows, which txnlog__cursor_valid_behind() tells, and on its own bytes (tear.c;
+ * safety: D5). */
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
@@ -39,9 +40,7 @@ static int refill(struct txnlog__cursor *c, uint64_t offset, size_t want)
         return 0;
 }
 
-/* Points at file bytes from `offset` on; returns how many are in memory, or -errno. They are fewer than
- * `want` only at the end of the file, and may be more. */
-static int64_t window(struct txnlog__cursor *c, uint64_t offset, size_t want, const uint8_t **ret)
+int64_t txnlog__cursor_window(struct txnlog__cursor *c, uint64_t offset, size_t want, const uint8_t **ret)
 {
         if (offset >= c->size)
                 return 0;
@@ -74,7 +73,7 @@ static int zeros_to_end(struct txnlog__cursor *c, uint64_t offset)
 {
         while (offset < c->size) {
                 const uint8_t *at = NULL;
-                int64_t n = window(c, offset, 1, &at);
+                int64_t n = txnlog__cursor_window(c, offset, 1, &at);
                 if (n < 0)
                         return (int)n;
                 if (n == 0)
@@ -89,7 +88,7 @@ static int zeros_to_end(struct txnlog__cursor *c, uint64_t offset)
 static int judge_header(struct txnlog__cursor *c)
 {
         const uint8_t *at = NULL;
-        int64_t n = window(c, 0, TXNLOG__HEADER_SIZE, &at);
+        int64_t n = txnlog__cursor_window(c, 0, TXNLOG__HEADER_SIZE, &at);
         if (n < 0)
                 return (int)n;
         c->at = TXNLOG__HEADER_SIZE;
@@ -132,14 +131,14 @@ void txnlog__cursor_close(struct txnlog__cursor *c)
 static int judge(struct txnlog__cursor *c, uint64_t offset, struct txnlog__record *ret)
 {
         const uint8_t *at = NULL;
-        int64_t n = window(c, offset, TXNLOG__RECORD_HEAD, &at);
+        int64_t n = txnlog__cursor_window(c, offset, TXNLOG__RECORD_HEAD, &at);
         if (n < TXNLOG__RECORD_HEAD)
                 return n < 0 ? (int)n : 0;
         int32_t len = txnlog__record_len(at, c->item_max);
         if (len < 0)
                 return 0;
         size_t whole = (size_t)len + TXNLOG__RECORD_OVERHEAD;
-        n = window(c, offset, whole, &at);
+        n = txnlog__cursor_window(c, offset, whole, &at);
         if (n < 0)
                 return (int)n;
         if ((size_t)n < whole)
@@ -168,7 +167,7 @@ int txnlog__cursor_padded(struct txnlog__cursor *c)
 {
         static const uint8_t zero;
         const uint8_t *at = &zero;
-        int64_t n = c->size > 0 ? window(c, c->size - 1, 1, &at) : 0;
+        int64_t n = c->size > 0 ? txnlog__cursor_window(c, c->size - 1, 1, &at) : 0;
         return n < 0 ? (int)n : *at == 0;
 }
 
@@ -177,7 +176,7 @@ int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
         uint64_t offset = c->at + 1;
         while (offset + TXNLOG__RECORD_SIZE_MIN <= c->size) {
                 const uint8_t *at = NULL;
-                int64_t n = window(c, offset, TXNLOG__RECORD_HEAD, &at);
+                int64_t n = txnlog__cursor_window(c, offset, TXNLOG__RECORD_HEAD, &at);
                 if (n < TXNLOG__RECORD_HEAD)
                         return n < 0 ? (int)n : 0;
                 size_t zeros = leading_zeros(at, (size_t)n);

@@ -10,9 +10,8 @@
 
 #define MAGIC   0x5a4b4c47 /* "ZKLG" */
 #define VERSION 2
-#define END     0x42 /* 'B' */
 
-static uint32_t checksum(const uint8_t *payload, uint32_t len)
+uint32_t txnlog__record_sum(const uint8_t *payload, uint32_t len)
 {
         return (uint32_t)adler32(adler32(0, NULL, 0), payload, len);
 }
@@ -35,10 +34,10 @@ bool txnlog__header_ok(const uint8_t header[TXNLOG__HEADER_SIZE])
 void txnlog__record_put(struct jute_writer *w, const uint8_t *payload, uint32_t len)
 {
         assert(len >= JUTE_TXN_HEADER_SIZE && len <= INT32_MAX);
-        jute_put_long(w, (int64_t)checksum(payload, len));
+        jute_put_long(w, (int64_t)txnlog__record_sum(payload, len));
         jute_put_int(w, (int32_t)len);
         jute_put_raw(w, payload, len);
-        jute_put_byte(w, END);
+        jute_put_byte(w, TXNLOG__RECORD_END);
 }
 
 int32_t txnlog__record_len(const uint8_t head[TXNLOG__RECORD_HEAD], int32_t item_max)
@@ -60,7 +59,7 @@ bool txnlog__record_get(const uint8_t *bytes, uint32_t len, struct txnlog__recor
         int64_t sum = jute_get_long(&r);
         (void)jute_get_int(&r); /* the length, judged by the caller */
         const uint8_t *payload = jute_get_raw(&r, len);
-        if (jute_get_byte(&r) != END || r.error || sum != (int64_t)checksum(payload, len))
+        if (jute_get_byte(&r) != TXNLOG__RECORD_END || r.error || sum != (int64_t)txnlog__record_sum(payload, len))
                 return false;
         jute_reader_init(&r, payload, len, 0);
         jute_get_txn_header(&r, &h);

@@ -5,6 +5,10 @@
  * removed, the torn tail and the last segment's padding cut, epoch files written. A crash during recovery just makes it
  * begin anew.
  *
+ * What is gone from the end of the log alone, seen by its bytes (tear.c) or known from where it once ended (ends.c), is
+ * a loss like that of all files: what is left is good, and the server neither votes nor counts until a leader has
+ * synchronised it. That keeps the machine useful without a person, and nothing acknowledged depends on it meanwhile.
+ *
  * Falling back from a damaged snapshot to an older one is sound only if the log reaches at least as far
  * as the damaged one did: what that one held was acknowledged (safety: D3). */
 #include "election/txnlog/txnlog_internal.h"
@@ -26,9 +30,11 @@ struct recovery {
         struct txnlog__dir dir;
         struct txnlog__replay replay;
         struct txnlog__epochs epochs;
+        struct txnlog__ends *ends;
+        const struct txnlog__file *loaded;  /* the snapshot that the replay began from, NULL for none */
         const struct txnlog__file *damaged; /* newest snapshot that was passed over as damaged */
         enum txnlog__mark mark;
-        bool fresh, lost;
+        bool fresh, lost, short_of_end;
 };
 
 /* ---- the snapshot ---- */
@@ -43,7 +49,8 @@ static int load_newest(struct recovery *v, struct recovered *ret, char why[STORE
                 assert(f->list);
                 int r = txnlog__snapshot_load(v->io, &f->list[i], v->config, &db, &info, why);
                 if (r >= 0) {
-                        txnlog__replay_init(&v->replay, v->io, v->config, db, f->list[i].zxid, &info);
+                        v->loaded = &f->list[i];
+                        txnlog__replay_init(&v->replay, v->io, v->config, v->ends, db, f->list[i].zxid, &info);
                         return 1;
                 }
                 if (r != -EBADMSG && r != -ENODATA && r != -EIO)
@@ -88,7 +95,7 @@ static int begin_fresh(struct recovery *v, char why[STORE_WHY_MAX])
                 return txnlog__fail(why, -EUCLEAN,
                                     "there is a log but no snapshot under it, so that its beginning may be missing; "
                                     "restore a snapshot.* file (ZooKeeper writes one at each start), or " TXNLOG__MEND);
-        txnlog__replay_init(&v->replay, v->io, v->config, database_new_hashed(v->config->hash_seed), 0, &none);
+        txnlog__replay_init(&v->replay, v->io, v->config, v->ends, database_new_hashed(v->config->hash_seed), 0, &none);
         v->fresh = true;
         return 0;
 }
@@ -101,26 +108,52 @@ static bool has_past(const struct recovery *v)
         return v->replay.last > 0 || v->epochs.accepted > 0 || v->epochs.current > 0;
 }
 
-/* No crash of ours leaves a mark beside files without a past: it is written after them. Nor does one leave the newest
- * segment all zeros: then its records are gone, and nobody can tell whether there were any (safety: D5). Another
- * program's may be so, hence without a mark it is none of our business. */
-static int judge_loss(struct recovery *v, char why[STORE_WHY_MAX])
+/* Whether the log once reached further than it does now (ends.c). */
+static bool ends_short(const struct recovery *v)
 {
-        bool gone = v->fresh || !has_past(v) || v->replay.zeroed;
-        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && gone);
-        if (!v->lost || !v->config->alone)
-                return 0;
-        if (v->replay.zeroed)
+        return v->mark != TXNLOG__MARK_NONE && v->ends->epoch >= v->epochs.current && v->ends->end > v->replay.last &&
+               !PLANTED(ENDS_IGNORED);
+}
+
+/* Nobody can replace what is lost. */
+static int refuse_alone(const struct recovery *v, char why[STORE_WHY_MAX])
+{
+        const struct txnlog__replay *p = &v->replay;
+        if (p->zeroed)
                 return txnlog__fail(
                         why, -EUCLEAN,
                         "%s is all zeros: the disk has lost what stood in it, and there is no other voter to "
                         "get it from: restore version-2 from a copy, or give that up by removing this file "
                         "and " STORE_MARK,
-                        v->replay.zeroed->name);
+                        p->zeroed->name);
+        if (p->damaged)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s: what stands at offset %" PRIu64 " is no valid record, nor is it what a crash "
+                                    "leaves of one: it is damaged, and there is no other voter to get it from: "
+                                    "restore version-2 from a copy, or give it up by cutting the file there "
+                                    "(truncate -s %" PRIu64 ") and removing " STORE_MARK,
+                                    p->tail->name, p->tail_end, p->tail_end);
+        if (v->short_of_end)
+                return txnlog__fail(why, -EUCLEAN,
+                                    "%s says that the log reached 0x%" PRIx64 ", and it ends with 0x%" PRIx64
+                                    ": its end is lost, and there is no other voter to get it from: restore version-2 "
+                                    "from a copy, or give that up by removing " STORE_MARK,
+                                    TXNLOG__ENDS, (uint64_t)v->ends->end, (uint64_t)p->last);
         return txnlog__fail(why, -EUCLEAN,
                             STORE_MARK " says that this server had data, but version-2 has lost it, and there is no "
                                        "other voter to get it from: restore version-2 from a copy, or leave it empty "
                                        "to begin with nothing; then remove " STORE_MARK " and start again");
+}
+
+/* No crash of ours leaves a mark beside files without a past: it is written after them. Nor does one leave the newest
+ * segment all zeros: then its records are gone, and nobody can tell whether there were any (safety: D5). Another
+ * program's may be so, hence without a mark it is none of our business. A damaged tail is, whoever wrote it. */
+static int judge_loss(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        v->short_of_end = ends_short(v);
+        bool gone = v->fresh || !has_past(v) || v->replay.zeroed || v->short_of_end;
+        v->lost = v->mark == TXNLOG__MARK_LOST || (v->mark == TXNLOG__MARK_WHOLE && gone) || v->replay.damaged;
+        return v->lost && v->config->alone ? refuse_alone(v, why) : 0;
 }
 
 static int mend_mark(struct recovery *v, enum txnlog__mark mark, char why[STORE_WHY_MAX])
@@ -135,11 +168,16 @@ static void note_loss(const struct recovery *v, struct recovered *ret)
 {
         if (v->replay.zeroed)
                 txnlog__note(ret->note, "%s is all zeros: what stood in it is lost", v->replay.zeroed->name);
-        txnlog__note(ret->note, STORE_MARK " says that this server had data, and version-2 has lost it: it neither "
-                                           "votes nor counts until a leader has synchronised it, which needs a quorum "
-                                           "of servers that lost nothing. Should a quorum have lost its data, restore "
-                                           "version-2 from copies, or give up what is lost, by removing " STORE_MARK
-                                           " before a start");
+        if (v->short_of_end)
+                txnlog__note(ret->note, "%s says that the log reached 0x%" PRIx64 ", and it ends with 0x%" PRIx64,
+                             TXNLOG__ENDS, (uint64_t)v->ends->end, (uint64_t)v->replay.last);
+        bool partly = v->replay.zeroed || v->replay.damaged || v->short_of_end;
+        txnlog__note(ret->note,
+                     "%s: it neither votes nor counts until a leader has synchronised it, which needs a quorum of "
+                     "servers that lost nothing. Should a quorum have lost its data, restore version-2 from copies, "
+                     "or give up what is lost, by removing " STORE_MARK " before a start",
+                     partly ? "so this server has lost a part of its data"
+                            : STORE_MARK " says that this server had data, and version-2 has lost it");
 }
 
 /* ---- all judgements, nothing written ---- */
@@ -184,18 +222,40 @@ static int rewrite(const struct storage *io, struct storage_file *f, uint64_t le
         return r;
 }
 
+static int sync_file(struct recovery *v, const char *name, char why[STORE_WHY_MAX])
+{
+        struct storage_file *f = NULL;
+        int r = v->io->open(v->io->ctx, name, &f);
+        if (r >= 0) {
+                r = v->io->sync(f);
+                v->io->close(f);
+        }
+        return r < 0 ? txnlog__fail(why, r, "%s can't be synced: %s", name, strerror(-r)) : 0;
+}
+
+/* The snapshot, and the segments before the last one. Ours are long on disk, and a sync of what is costs nothing.
+ * ZooKeeper's server syncs no snapshot of its own, and a segment that it has left only with its next commit. */
+static int sync_read(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        const struct txnlog__replay *p = &v->replay;
+        int r = v->loaded ? sync_file(v, v->loaded->name, why) : 0;
+        for (size_t i = p->first; i + 1 < p->live && r >= 0; i++)
+                r = sync_file(v, v->dir.logs.list[i].name, why);
+        return r;
+}
+
 /* What was read may stand in the page cache only: a process that was killed between writing and syncing leaves
- * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). A sync alone would not do:
- * where an earlier one has failed, the pages count as clean, and it would succeed without them (safety: D6). */
+ * it so. It will be voted with, so it is made durable first, cut or not (safety: D1). A sync alone would not do for the
+ * last segment: where an earlier one has failed, the pages count as clean, and it would succeed without them (safety:
+ * D6). It is not read once more: that would show what the page cache holds, which is what was written. */
 static int settle_tail(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         const struct txnlog__replay *p = &v->replay;
         struct storage_file *f = NULL;
-        if (p->torn) {
-                ret->torn = true;
-                txnlog__note(ret->note, "%s was torn at offset %" PRIu64 " of %" PRIu64 " and has been cut there",
-                             p->tail->name, p->tail_end, p->tail_size);
-        }
+        ret->torn = p->torn;
+        if (p->torn || p->damaged)
+                txnlog__note(ret->note, "%s %s at offset %" PRIu64 " of %" PRIu64 " and has been cut there",
+                             p->tail->name, p->torn ? "was torn" : "is damaged, not torn,", p->tail_end, p->tail_size);
         if (!p->tail || !p->tail_records || PLANTED(VOTES_WITH_UNSYNCED))
                 return 0;
         int r = v->io->open_write(v->io->ctx, p->tail->name, &f);
@@ -242,6 +302,8 @@ static int remove_leftovers(struct recovery *v, struct recovered *ret, char why[
                 r = remove_file(v, TXNLOG__TMP_INTENT, why);
         if (r >= 0 && v->dir.tmp_accepted)
                 r = remove_file(v, TXNLOG__ACCEPTED_TMP, why);
+        if (r >= 0 && v->dir.tmp_ends)
+                r = remove_file(v, TXNLOG__TMP_ENDS, why);
         if (r < 0)
                 return r;
         r = v->io->sync_dir(v->io->ctx);
@@ -279,13 +341,28 @@ static int write_first_snapshot(struct recovery *v, char why[STORE_WHY_MAX])
         return r;
 }
 
+/* What the file says already is true as well, only less of it: a full disk is no reason not to start. Without a mark it
+ * may be untrue, and the mark is to be written next. */
+static int mend_ends(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
+{
+        int r = txnlog__ends_reach(v->io, v->ends, v->epochs.current, v->replay.last, why);
+        if ((r != -ENOSPC && r != -EDQUOT) || v->mark == TXNLOG__MARK_NONE)
+                return r;
+        txnlog__note(ret->note, "%s; should the log lose its end, that may not be seen", why);
+        return 0;
+}
+
 static int mend(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         int r = v->lost ? mend_mark(v, TXNLOG__MARK_LOST, why) : 0; /* before these files can look like a past */
         if (r >= 0)
+                r = sync_read(v, why);
+        if (r >= 0)
                 r = settle_tail(v, ret, why);
         if (r >= 0)
                 r = remove_leftovers(v, ret, why);
+        if (r >= 0 && !v->lost)
+                r = mend_ends(v, ret, why);
         if (r >= 0)
                 r = txnlog__epochs_mend(v->io, &v->epochs, why);
         if (r >= 0 && v->fresh)
@@ -307,17 +384,20 @@ static int scan_and_redo(struct recovery *v, char why[STORE_WHY_MAX])
         int r = txnlog__dir_scan(v->io, &v->dir, why);
         if (r < 0 || !v->dir.intent)
                 return r;
-        r = txnlog__truncate_redo(v->io, v->config, why);
+        r = txnlog__truncate_redo(v->io, v->config, v->ends, why);
         txnlog__dir_done(&v->dir);
         return r < 0 ? r : txnlog__dir_scan(v->io, &v->dir, why);
 }
 
-int txnlog__recover(const struct storage *io, const struct store_config *config, struct recovered *ret,
-                    char why[STORE_WHY_MAX])
+int txnlog__recover(const struct storage *io, const struct store_config *config, struct txnlog__ends *ends,
+                    struct recovered *ret, char why[STORE_WHY_MAX])
 {
-        struct recovery v = {.io = io, .config = config};
+        struct recovery v = {.io = io, .config = config, .ends = ends};
         memset(ret, 0, sizeof *ret);
+        memset(ends, 0, sizeof *ends);
         int r = txnlog__mark_read(io, &v.mark, why);
+        if (r >= 0)
+                r = txnlog__ends_read(io, ends, ret->note, why);
         if (r >= 0) {
                 r = scan_and_redo(&v, why);
                 if (r >= 0)

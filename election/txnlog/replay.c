@@ -2,16 +2,21 @@
  *
  * The snapshot stands at F. Records <= F are passed over; each later one must follow its predecessor
  * (safety: Z11). An invalid record is
- *   - a torn tail, when it stands in the last segment and no valid record stands behind it: recovery cuts it;
+ *   - a torn tail, when it stands in the last segment, no valid record stands behind it, and its bytes are those of a
+ *     write that was cut short (tear.c): recovery cuts it;
+ *   - a damaged tail, when they are not: what stood there may have been acknowledged. What is before it is good, so
+ *     recovery cuts it too, but the server has lost something, and has no vote until a leader has synchronised it;
  *   - a doubt, when it ends an earlier segment with nothing valid behind it there. A Java server leaves such
  *     ends: it does not cut a torn tail, it just goes on in a new file; padding stands behind it. The next record
- * clears the doubt if it shows that nothing is missing in between: by its zxid (the next of the same epoch) or by
- * carrying the digest of the very tree we have reached;
+ *     clears the doubt if it shows that nothing is missing in between: by its zxid (the next of the same epoch), by
+ *     being known to follow what was reached (ends.c), or, where the end looks torn, by carrying the digest of the
+ *     very tree;
  *   - corruption otherwise (safety: D5).
  * A lost end that reads as zeros looks like padding, and where the next segment begins an epoch no zxid shows what is
- * missing. The first digest behind it does (a transaction that failed has none): where it is the first not to fit, the
- * log is refused. Only a digest that did fit before makes it a proof: a tree that a Java server has loaded from a fuzzy
- * snapshot, or that wrote no digests until then, may differ without any loss. */
+ * missing. Where we wrote that segment, ends.c knows what its first record follows. Else the first digest behind it
+ * tells (a transaction that failed has none): where it is the first not to fit, the log is refused. Only a digest that
+ * did fit before makes it a proof: a tree that a Java server has loaded from a fuzzy snapshot, or that wrote no digests
+ * until then, may differ without any loss. */
 #include "election/txnlog/txnlog_internal.h"
 
 #include "election/base/alloc.h"
@@ -25,11 +30,13 @@
 #define HISTORY_SLACK 1024
 
 void txnlog__replay_init(struct txnlog__replay *r, const struct storage *io, const struct store_config *config,
-                         struct database *db, int64_t from, const struct txnlog__snapshot_info *snapshot)
+                         const struct txnlog__ends *ends, struct database *db, int64_t from,
+                         const struct txnlog__snapshot_info *snapshot)
 {
         memset(r, 0, sizeof *r);
         r->io = io;
         r->config = config;
+        r->ends = ends;
         r->db = db;
         r->from = r->last = from;
         r->until = INT64_MAX;
@@ -129,7 +136,8 @@ static bool carries_tree_digest(const struct txnlog__replay *r, const struct txn
 static int clear_doubt(struct txnlog__replay *r, const struct txnlog__record *rec, int64_t before,
                        char why[STORE_WHY_MAX])
 {
-        bool cleared = txnlog__epoch(rec->zxid) == txnlog__epoch(before) || carries_tree_digest(r, rec);
+        bool cleared =
+                txnlog__epoch(rec->zxid) == txnlog__epoch(before) || (!r->doubt_damaged && carries_tree_digest(r, rec));
         if (!cleared)
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s: what stands at offset %" PRIu64 " is no valid record, and the log goes on "
@@ -163,10 +171,27 @@ static int check_seam(struct txnlog__replay *r, char why[STORE_WHY_MAX])
         return 0;
 }
 
+/* 1 when it is known that this record follows what was reached, 0 when nothing is known, -EUCLEAN. */
+static int check_known_seam(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec,
+                            char why[STORE_WHY_MAX])
+{
+        const struct txnlog__known_seam *known = r->ends ? txnlog__ends_find(r->ends, rec) : NULL;
+        if (!known || r->last >= known->before)
+                return known != NULL;
+        return txnlog__fail(why, -EUCLEAN,
+                            "%s: 0x%" PRIx64 " at offset %" PRIu64 " was written behind 0x%" PRIx64
+                            ", and the log before it ends with 0x%" PRIx64
+                            ": transactions are missing in between; " TXNLOG__MEND,
+                            name, (uint64_t)rec->zxid, rec->offset, (uint64_t)known->before, (uint64_t)r->last);
+}
+
 static int apply(struct txnlog__replay *r, const char *name, const struct txnlog__record *rec, bool first,
                  char why[STORE_WHY_MAX])
 {
         int64_t before = r->last;
+        int known = check_known_seam(r, name, rec, why);
+        if (known < 0)
+                return known;
         if (!txnlog__follows(before, rec->zxid))
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s: at offset %" PRIu64 " stands 0x%" PRIx64 ", which does not follow 0x%" PRIx64
@@ -177,7 +202,9 @@ static int apply(struct txnlog__replay *r, const char *name, const struct txnlog
                                     "%s: the record at offset %" PRIu64 " (0x%" PRIx64 ") has a good checksum but is "
                                     "no transaction this server knows; " TXNLOG__MEND,
                                     name, rec->offset, (uint64_t)rec->zxid);
-        if (first)
+        if (known)
+                r->doubt = NULL;
+        else if (first)
                 open_seam(r, name, rec);
         r->last = rec->zxid;
         r->replayed++;
@@ -195,9 +222,10 @@ static int io_error(const char *name, int error, char why[STORE_WHY_MAX])
 }
 
 /* What to make of an invalid record. `seen` is the last zxid read in this segment, -1 for none. */
-static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, const char *name, bool last, int64_t seen,
-                         char why[STORE_WHY_MAX])
+static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, const struct txnlog__file *f, bool last,
+                         int64_t seen, char why[STORE_WHY_MAX])
 {
+        const char *name = f->name;
         uint64_t valid = 0;
         int behind = txnlog__cursor_valid_behind(c, &valid);
         if (behind < 0)
@@ -217,11 +245,16 @@ static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, con
                                     "%s: what stands at offset %" PRIu64 " is no valid record, and it is not the last "
                                     "segment, so that this is no torn write; " TXNLOG__MEND,
                                     name, c->at);
+        int torn = txnlog__cursor_torn(c, seen, f->zxid);
+        if (torn < 0)
+                return io_error(name, torn, why);
         if (last) {
-                r->torn = true;
+                r->torn = torn;
+                r->damaged = !torn;
         } else if ((seen < 0 || seen >= r->from) && !r->doubt) {
                 r->doubt = name;
                 r->doubt_offset = c->at;
+                r->doubt_damaged = !torn;
         }
         return 0;
 }
@@ -249,7 +282,7 @@ static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, cons
         for (;;) {
                 int more = txnlog__cursor_next(c, &rec);
                 if (more == -EUCLEAN)
-                        return judge_invalid(r, c, name, last, seen, why);
+                        return judge_invalid(r, c, f, last, seen, why);
                 if (more < 0)
                         return io_error(name, more, why);
                 if (more == 0)
@@ -283,9 +316,11 @@ static int read_segment(struct txnlog__replay *r, const struct txnlog__file *f, 
                 done = txnlog__fail(why, -EUCLEAN, "%s does not begin like a transaction log; " TXNLOG__MEND, f->name);
         } else if (c.header == TXNLOG__HEADER_EMPTY) {
                 /* Not the last one: those were set apart. */
-                if (!r->doubt)
+                if (!r->doubt) {
+                        r->doubt = f->name;
                         r->doubt_offset = 0;
-                r->doubt = r->doubt ? r->doubt : f->name;
+                        r->doubt_damaged = false;
+                }
         } else {
                 done = read_records(r, &c, f, last, why);
         }
@@ -331,6 +366,7 @@ int txnlog__replay_run(struct txnlog__replay *r, const struct txnlog__dir *dir, 
          * refused before anything is changed, not at the next start. */
         if (first >= r->live && r->live > 0)
                 first = r->live - 1;
+        r->first = first;
         for (size_t i = first; i < r->live; i++) {
                 done = read_segment(r, &dir->logs.list[i], i + 1 == r->live, why);
                 if (done != 0)

@@ -20,6 +20,7 @@ struct store {
         int64_t last;              /* zxid that the next append must follow */
         int64_t accepted, current; /* as on disk */
         enum txnlog__mark mark;    /* the same */
+        struct txnlog__ends ends;  /* the same */
         int64_t prepared;          /* in currentEpoch.tmp by our own hand, or TXNLOG__EPOCH_NONE */
 };
 
@@ -55,7 +56,7 @@ int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX
 {
         assert(!s->recovered && !s->failed);
         why[0] = '\0';
-        int r = txnlog__recover(s->io, &s->config, ret, why);
+        int r = txnlog__recover(s->io, &s->config, &s->ends, ret, why);
         if (r < 0) {
                 s->failed = true;
                 return r;
@@ -98,16 +99,29 @@ static int check_follows(struct store *s, int64_t zxid, char why[STORE_WHY_MAX])
         return txnlog__segment_leave(&s->segment, why);
 }
 
+/* Where a segment begins an epoch, no zxid tells whether something is missing before it: it is written down. */
+static int open_segment(struct store *s, int64_t zxid, const uint8_t *payload, uint32_t len, char why[STORE_WHY_MAX])
+{
+        int r = 0;
+        if (txnlog__epoch(zxid) != txnlog__epoch(s->last)) {
+                struct txnlog__known_seam seam = {
+                        .zxid = zxid, .before = s->last, .sum = txnlog__record_sum(payload, len)};
+                r = txnlog__ends_seam(s->io, &s->ends, &seam, why);
+        }
+        return r < 0 ? r : txnlog__segment_open(&s->segment, zxid, why);
+}
+
 static int append(struct store *s, const struct effect *e, char why[STORE_WHY_MAX])
 {
         if (e->log.len < JUTE_TXN_HEADER_SIZE || e->log.len > (uint32_t)s->config.item_max)
                 return txnlog__fail(why, -EMSGSIZE, "0x%" PRIx64 " has %" PRIu32 " bytes, which no record may have",
                                     (uint64_t)e->log.zxid, e->log.len);
+        const uint8_t *payload = e->log.blob->data + e->log.offset;
         int r = check_follows(s, e->log.zxid, why);
         if (r >= 0 && !s->segment.file)
-                r = txnlog__segment_open(&s->segment, e->log.zxid, why);
+                r = open_segment(s, e->log.zxid, payload, e->log.len, why);
         if (r >= 0)
-                r = txnlog__segment_append(&s->segment, e->log.blob->data + e->log.offset, e->log.len, why);
+                r = txnlog__segment_append(&s->segment, payload, e->log.len, why);
         if (r >= 0)
                 s->last = e->log.zxid;
         return r;
@@ -144,6 +158,8 @@ static int epoch_write(struct store *s, enum epoch_kind kind, int64_t value, cha
         int r = check_epoch(s, kind, value, why);
         if (r >= 0 && !PLANTED(M3_EPOCH_BEFORE_LOG))
                 r = txnlog__segment_sync(&s->segment, why); /* the history first (safety: Z24) */
+        if (r >= 0 && kind == EPOCH_CURRENT)
+                r = txnlog__ends_reach(s->io, &s->ends, value, s->last, why);
         if (r >= 0)
                 r = txnlog__epoch_write(s->io, kind, value, s->prepared == value, why);
         if (r >= 0)
@@ -166,7 +182,7 @@ static int cut_back(struct store *s, int64_t zxid, bool reload, struct recovered
         assert(ret || !reload);
         int r = txnlog__segment_leave(&s->segment, why);
         if (r >= 0)
-                r = txnlog__truncate(s->io, &s->config, zxid, reload, ret, why);
+                r = txnlog__truncate(s->io, &s->config, &s->ends, zxid, reload, ret, why);
         if (r <= 0)
                 return r;
         s->last = zxid;

@@ -61,20 +61,22 @@ struct store *store_new(const struct storage *io, const struct store_config *con
 void store_free(struct store *s);
 
 /* Loads the newest valid snapshot and replays the log. A truncation that a crash interrupted is finished
- * first. A torn tail (an invalid suffix of the last segment with nothing valid behind it) is cut, durably;
+ * first. An invalid suffix of the last segment with nothing valid behind it is cut, durably: a torn write
+ * (`torn`), or damage, which makes this server one that has lost something (`lost`; tear.c tells them apart);
  * segments without a record, temporary files and the last segment's padding go too. An empty directory is
  * a fresh database: both epoch files (0) and snapshot.0 are written. A standalone Java server's directory
  * (all zxids of epoch 0, no epoch files) gets epoch files of 0. An epoch of the last zxid above currentEpoch
  * is accepted where acceptedEpoch explains it (safety: Z25); currentEpoch.tmp of that epoch is then in force.
  *
- * Where the mark says that this server had a past and the files hold none, or where it said so before and no
- * leader has synchronised the server since, `lost` is set (-EUCLEAN when it is alone). Files with a past get the
- * mark, damaged ones too: it is then safe to move them away.
+ * Where the mark says that this server had a past and the files hold none, or the log ends before where it is known
+ * to have ended (ends.c), or where the mark said so before and no leader has synchronised the server since, `lost` is
+ * set as well. When it is alone, each of these is -EUCLEAN. Files with a past get the mark, damaged ones too: it is
+ * then safe to move them away.
  *
  * Refuses with -EUCLEAN, no file changed, and with file, offset and what to do in `why`: corruption anywhere
- * else; a gap in zxids inside the replayed range; a snapshot missing where logs exist; no valid snapshot, or
- * an older one from which the log does not reach what a damaged newer one held; acceptedEpoch < currentEpoch;
- * an epoch file missing where an epoch above 0 was seen; currentEpoch above 0 without any history; an epoch
+ * else; a gap in zxids inside the replayed range, or where the first record of a segment is known to follow
+ * another (ends.c); a snapshot missing where logs exist; no valid snapshot, or an older one from which the log
+ * does not reach what a damaged newer one held; acceptedEpoch < currentEpoch; an epoch file missing where an epoch above 0 was seen; currentEpoch above 0 without any history; an epoch
  * of the last zxid above acceptedEpoch. -ENOTSUP for a snapshot compressed with snappy. Other failures: -errno.
  * An earlier segment whose end is invalid (Java goes on in a new file after a torn write) is accepted when the
  * next record shows that nothing is missing: the next zxid of the same epoch, or the digest of the very tree.
@@ -83,7 +85,8 @@ int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX
 
 /* Carries out one log-queue effect. Appends are gathered and written in groups: durable after store_sync().
  * LOG_ROLL, EPOCH_WRITE and TRUNCATE are durable on return, with all that came before them. The first epoch
- * brings the mark along; currentEpoch, which closes a synchronisation, makes a lost server whole again.
+ * brings the mark along; currentEpoch, which closes a synchronisation, makes a lost server whole again, and where
+ * the history ends is written down before it (ends.c).
  * A new segment is created under its final name with the header durable, and the directory is synced before
  * store_sync() returns. Appending a zxid that does not follow the last one is -EINVAL: not above it, or leaving
  * a hole in an epoch (allowed where a snapshot stands at the hole's upper rim).

@@ -6,6 +6,8 @@
  * old state. From then on recovery first carries the truncation out, which is idempotent, and finds the new
  * one. The intent goes when everything it asks for is durable. (safety: D8, catalogue 30, 65)
  *
+ * What ends.c remembers of zxids above z is forgotten first, under the intent: their absence is no loss.
+ *
  * TRUNC (`truncate z`): only when the newest valid snapshot whose content is surely <= z, and the log from
  * it on, reach z exactly. Snapshots that may hold more go first, then whole segments above z, newest first,
  * then the segment that holds z is cut behind it.
@@ -37,6 +39,7 @@ static_assert(sizeof intent_word / sizeof *intent_word == INTENT_MAX, "every int
 struct plan {
         const struct storage *io;
         const struct store_config *config;
+        struct txnlog__ends *ends;
         bool replace;
         int64_t zxid;
 };
@@ -58,7 +61,7 @@ static int replay_to(const struct plan *p, const struct txnlog__dir *dir, const 
                      char why[STORE_WHY_MAX])
 {
         struct txnlog__replay replay;
-        txnlog__replay_init(&replay, p->io, p->config, db, f->zxid, info);
+        txnlog__replay_init(&replay, p->io, p->config, p->ends, db, f->zxid, info);
         replay.until = p->zxid;
         int r = txnlog__replay_run(&replay, dir, why);
         if (r == -EUCLEAN) {
@@ -212,7 +215,9 @@ static int shorten_log(const struct plan *p, const struct txnlog__dir *dir, char
 
 static int carry_out(const struct plan *p, const struct txnlog__dir *dir, char why[STORE_WHY_MAX])
 {
-        int r = remove_snapshots(p, dir, why);
+        int r = txnlog__ends_cut(p->io, p->ends, p->zxid, why); /* what goes now is not missing */
+        if (r >= 0)
+                r = remove_snapshots(p, dir, why);
         if (r >= 0)
                 r = shorten_log(p, dir, why);
         if (r >= 0)
@@ -276,9 +281,10 @@ static int settle_announced(struct plan *p, const struct txnlog__dir *dir, char 
         return r < 0 ? r : carry_out(p, dir, why);
 }
 
-int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, char why[STORE_WHY_MAX])
+int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, struct txnlog__ends *ends,
+                          char why[STORE_WHY_MAX])
 {
-        struct plan p = {.io = io, .config = config};
+        struct plan p = {.io = io, .config = config, .ends = ends};
         struct txnlog__dir dir;
         enum intent intent = INTENT_TRUNCATE;
         char text[TXNLOG__SMALL_MAX];
@@ -307,10 +313,10 @@ int txnlog__truncate_redo(const struct storage *io, const struct store_config *c
         return r;
 }
 
-int txnlog__truncate(const struct storage *io, const struct store_config *config, int64_t zxid, bool reload,
-                     struct recovered *ret, char why[STORE_WHY_MAX])
+int txnlog__truncate(const struct storage *io, const struct store_config *config, struct txnlog__ends *ends,
+                     int64_t zxid, bool reload, struct recovered *ret, char why[STORE_WHY_MAX])
 {
-        struct plan p = {.io = io, .config = config, .replace = !reload, .zxid = zxid};
+        struct plan p = {.io = io, .config = config, .ends = ends, .replace = !reload, .zxid = zxid};
         struct txnlog__dir dir;
         int r = txnlog__dir_scan(io, &dir, why);
         if (r >= 0)

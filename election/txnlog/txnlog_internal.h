@@ -1,8 +1,8 @@
 /* What the files of this room share: names, log records, segments, snapshot files, replay, truncation.
  *
- * Layers, lowest first: files.c (names in the directory, small files), record.c, log_reader.c and
- * segment.c (the log), snapfile.c and snapshot_reader.c (snapshots), epoch_file.c, replay.c, recover.c,
- * truncate.c, retention.c; on top store.c and snapstore.c.
+ * Layers, lowest first: files.c (names in the directory, small files), record.c, log_reader.c, tear.c and
+ * segment.c (the log), snapfile.c and snapshot_reader.c (snapshots), epoch_file.c, mark.c, ends.c, replay.c,
+ * recover.c, truncate.c, retention.c; on top store.c and snapstore.c.
  *
  * Errors: -errno with one sentence in `why`; -EUCLEAN is damage that a person must look at, and never
  * changes anything on disk. */
@@ -61,8 +61,8 @@ struct txnlog__files {
 
 struct txnlog__dir {
         struct txnlog__files logs, snapshots;
-        bool intent;                                          /* a truncation was begun */
-        bool tmp_log, tmp_snapshot, tmp_intent, tmp_accepted; /* left over from a crash */
+        bool intent;                                                    /* a truncation was begun */
+        bool tmp_log, tmp_snapshot, tmp_intent, tmp_accepted, tmp_ends; /* left over from a crash */
 };
 
 int txnlog__dir_scan(const struct storage *io, struct txnlog__dir *ret, char why[STORE_WHY_MAX]);
@@ -76,6 +76,8 @@ size_t txnlog__files_upto(const struct txnlog__files *f, int64_t zxid);
 #define TXNLOG__SMALL_MAX 64
 /* Reads a small file whole as text, NUL-terminated: 0, -ENOENT, -EBADMSG (too long or NUL inside), -errno. */
 int txnlog__small_read(const struct storage *io, const char *name, char text[TXNLOG__SMALL_MAX]);
+/* The same with room for `size` bytes, the NUL among them. */
+int txnlog__text_read(const struct storage *io, const char *name, char *text, size_t size);
 /* Writes `text` under `tmp`, syncs it, renames it to `name` (NULL: stays), syncs the directory. */
 int txnlog__small_write(const struct storage *io, const char *tmp, const char *name, const char *text);
 
@@ -100,6 +102,10 @@ void txnlog__record_put(struct jute_writer *w, const uint8_t *payload, uint32_t 
 int32_t txnlog__record_len(const uint8_t head[TXNLOG__RECORD_HEAD], int32_t item_max);
 /* Judges a whole record of len + 13 bytes: checksum, end mark; fills all of `ret` but the offset. */
 bool txnlog__record_get(const uint8_t *bytes, uint32_t len, struct txnlog__record *ret);
+/* The last byte of a record. */
+#define TXNLOG__RECORD_END 0x42 /* 'B' */
+/* What a record's checksum must be. */
+uint32_t txnlog__record_sum(const uint8_t *payload, uint32_t len);
 
 /* ---- log_reader.c: reading one segment ---- */
 /* Segments are read in blocks of this size (more only for a longer record). */
@@ -132,6 +138,16 @@ int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret);
 int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset);
 /* 1 when the file ends with a zero, which no record does, or is empty; 0, -errno. */
 int txnlog__cursor_padded(struct txnlog__cursor *c);
+/* Points at file bytes from `offset` on, which live until the next call; returns how many there are in memory, or
+ * -errno. They are fewer than `want` only at the end of the file, and may be more. */
+int64_t txnlog__cursor_window(struct txnlog__cursor *c, uint64_t offset, size_t want, const uint8_t **ret);
+
+/* ---- tear.c ---- */
+/* After -EUCLEAN with nothing valid behind it: 1 when a write that a crash has cut short leaves such bytes at c->at,
+ * 0 when it does not: they are damaged; -errno.
+ *   before   zxid of the record in front of it in this segment, -1 for none
+ *   first    zxid that the segment is named after */
+int txnlog__cursor_torn(struct txnlog__cursor *c, int64_t before, int64_t first);
 
 /* ---- segment.c: writing one segment ---- */
 /* Appends gathered before they are written; one longer record makes it longer for a moment. */
@@ -228,6 +244,38 @@ int txnlog__mark_read(const struct storage *io, enum txnlog__mark *ret, char why
 /* Durable on return. */
 int txnlog__mark_write(const struct storage *io, enum txnlog__mark mark, char why[STORE_WHY_MAX]);
 
+/* ---- ends.c ---- */
+#define TXNLOG__ENDS     "baton.ends"
+#define TXNLOG__TMP_ENDS "baton.ends.tmp"
+/* Seams that are known, the newest ones: each costs a start of a server and an epoch, and segments that no kept
+ * snapshot needs are gone long before. */
+#define TXNLOG__SEAMS_MAX 64
+
+/* The record `zxid`, whose payload has this checksum, was logged right behind `before`. */
+struct txnlog__known_seam {
+        int64_t zxid, before;
+        uint32_t sum;
+};
+
+struct txnlog__ends {
+        int64_t epoch, end; /* the history reached `end` when currentEpoch was to be `epoch`; 0: nothing is known */
+        struct txnlog__known_seam seams[TXNLOG__SEAMS_MAX]; /* ascending zxid */
+        size_t count;
+};
+
+/* What is not there, or is not as it was written, says nothing; the latter with a sentence in `note`. 0, -errno. */
+int txnlog__ends_read(const struct storage *io, struct txnlog__ends *ret, char note[STORE_WHY_MAX],
+                      char why[STORE_WHY_MAX]);
+/* Each durable on return; nothing is written where it would say the same. */
+int txnlog__ends_reach(const struct storage *io, struct txnlog__ends *e, int64_t epoch, int64_t end,
+                       char why[STORE_WHY_MAX]);
+int txnlog__ends_seam(const struct storage *io, struct txnlog__ends *e, const struct txnlog__known_seam *seam,
+                      char why[STORE_WHY_MAX]);
+/* Forgets what is said of zxids above this one: the history will end there. */
+int txnlog__ends_cut(const struct storage *io, struct txnlog__ends *e, int64_t zxid, char why[STORE_WHY_MAX]);
+/* The seam before this very record, or NULL. */
+const struct txnlog__known_seam *txnlog__ends_find(const struct txnlog__ends *e, const struct txnlog__record *rec);
+
 /* ---- replay.c ---- */
 /* Where a segment begins a later epoch, until a digest shows that nothing is missing before it. */
 struct txnlog__seam {
@@ -239,10 +287,11 @@ struct txnlog__seam {
 struct txnlog__replay {
         const struct storage *io;
         const struct store_config *config;
-        struct database *db; /* owned until taken */
-        int64_t from;        /* the snapshot's zxid */
-        int64_t until;       /* last record wanted, INT64_MAX for all */
-        int64_t last;        /* reached so far */
+        struct database *db;             /* owned until taken */
+        const struct txnlog__ends *ends; /* NULL: nothing is known */
+        int64_t from;                    /* the snapshot's zxid */
+        int64_t until;                   /* last record wanted, INT64_MAX for all */
+        int64_t last;                    /* reached so far */
         size_t replayed;
         size_t digest_mismatches;
         struct txnlog__snapshot_info snapshot;
@@ -256,20 +305,23 @@ struct txnlog__replay {
 
         const char *doubt; /* a left segment whose end was invalid, until the next record clears it */
         uint64_t doubt_offset;
+        bool doubt_damaged; /* and no crash leaves such an end */
 
         /* What recovery has to mend once all is judged. */
         const struct txnlog__file *tail; /* the last segment with a header, if it was read to its end */
         uint64_t tail_end, tail_size;    /* its good bytes, all bytes */
-        bool tail_records, torn;
-        size_t live; /* segments [live, count) hold nothing and may go */
+        bool tail_records;
+        bool torn, damaged; /* what stands behind its good bytes */
+        size_t first, live; /* segments [first, live) were read; [live, count) hold nothing and may go */
         /* One of them, NULL for none, has room for a header and is all zeros. Ours have their header on disk before
          * they have their name: what stood there is lost. */
         const struct txnlog__file *zeroed;
 };
 
-/* Takes `db`. */
+/* Takes `db`; `ends` is borrowed. */
 void txnlog__replay_init(struct txnlog__replay *r, const struct storage *io, const struct store_config *config,
-                         struct database *db, int64_t from, const struct txnlog__snapshot_info *snapshot);
+                         const struct txnlog__ends *ends, struct database *db, int64_t from,
+                         const struct txnlog__snapshot_info *snapshot);
 void txnlog__replay_done(struct txnlog__replay *r);
 /* Applies the records of (from, until]. `dir` must outlive the replay. 0, -EUCLEAN, -errno. */
 int txnlog__replay_run(struct txnlog__replay *r, const struct txnlog__dir *dir, char why[STORE_WHY_MAX]);
@@ -277,17 +329,19 @@ int txnlog__replay_run(struct txnlog__replay *r, const struct txnlog__dir *dir, 
 void txnlog__replay_take(struct txnlog__replay *r, struct recovered *ret);
 
 /* ---- recover.c ---- */
-int txnlog__recover(const struct storage *io, const struct store_config *config, struct recovered *ret,
-                    char why[STORE_WHY_MAX]);
+/* `ends` is filled with what is on disk afterwards. */
+int txnlog__recover(const struct storage *io, const struct store_config *config, struct txnlog__ends *ends,
+                    struct recovered *ret, char why[STORE_WHY_MAX]);
 
 /* ---- truncate.c ---- */
 /* 1 done (with `reload`, `ret` is filled); 0 `zxid` can't be reached, nothing changed; -errno. */
-int txnlog__truncate(const struct storage *io, const struct store_config *config, int64_t zxid, bool reload,
-                     struct recovered *ret, char why[STORE_WHY_MAX]);
-/* Finishes a truncation that a crash interrupted. */
+int txnlog__truncate(const struct storage *io, const struct store_config *config, struct txnlog__ends *ends,
+                     int64_t zxid, bool reload, struct recovered *ret, char why[STORE_WHY_MAX]);
 /* Says that a leader's snapshot is about to get its name (see truncate.c). Durable on return. */
 int txnlog__announce(const struct storage *io, int64_t zxid, char why[STORE_WHY_MAX]);
-int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, char why[STORE_WHY_MAX]);
+/* Finishes a truncation that a crash interrupted. */
+int txnlog__truncate_redo(const struct storage *io, const struct store_config *config, struct txnlog__ends *ends,
+                          char why[STORE_WHY_MAX]);
 
 /* ---- retention.c ---- */
 /* Fewer than this are never kept. */

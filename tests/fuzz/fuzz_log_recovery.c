@@ -2,7 +2,7 @@
  *
  * The input is a list of files: a byte chooses the name and whether the piece behind it is the file as it is, or is to
  * be put into a form whose checksums are right. Of a log that is a list of payloads, each a piece of its own; of a
- * snapshot it is the stream between the seals, behind two bytes of zxid.
+ * snapshot it is the stream between the seals, behind two bytes of zxid; of baton.ends all lines but the last.
  *
  * Where the directory is refused, nothing in it was changed (unless a truncation had been begun, which is finished
  * first). Where it is taken, it is taken again with the same result, and more can be written behind it. */
@@ -15,12 +15,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #define SEALED 0x80
 /* Files of one input. */
 #define FILES_MAX 24
 
-enum form { FORM_LOG, FORM_SNAPSHOT, FORM_OTHER };
+enum form { FORM_LOG, FORM_SNAPSHOT, FORM_ENDS, FORM_OTHER };
 
 static const struct {
         const char *name;
@@ -50,6 +51,8 @@ static const struct {
         {"log.0", FORM_LOG},
         {"snapshot.", FORM_OTHER},
         {"log.1.gz", FORM_OTHER},
+        {TXNLOG__ENDS, FORM_ENDS},
+        {TXNLOG__TMP_ENDS, FORM_OTHER},
 };
 #define NAMES (sizeof names / sizeof *names)
 
@@ -89,6 +92,16 @@ static void seal_snapshot(struct fuzz_input *in, struct jute_writer *w)
         snapfile_end(&f, w, zxid, 0);
 }
 
+static void seal_ends(struct fuzz_input *in, struct jute_writer *w)
+{
+        char line[24];
+        if (fuzz_left(in))
+                jute_put_raw(w, in->at, fuzz_left(in));
+        unsigned long crc = crc32(crc32(0, NULL, 0), w->data, (uInt)w->len);
+        int n = snprintf(line, sizeof line, "crc %lx\n", crc);
+        jute_put_raw(w, (const uint8_t *)line, (size_t)n);
+}
+
 static void put_file(struct memory_storage *disk, struct fuzz_input *in)
 {
         uint8_t which = fuzz_byte(in);
@@ -101,6 +114,8 @@ static void put_file(struct memory_storage *disk, struct fuzz_input *in)
                 seal_log(&content, &w);
         else if (which & SEALED && names[i].form == FORM_SNAPSHOT)
                 seal_snapshot(&content, &w);
+        else if (which & SEALED && names[i].form == FORM_ENDS)
+                seal_ends(&content, &w);
         else if (b.len)
                 jute_put_raw(&w, b.data, b.len);
         memory_storage_put(disk, names[i].name, w.data ? w.data : (const uint8_t *)"", w.len);

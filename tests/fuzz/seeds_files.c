@@ -22,7 +22,9 @@ enum {
         NAME_LOG_E1,
         NAME_LOG_E2,
         NAME_SNAPSHOT_2,
-        NAME_INTENT = 16
+        NAME_INTENT = 16,
+        NAME_MARK = 20,
+        NAME_ENDS = 24
 };
 
 static const struct store_config config = {
@@ -92,10 +94,8 @@ static void put_directory(struct jute_writer *w)
         static const struct {
                 int at;
                 const char *name;
-        } files[] = {{NAME_SNAPSHOT_0, "snapshot.0"},
-                     {NAME_LOG_E1, "log.100000001"},
-                     {NAME_ACCEPTED, "acceptedEpoch"},
-                     {NAME_CURRENT, "currentEpoch"}};
+        } files[] = {{NAME_SNAPSHOT_0, "snapshot.0"}, {NAME_LOG_E1, "log.100000001"}, {NAME_ACCEPTED, "acceptedEpoch"},
+                     {NAME_CURRENT, "currentEpoch"},  {NAME_MARK, "../" STORE_MARK},  {NAME_ENDS, "baton.ends"}};
         char why[STORE_WHY_MAX];
         struct memory_storage *disk = memory_storage_new();
         struct store *s = store_new(memory_storage_io(disk), &config);
@@ -194,6 +194,11 @@ static void log_recovery(void)
         jute_put_byte(w, NAME_INTENT);
         seed_piece(w, "truncate 3\n", 11);
         seed_end(w, "log_recovery", "truncating");
+        w = seed_begin();
+        put_directory(w);
+        jute_put_byte(w, SEALED | NAME_ENDS);
+        seed_piece(w, "baton.ends 1\nend 1 100000009\nseam 100000001 1 0\nseam 200000001 2 100000009\n", 75);
+        seed_end(w, "log_recovery", "shorter");
 }
 
 static void snapshot(void)

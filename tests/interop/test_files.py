@@ -70,6 +70,63 @@ def test_each_starts_on_what_the_other_wrote(lab, ours, theirs, size, crash):
         written = assert_equal_trees(ensemble)
 
 
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped", "killed"])
+def test_our_own_file_raises_no_alarm_after_a_stay_with_zookeeper(lab, ours, theirs, crash):
+    """It says where the log ended (baton.ends); ZooKeeper knows nothing of it and goes on."""
+    ensemble = lab.ensemble({1: ours, 2: ours, 3: ours}, snap_count=SNAP_COUNT, **TIMES)
+    ensemble.start()
+    fill(ensemble.wait_leader())
+    for kind in (theirs, ours, theirs, ours):
+        for server in ensemble:
+            end(server, crash)
+            server.kind = kind
+        marks = {server.sid: server.log_mark() for server in ensemble}
+        ensemble.start()
+        with wire.Client(ensemble.wait_leader().address, timeout_ms=40000) as client:
+            for n in range(20):
+                client.create("/files/stay-", b"y", wire.SEQUENTIAL)
+        assert_equal_trees(ensemble)
+        for server in ensemble:
+            assert (server.data_dir / "version-2" / "baton.ends").exists()
+            if kind == ours:
+                said = server.log_text(marks[server.sid])
+                assert not re.search(r"baton\.ends|damaged|lost a part", said), said
+
+
+@pytest.mark.parametrize("keep", [1, 5, 11, 12, 13, 40, -1])
+def test_a_write_of_zookeepers_that_was_cut_short_is_torn(lab, ours, theirs, keep):
+    """The beginning of its last record, at any byte, and zeros: no loss. One changed byte is one."""
+    ensemble = lab.ensemble({1: theirs}, snap_count=100000, **TIMES)
+    ensemble.start()
+    with wire.Client(ensemble[1].address) as client:
+        client.create("/torn", b"x" * 50)
+    ensemble[1].kill()
+    server = ensemble[1]
+    server.kind = ours
+    path = server.log_files()[-1]
+    record = read_log(path)[-1]
+    size = 13 + len(record.payload)
+    whole = path.read_bytes()
+    at = record.offset + keep % size
+    path.write_bytes(whole[:at] + bytes(len(whole) - at))
+    server.start()
+    server.wait_serving()
+    server.kill()
+    (server.data_dir / "baton.history").unlink(missing_ok=True)
+    spoiled = bytearray(whole)
+    spoiled[at] ^= 0x04
+    path.write_bytes(bytes(spoiled))
+    for later in server.log_files():
+        if later.name > path.name or len(later.name) > len(path.name):
+            later.unlink()
+    (server.data_dir / "version-2" / "baton.ends").unlink(missing_ok=True)
+    mark = server.log_mark()
+    server.start()
+    assert server.wait_exit(20) == 3
+    server.exits.clear()
+    assert "it is damaged" in server.log_text(mark)
+
+
 @pytest.fixture(scope="module")
 def our_files(module_lab, ours):
     """Data directories of three servers of ours: full, restarted, filled again and stopped."""

@@ -277,9 +277,13 @@ static void fault_rot(struct faults *f, int sid)
         if (!world_rot(f->world, sid, file, draw(f, UINT64_MAX)))
                 return;
         oracle_disk_damaged(f->oracle, sid);
-        /* A whole sector that is another's may look like one that was never written. */
+        /* A whole sector that is another's may look like one that was never written. An end that is lost is one that
+         * the server has written down. */
+        const struct world_node *n = &f->world->nodes[sid];
         if (file == WORLD_FILE_LOG && f->bit_rotted && !trouble(f, sid)->lost)
-                trouble(f, sid)->rot_zxid = f->world->nodes[sid].server->zab->durable_zxid;
+                trouble(f, sid)->rot_zxid = n->server->zab->durable_zxid;
+        else if (file == WORLD_FILE_LOG && n->rot_zxid && !trouble(f, sid)->lost && !trouble(f, sid)->rot_zxid)
+                trouble(f, sid)->rot_zxid = n->rot_zxid;
         trouble(f, sid)->disk_failing = true;
         trouble(f, sid)->die_ms = now(f) + 1 + draw(f, 1000);
 }
@@ -534,7 +538,7 @@ void faults_told(struct faults *f, const char *text)
 void faults_recovered(struct faults *f, int sid, const struct recovered *r)
 {
         struct trouble *t = trouble(f, sid);
-        if (t->rot_zxid && !r->torn && !r->lost && r->last_zxid < t->rot_zxid)
+        if (t->rot_zxid && !r->lost && r->last_zxid < t->rot_zxid)
                 verdict_break(f->verdict, now(f), "D5",
                               "server %d passes over damage: it recovers up to 0x%" PRIx64 ", and had 0x%" PRIx64, sid,
                               (uint64_t)r->last_zxid, (uint64_t)t->rot_zxid);

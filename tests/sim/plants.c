@@ -33,7 +33,7 @@ static const struct plant_row rows[] = {
                                          "an fsync that failed is tried again", 60},
         [PLANT_M11_DIRECTORY_NOT_SYNCED] = {"M11-directory-not-synced", LIVES_SERVERS, "D1 D3 Z3",
                                             "the directory is not synced after a new segment", 30},
-        [PLANT_M11_TRUNC_NOT_SYNCED] = {"M11-trunc-not-synced", LIVES_SERVERS, "D8 Z3 D1 D3",
+        [PLANT_M11_TRUNC_NOT_SYNCED] = {"M11-trunc-not-synced", LIVES_SERVERS, "D8 Z3 D1 D3 D4",
                                         "a segment that was cut back is not synced", 30},
         [PLANT_M12_SNAPSHOT_NAMED_AHEAD] = {"M12-snapshot-named-ahead", LIVES_SERVERS, "D4 D3 D1",
                                             "a snapshot is named by what is logged, not by what is in it", 30},
@@ -104,6 +104,10 @@ static const struct plant_row rows[] = {
                                    900},
         [PLANT_TAKE_OVERLOOKS_RENEWAL] = {"take-overlooks-renewal", LIVES_FLEET, "F1 F3 F4",
                                           "a group is taken though it was renewed after it was looked at", 0},
+        [PLANT_DAMAGE_COUNTS_AS_TORN] = {"damage-counts-as-torn", LIVES_SERVERS, "D5 D1 D3 Z3",
+                                         "a damaged record at the end of the log is cut like a torn one", 200},
+        [PLANT_ENDS_IGNORED] = {"ends-ignored", LIVES_SERVERS, "D5 S3 D1 D3 D4 Z3",
+                                "nothing tells that the log once reached further", 0},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

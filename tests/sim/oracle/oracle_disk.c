@@ -158,6 +158,9 @@ static bool image_holds(struct oracle *o, int sid, enum memory_crash how, int64_
                                          .current = r.current_epoch,
                                          .lost = r.lost,
                                          .digest = tree_digest(database_tree(r.db))};
+                if (r.lost && !oracle__excused(o, s))
+                        ORACLE_BREAK(o, "D3", "server %d would take a crash at this instant for a loss: %s", sid,
+                                     r.note);
                 check_found(o, s, &f, "would recover from a crash at this instant");
                 holds = oracle__holds(o, r.last_zxid, committed);
         }

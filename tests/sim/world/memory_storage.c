@@ -584,8 +584,10 @@ static bool coin(struct prng *p)
         return prng_next(p) >> 63;
 }
 
-/* Sector by sector; a length may survive without the bytes under it. */
-static void scatter(struct bytes *b, const struct change *c, struct prng *p)
+/* Sector by sector; a length may survive without the bytes under it. A sector in memory has all that was written to
+ * it, so that what came later does not reach the disk without what came before: `stale` has a flag for each that did
+ * not. */
+static void scatter(struct bytes *b, const struct change *c, bool *stale, struct prng *p)
 {
         if (!c->data) {
                 if (coin(p))
@@ -596,7 +598,9 @@ static void scatter(struct bytes *b, const struct change *c, struct prng *p)
                 size_t piece = MEMORY_SECTOR_BYTES - (c->offset + at) % MEMORY_SECTOR_BYTES;
                 if (piece > c->len - at)
                         piece = c->len - at;
-                if (coin(p))
+                bool *lost = &stale[(c->offset + at) / MEMORY_SECTOR_BYTES];
+                *lost |= coin(p);
+                if (!*lost)
                         put(b, c->offset + at, c->data + at, piece);
                 at += piece;
         }
@@ -606,15 +610,21 @@ static void scatter(struct bytes *b, const struct change *c, struct prng *p)
 
 static void crash_inode(struct inode *n, enum memory_crash how, uint64_t cut, struct prng *p)
 {
+        size_t end = 0;
+        for (size_t i = 0; i < n->count; i++)
+                if (n->changes[i].data && end < n->changes[i].offset + n->changes[i].len)
+                        end = n->changes[i].offset + n->changes[i].len;
+        bool *stale = how == MEMORY_CRASH_SCATTER ? mem_zalloc(end / MEMORY_SECTOR_BYTES + 1) : NULL;
         for (size_t i = 0; i < n->count; i++) {
                 const struct change *c = &n->changes[i];
                 if (how == MEMORY_CRASH_SCATTER)
-                        scatter(&n->durable, c, p);
+                        scatter(&n->durable, c, stale, p);
                 else if (c->order < cut)
                         apply_change(&n->durable, c);
                 else if (c->order == cut && c->data)
                         put(&n->durable, c->offset, c->data, (size_t)(prng_next(p) % (c->len + 1)));
         }
+        mem_free(stale);
         drop_changes(n);
         copy_bytes(&n->visible, &n->durable);
 }

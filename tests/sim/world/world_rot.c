@@ -8,7 +8,9 @@
 #include "election/base/alloc.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FILES_MAX      64
@@ -91,10 +93,13 @@ static const char *choose(const struct names *names, struct prng *prng)
         return names->list[at];
 }
 
+/* Sectors of an end that are lost at once, at most. */
+#define END_SECTORS_MAX 16
+
 struct damage {
         const char *text;
         size_t offset, len;
-        uint8_t bytes[MEMORY_SECTOR_BYTES];
+        uint8_t bytes[END_SECTORS_MAX * MEMORY_SECTOR_BYTES];
 };
 
 static void damage_bit(struct damage *d, const uint8_t *data, unsigned bit)
@@ -118,12 +123,122 @@ static void damage_sector(struct damage *d, const uint8_t *data, size_t len, siz
                 d->bytes[i] = how == 0 ? 0 : how == 1 ? (uint8_t)prng_next(prng) : from + i < len ? data[from + i] : 0;
 }
 
+/* Of the newest records on, all sectors. */
+static void damage_end(struct damage *d, size_t len, size_t durable)
+{
+        d->text = "an end is lost";
+        d->offset -= d->offset % MEMORY_SECTOR_BYTES;
+        size_t end = len + MEMORY_SECTOR_BYTES - 1;
+        end -= end % MEMORY_SECTOR_BYTES;
+        d->len = (end < durable ? end : durable) - d->offset;
+        if (d->len > sizeof d->bytes) {
+                d->offset += d->len - sizeof d->bytes;
+                d->len = sizeof d->bytes;
+        }
+        memset(d->bytes, 0, d->len);
+}
+
+/* ---- zeros: which of them must be noticed ---- */
+
+static uint64_t number(const uint8_t *at, size_t len)
+{
+        uint64_t v = 0;
+        while (len-- > 0)
+                v = v << 8 | *at++;
+        return v;
+}
+
+/* The zxid of the first record of a log that overlaps the damage, 0 for none; and whether one begins behind it. */
+static int64_t first_broken(const uint8_t *data, size_t len, const struct damage *d, bool *ret_behind)
+{
+        int64_t broken = 0;
+        *ret_behind = false;
+        for (size_t at = 16; at + 45 <= len;) { /* file header; the least that a record has */
+                size_t size = (size_t)number(data + at + 8, 4) + 13;
+                if (size < 45 || size > len - at)
+                        break;
+                if (!broken && at + size > d->offset && at < d->offset + d->len)
+                        broken = (int64_t)number(data + at + 24, 8);
+                *ret_behind |= broken && at >= d->offset + d->len;
+                at += size;
+        }
+        return broken;
+}
+
+/* Its log's zxid, from a name. */
+static int64_t zxid_of(const char *name)
+{
+        return (int64_t)strtoull(strchr(name, '.') + 1, NULL, 16);
+}
+
+/* Sectors of zeros at the end of a log look like space that was never written: of those a server knows only what it has
+ * written down in a file of its own (election/txnlog/ends.c). Others are beyond what is promised (docs/safety.md). */
+static bool is_zero_noticed(const struct world_node *n, const struct names *logs, const char *name, int64_t broken)
+{
+        static const char *const prefixes[] = {"snapshot.", NULL};
+        const char *next = NULL;
+        char text[4096], seam[40];
+        size_t len = 0;
+        uint64_t epoch = 0, end = 0;
+        const uint8_t *ends = memory_storage_durable(n->disk, "baton.ends", &len);
+        if (!ends || len >= sizeof text)
+                return false;
+        memcpy(text, ends, len);
+        text[len] = 0;
+        if (sscanf(text, "baton.ends 1\nend %" SCNx64 " %" SCNx64, &epoch, &end) != 2)
+                return false;
+        for (size_t i = 0; i < logs->count; i++)
+                if (newer(logs->list[i], name) && (!next || newer(next, logs->list[i])))
+                        next = logs->list[i];
+        if (next) {
+                (void)snprintf(seam, sizeof seam, "\nseam %" PRIx64 " ", (uint64_t)zxid_of(next));
+                return zxid_of(next) >> 32 == broken >> 32 || strstr(text, seam);
+        }
+        struct names snapshots = {.prefixes = prefixes};
+        (void)n->storage->list(n->storage->ctx, collect, &snapshots);
+        for (size_t i = 0; i < snapshots.count; i++)
+                if (zxid_of(snapshots.list[i]) >= broken)
+                        return false;
+        return broken <= (int64_t)end;
+}
+
+/* Whether these zeros may be there; otherwise they are made garbage. */
+static bool may_be_zero(const struct world_node *n, const struct names *names, const char *name, const uint8_t *data,
+                        size_t len, const struct damage *d, int64_t *ret_broken)
+{
+        bool behind;
+        int64_t broken = first_broken(data, len, d, &behind);
+        *ret_broken = 0;
+        if (!broken || behind) /* none of a record; or what is behind shows it */
+                return true;
+        *ret_broken = broken;
+        return is_zero_noticed(n, names, name, broken);
+}
+
+static void damage_log(struct world_node *n, const struct names *names, const char *name, struct damage *d,
+                       const uint8_t *data, size_t len, size_t durable, struct prng *prng)
+{
+        n->rot_zxid = 0;
+        if (prng_next(prng) % 2)
+                damage_end(d, len, durable);
+        else
+                damage_sector(d, data, len, durable, prng);
+        if (d->bytes[0] || memcmp(d->bytes, d->bytes + 1, d->len - 1) != 0)
+                return;
+        if (may_be_zero(n, names, name, data, len, d, &n->rot_zxid))
+                return;
+        n->rot_zxid = 0;
+        d->text = "sectors are garbage";
+        for (size_t i = 0; i < d->len; i++)
+                d->bytes[i] = (uint8_t)prng_next(prng);
+}
+
 bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed)
 {
-        static const char *const prefixes[WORLD_FILE_MAX][3] = {
+        static const char *const prefixes[WORLD_FILE_MAX][4] = {
                 [WORLD_FILE_LOG] = {"log."},
                 [WORLD_FILE_SNAPSHOT] = {"snapshot."},
-                [WORLD_FILE_EPOCH] = {"acceptedEpoch", "currentEpoch"},
+                [WORLD_FILE_EPOCH] = {"acceptedEpoch", "currentEpoch", "baton.ends"},
         };
         struct world_node *n = &w->nodes[sid];
         struct prng prng = {.state = seed};
@@ -138,14 +253,20 @@ bool world_rot(struct world *w, int sid, enum world_file file, uint64_t seed)
         size_t len = data ? used(data, durable) : 0;
         if (!len)
                 return false;
+        n->rot_zxid = 0;
         damage.offset = prng_next(&prng) % len;
         if (file == WORLD_FILE_EPOCH) {
                 /* It has no checksum. What makes another number of it can't be noticed, and is no fault that anybody
-                 * promises to survive: its first digit becomes none. */
+                 * promises to survive: its first digit becomes none. And what tells of a lost end does not go with
+                 * it. */
+                if (memory_storage_rotten(n->disk))
+                        return false;
                 damage.offset = 0;
                 damage_bit(&damage, data, 5 + (unsigned)(prng_next(&prng) % 3));
-        } else if (prng_next(&prng) % 4) {
+        } else if (prng_next(&prng) % (file == WORLD_FILE_LOG ? 2 : 4)) {
                 damage_bit(&damage, data, (unsigned)(prng_next(&prng) % 8));
+        } else if (file == WORLD_FILE_LOG) {
+                damage_log(n, &names, name, &damage, data, len, durable, &prng);
         } else {
                 damage_sector(&damage, data, len, durable, &prng);
         }

@@ -99,6 +99,7 @@ struct world_node {
         uint64_t snapshot_due;
         uint32_t log_ms, snapshot_ms; /* slow disk: longest delays, 0 for the usual ones */
         uint32_t snapshot_failures;   /* to come */
+        int64_t rot_zxid;             /* the last rot has turned its log to zeros from here on, seen as its end; or 0 */
         bool disk_died;               /* under an operation */
         bool dies_by_power;           /* then; else the process alone does */
         conn_id accepted;             /* last even number given */

@@ -344,6 +344,68 @@ static void test_store_lives_in_a_real_directory(void **state)
         assert_string_equal(text, "1");
 }
 
+/* Writes over what stands at an offset of a real file. */
+static void overwrite(const struct place *p, const char *name, long offset, const void *bytes, size_t len)
+{
+        char path[256];
+        path_of(p, name, path);
+        FILE *f = fopen(path, "r+");
+        assert_non_null(f);
+        assert_int_equal(fseek(f, offset, SEEK_SET), 0);
+        assert_int_equal(fwrite(bytes, 1, len, f), len);
+        assert_int_equal(fclose(f), 0);
+}
+
+/* The last of three records of 70 bytes and more in a file with the usual padding (safety: D5). */
+static void recover_last(struct place *p, long at, const void *bytes, size_t len, bool *ret_torn, bool *ret_lost)
+{
+        struct fixture f;
+        struct recovered r;
+        must_open(p);
+        fixture_init(&f);
+        f.config.preallocate_bytes = STORE_PREALLOCATE_DEFAULT;
+        f.store = store_new(storage_posix_io(p->posix), &f.config);
+        assert_int_equal(store_recover(f.store, &r, f.why), 0);
+        recovered_done(&r);
+        fixture_enter_epoch(&f, 1);
+        fixture_write(&f, ZXID(1, 1), ZXID(1, 3));
+        store_free(f.store);
+        overwrite(p, "version-2/log.100000001", at, bytes, len);
+        f.store = store_new(storage_posix_io(p->posix), &f.config);
+        if (store_recover(f.store, &r, f.why) < 0)
+                fail_msg("%s", f.why);
+        assert_int_equal(r.last_zxid, ZXID(1, 2));
+        *ret_torn = r.torn;
+        *ret_lost = r.lost;
+        recovered_done(&r);
+        fixture_done(&f);
+}
+
+static void test_a_torn_record_in_a_real_file_is_cut(void **state)
+{
+        static const uint8_t zeros[500];
+        struct blob *b = fixture_payload(ZXID(1, 1), FIXTURE_DATA_BYTES);
+        bool torn, lost;
+        recover_last(*state, 16 + 2 * (long)(b->len + 13) + 50, zeros, sizeof zeros, &torn, &lost);
+        assert_true(torn && !lost);
+        blob_unref(b);
+}
+
+static void test_a_damaged_record_in_a_real_file_is_a_loss(void **state)
+{
+        struct place *p = *state;
+        struct blob *b = fixture_payload(ZXID(1, 1), FIXTURE_DATA_BYTES);
+        char text[64];
+        bool torn, lost;
+        recover_last(p, 16 + 2 * (long)(b->len + 13) + 50, "\xff", 1, &torn, &lost);
+        assert_true(!torn && lost);
+        get_text(p, "baton.history", text);
+        assert_string_equal(text, "lost\n");
+        get_text(p, "version-2/baton.ends", text);
+        assert_int_equal(strncmp(text, "baton.ends 1\nend 1 0\nseam 100000001 ", 36), 0);
+        blob_unref(b);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -361,6 +423,8 @@ int main(void)
                 TEST(test_no_room_shows_at_the_allocation),
                 TEST(test_sizes_are_those_of_logs_and_snapshots),
                 TEST(test_store_lives_in_a_real_directory),
+                TEST(test_a_torn_record_in_a_real_file_is_cut),
+                TEST(test_a_damaged_record_in_a_real_file_is_a_loss),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
