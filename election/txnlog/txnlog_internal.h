@@ -297,6 +297,7 @@ struct txnlog__replay {
         int64_t from;                    /* the snapshot's zxid */
         int64_t until;                   /* last record wanted, INT64_MAX for all */
         int64_t last;                    /* reached so far */
+        int64_t repeated;                /* the last one of a series that was there before; 0: none is open */
         size_t replayed;
         size_t digest_mismatches;
         struct txnlog__snapshot_info snapshot;
