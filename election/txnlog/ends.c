@@ -4,12 +4,13 @@
  * of it. Where an epoch begins, and at the end of all, nothing does: the digest is that of the tree, and sessions are
  * not in the tree. So two kinds of sentences are written down (safety: D3, D5, S3):
  *
- *   end     when currentEpoch was to become e, and at each start, the history had reached z. Written before
- *           currentEpoch, and after the log has been synced: a log that ends before z has lost its end. Its server is
- * in the state of one that lost its files (mark.c): what is left is good, but it does not vote with less than it once
- * had until a leader has synchronised it. seam    the record x, the first one of an epoch and of a segment, was logged
- * right behind z. Written before that segment is made. A replay that meets x without having come to z lacks a part of
- * an older segment. That is a hole in the log, which is refused.
+ *   - end: when currentEpoch was to become e, and at each start, the history had reached z. Written before
+ *     currentEpoch, and after the log has been synced: a log that ends before z has lost its end. Its server is in the
+ *     state of one that lost its files (mark.c): what is left is good, but it does not vote with less than it once had
+ *     until a leader has synchronised it.
+ *   - seam: the record x, the first one of an epoch and of a segment, was logged right behind z. Written before that
+ *     segment is made. A replay that meets x without having come to z lacks a part of an older segment. That is a hole
+ *     in the log, which is refused.
  *
  * Neither may raise a false alarm, whatever has happened to the directory meanwhile:
  *
@@ -27,8 +28,9 @@
  *     files) an end says nothing.
  *   - Older files in place of newer ones are less than there was: where this file stays, they are found out, where it
  *     is replaced with them, they are not. Retention removes only what a snapshot holds, and replay begins in one.
- *   - A crash between this file and what it is about leaves an end at or before the log's (the log was synced first,
- *     or the intent is carried out at the next start), and a seam for a record that is not there.
+ *   - A crash between this file and what it is about leaves an end at or before the log's (the log and the names of its
+ *     segments were synced first, or the intent is carried out at the next start), and a seam for a record that is not
+ *     there. Its new name becomes durable with what it is about, and may do so later: then it says less.
  *   - A file that is missing, or whose checksum does not fit, says nothing: the log is then judged as a log without it.
  *     It is written aside and renamed, so that no crash of ours leaves such a one. One that can't be read for an I/O
  *     error keeps the server from starting, as every file does.
@@ -159,11 +161,11 @@ static int write_down(const struct storage *io, struct txnlog__ends *e, const st
 {
         char text[TEXT_MAX_BYTES];
         put(text, next);
-        int r = txnlog__small_write(io, TXNLOG__TMP_ENDS, TXNLOG__ENDS, text);
+        int r = txnlog__small_put(io, TXNLOG__TMP_ENDS, TXNLOG__ENDS, text);
         if (r < 0)
                 return txnlog__fail(why, r, "%s can't be written: %s", TXNLOG__ENDS, strerror(-r));
         *e = *next;
-        return 0;
+        return 1;
 }
 
 int txnlog__ends_reach(const struct storage *io, struct txnlog__ends *e, int64_t epoch, int64_t end,

@@ -239,11 +239,17 @@ static int write_whole(const struct storage *io, const char *name, const char *t
         return r < 0 ? r : 0;
 }
 
-int txnlog__small_write(const struct storage *io, const char *tmp, const char *name, const char *text)
+int txnlog__small_put(const struct storage *io, const char *tmp, const char *name, const char *text)
 {
         int r = write_whole(io, tmp, text);
         if (r >= 0 && name)
                 r = io->rename(io->ctx, tmp, name);
+        return r < 0 ? r : 0;
+}
+
+int txnlog__small_write(const struct storage *io, const char *tmp, const char *name, const char *text)
+{
+        int r = txnlog__small_put(io, tmp, name, text);
         if (r >= 0)
                 r = io->sync_dir(io->ctx);
         return r < 0 ? r : 0;

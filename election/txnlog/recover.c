@@ -282,6 +282,12 @@ static int remove_file(struct recovery *v, const char *name, char why[STORE_WHY_
         return 0;
 }
 
+static int sync_directory(struct recovery *v, char why[STORE_WHY_MAX])
+{
+        int r = v->io->sync_dir(v->io->ctx);
+        return r < 0 ? txnlog__fail(why, r, "the data directory can't be synced: %s", strerror(-r)) : 0;
+}
+
 /* Segments without a record, and temporary files. Newest first: no crash leaves a gap. The directory is synced
  * in any case: names that a killed process gave may not be durable yet (segments, epoch files, snapshots). */
 static int remove_leftovers(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
@@ -306,8 +312,7 @@ static int remove_leftovers(struct recovery *v, struct recovered *ret, char why[
                 r = remove_file(v, TXNLOG__TMP_ENDS, why);
         if (r < 0)
                 return r;
-        r = v->io->sync_dir(v->io->ctx);
-        return r < 0 ? txnlog__fail(why, r, "the data directory can't be synced: %s", strerror(-r)) : 0;
+        return sync_directory(v, why);
 }
 
 /* snapshot.0 through the same door as every other snapshot. */
@@ -346,6 +351,8 @@ static int write_first_snapshot(struct recovery *v, char why[STORE_WHY_MAX])
 static int mend_ends(struct recovery *v, struct recovered *ret, char why[STORE_WHY_MAX])
 {
         int r = txnlog__ends_reach(v->io, v->ends, v->epochs.current, v->replay.last, why);
+        if (r > 0)
+                return sync_directory(v, why);
         if ((r != -ENOSPC && r != -EDQUOT) || v->mark == TXNLOG__MARK_NONE)
                 return r;
         txnlog__note(ret->note, "%s; should the log lose its end, that may not be seen", why);

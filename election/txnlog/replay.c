@@ -12,6 +12,9 @@
  *     being known to follow what was reached (ends.c), or, where the end looks torn, by carrying the digest of the
  *     very tree;
  *   - corruption otherwise (safety: D5).
+ * A good record that does not follow is corruption as well, but for those that repeat what was replayed, up to its end:
+ * ZooKeeper's server leaves such a series when a synchronisation was broken off after it had logged it, and it comes
+ * again without a restart in between (ZOOKEEPER-4394, 4712).
  * A lost end that reads as zeros looks like padding, and where the next segment begins an epoch no zxid shows what is
  * missing. Where we wrote that segment, ends.c knows what its first record follows. Else the first digest behind it
  * tells (a transaction that failed has none): where it is the first not to fit, the log is refused. Only a digest that
@@ -221,6 +224,37 @@ static int io_error(const char *name, int error, char why[STORE_WHY_MAX])
         return txnlog__fail(why, error, "%s can't be read: %s", name, strerror(-error));
 }
 
+/* Whether this record is there once more: it is of the snapshot, or is one that was replayed, and stands in a series of
+ * such. That this comes to the end of what was replayed is for the next record to show, or the end of all. */
+static bool repeats(struct txnlog__replay *r, const struct txnlog__record *rec)
+{
+        if (rec->zxid > r->last || (r->repeated && !txnlog__follows(r->repeated, rec->zxid)))
+                return false;
+        size_t i = r->history_end;
+        while (i > r->history_head && r->history[i - 1].zxid > rec->zxid)
+                i--;
+        if (rec->zxid > r->from) {
+                const struct store_txn *t = i > r->history_head ? &r->history[i - 1] : NULL;
+                if (!t || t->zxid != rec->zxid || t->len != rec->len ||
+                    memcmp(t->blob->data + t->offset, rec->payload, rec->len) != 0)
+                        return false;
+        }
+        r->repeated = rec->zxid < r->last ? rec->zxid : 0;
+        return true;
+}
+
+/* A series of repeated records has to come to the end of what was replayed: others may be stale blocks of a disk, in
+ * the place of what is lost. */
+static int check_repeated(const struct txnlog__replay *r, const char *name, char why[STORE_WHY_MAX])
+{
+        if (!r->repeated)
+                return 0;
+        return txnlog__fail(why, -EUCLEAN,
+                            "%s: records up to 0x%" PRIx64 " stand in it once more, behind 0x%" PRIx64
+                            ", and what was to follow may be missing; " TXNLOG__MEND,
+                            name, (uint64_t)r->repeated, (uint64_t)r->last);
+}
+
 /* What to make of an invalid record. `seen` is the last zxid read in this segment, -1 for none. */
 static int judge_invalid(struct txnlog__replay *r, struct txnlog__cursor *c, const struct txnlog__file *f, bool last,
                          int64_t seen, char why[STORE_WHY_MAX])
@@ -296,7 +330,11 @@ static int read_records(struct txnlog__replay *r, struct txnlog__cursor *c, cons
                 r->tail_records = true;
                 if (rec.zxid <= r->from && r->replayed == 0)
                         continue;
-                done = apply(r, name, &rec, first, why);
+                if (repeats(r, &rec))
+                        continue;
+                done = check_repeated(r, name, why);
+                if (done == 0)
+                        done = apply(r, name, &rec, first, why);
                 if (done < 0)
                         return done;
                 first = false;
@@ -372,6 +410,8 @@ int txnlog__replay_run(struct txnlog__replay *r, const struct txnlog__dir *dir, 
                 if (done != 0)
                         return done < 0 ? done : 0;
         }
+        if (r->repeated)
+                return check_repeated(r, dir->logs.list[r->live - 1].name, why);
         if (r->doubt)
                 return txnlog__fail(why, -EUCLEAN,
                                     "%s: what stands at offset %" PRIu64 " is no valid record, and it is not the last "

@@ -78,7 +78,10 @@ size_t txnlog__files_upto(const struct txnlog__files *f, int64_t zxid);
 int txnlog__small_read(const struct storage *io, const char *name, char text[TXNLOG__SMALL_MAX]);
 /* The same with room for `size` bytes, the NUL among them. */
 int txnlog__text_read(const struct storage *io, const char *name, char *text, size_t size);
-/* Writes `text` under `tmp`, syncs it, renames it to `name` (NULL: stays), syncs the directory. */
+/* Writes `text` under `tmp`, syncs it, renames it to `name` (NULL: stays). A crash before the directory is synced
+ * leaves the old text or the new one. */
+int txnlog__small_put(const struct storage *io, const char *tmp, const char *name, const char *text);
+/* The same, and syncs the directory. */
 int txnlog__small_write(const struct storage *io, const char *tmp, const char *name, const char *text);
 
 /* ---- record.c: one log record (storage-format.md 2.1) ---- */
@@ -266,7 +269,9 @@ struct txnlog__ends {
 /* What is not there, or is not as it was written, says nothing; the latter with a sentence in `note`. 0, -errno. */
 int txnlog__ends_read(const struct storage *io, struct txnlog__ends *ret, char note[STORE_WHY_MAX],
                       char why[STORE_WHY_MAX]);
-/* Each durable on return; nothing is written where it would say the same. */
+/* 1 when it was written, 0 when the file says so already, -errno. Durable once the directory is synced, which is left
+ * to the caller: currentEpoch, a new segment's first sync and a truncation do so anyway, and a new leader's first write
+ * waits for all of them. */
 int txnlog__ends_reach(const struct storage *io, struct txnlog__ends *e, int64_t epoch, int64_t end,
                        char why[STORE_WHY_MAX]);
 int txnlog__ends_seam(const struct storage *io, struct txnlog__ends *e, const struct txnlog__known_seam *seam,
@@ -292,6 +297,7 @@ struct txnlog__replay {
         int64_t from;                    /* the snapshot's zxid */
         int64_t until;                   /* last record wanted, INT64_MAX for all */
         int64_t last;                    /* reached so far */
+        int64_t repeated;                /* the last one of a series that was there before; 0: none is open */
         size_t replayed;
         size_t digest_mismatches;
         struct txnlog__snapshot_info snapshot;

@@ -474,6 +474,28 @@ static void test_a_full_disk_is_no_reason_not_to_start(void **state)
         assert_int_equal(memory_storage_count(f->disk, "baton.ends"), 1);
 }
 
+/* A new leader's first write waits for all of it: currentEpoch, prepared before, and a segment of a new epoch. Two
+ * files more are written, and synced, but the directory not once more. */
+static void test_a_failover_waits_for_two_syncs_more(void **state)
+{
+        struct fixture *f = *state;
+        fixture_must_open(f);
+        fixture_enter_epoch(f, 1);
+        fixture_write(f, ZXID(1, 1), ZXID(1, 5));
+        assert_int_equal(fixture_roll(f), 0);
+        assert_int_equal(fixture_epoch(f, EPOCH_ACCEPTED, 2), 0);
+        assert_int_equal(fixture_epoch(f, EPOCH_CURRENT_PREPARE, 2), 0);
+        memory_storage_fail(f->disk, MEMORY_OP_SYNC, 4, 1, -EIO); /* both, the segment's header, the record */
+        memory_storage_fail(f->disk, MEMORY_OP_SYNC_DIR, 2, 1, -EIO);
+        assert_int_equal(fixture_epoch(f, EPOCH_CURRENT, 2), 0);
+        fixture_write(f, ZXID(2, 1), ZXID(2, 1));
+        power_off(f);
+        char text[600];
+        copy_text(f, TXNLOG__ENDS, text, sizeof text);
+        assert_non_null(strstr(text, "\nend 2 100000005\n"));
+        assert_non_null(strstr(text, "\nseam 200000001 "));
+}
+
 /* What was read may be in the page cache only: Java syncs neither its snapshots nor, at once, a segment it has left. */
 static void test_all_that_a_start_has_read_is_durable(void **state)
 {
@@ -522,6 +544,7 @@ int main(void)
                 TEST(test_without_the_file_it_is_made),
                 TEST(test_an_error_of_the_disk_is_no_missing_file),
                 TEST(test_a_full_disk_is_no_reason_not_to_start),
+                TEST(test_a_failover_waits_for_two_syncs_more),
                 TEST(test_all_that_a_start_has_read_is_durable),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
