@@ -93,12 +93,30 @@ struct question {
         enum history_verb verb;
         bool sequential;
         uint8_t flags;  /* 0, or only creates with one of these */
-        uint32_t entry; /* asked for before this was answered */
+        uint64_t by_us; /* asked for before */
 };
+
+/* When it had happened, at the latest: when it was answered; where the answer was lost, when anybody was who had come
+ * so far. The request may have been under way for long after its sender gave it up. */
+static uint64_t happened_by(const struct check *c, uint32_t entry)
+{
+        const struct history_entry *whole = &c->entries[check__whole(c, entry)];
+        uint64_t by_us = UINT64_MAX;
+        if (whole->kind != HISTORY_OP)
+                return by_us;
+        if (check__answered(whole))
+                return whole->return_us;
+        for (uint32_t i = 0; i < c->count; i++) {
+                const struct history_entry *e = &c->entries[i];
+                if (check__answered(e) && e->zxid >= c->zxid[entry] && e->return_us < by_us)
+                        by_us = e->return_us;
+        }
+        return by_us;
+}
 
 static size_t count_doubts(const struct facts *f, text_id path, const struct question *q)
 {
-        const struct history_entry *entries = f->c->entries, *last = &entries[check__whole(f->c, q->entry)];
+        const struct history_entry *entries = f->c->entries;
         size_t low = 0, high = f->doubt_count, n = 0;
         while (low < high) {
                 size_t middle = (low + high) / 2;
@@ -110,8 +128,7 @@ static size_t count_doubts(const struct facts *f, text_id path, const struct que
         for (; path && low < f->doubt_count && f->doubts[low].path == path; low++) {
                 const struct doubt *d = &f->doubts[low];
                 const struct history_entry *whole = &entries[check__whole(f->c, d->entry)];
-                /* What was asked later can't have come first. */
-                bool earlier = last->kind != HISTORY_OP || whole->call_us <= last->return_us;
+                bool earlier = whole->call_us <= q->by_us; /* what was asked later can't have come first */
                 bool flagged = !q->flags || entries[d->entry].flags & q->flags;
                 n += d->verb == q->verb && d->sequential == q->sequential && flagged && earlier;
         }
@@ -120,7 +137,7 @@ static size_t count_doubts(const struct facts *f, text_id path, const struct que
 
 static size_t count_creates(const struct facts *f, text_id path, uint8_t flags, uint32_t entry)
 {
-        struct question q = {.verb = VERB_CREATE, .flags = flags, .entry = entry};
+        struct question q = {.verb = VERB_CREATE, .flags = flags, .by_us = happened_by(f->c, entry)};
         const char *text = history_string(f->c->h, path);
         size_t len = history_string_len(f->c->h, path), n = count_doubts(f, path, &q);
         q.sequential = true;
@@ -131,8 +148,10 @@ static size_t count_creates(const struct facts *f, text_id path, uint8_t flags, 
 
 size_t facts__doubts(const struct facts *f, text_id path, enum history_verb verb, uint32_t entry)
 {
-        struct question q = {.verb = verb, .entry = entry};
-        return verb == VERB_CREATE ? count_creates(f, path, 0, entry) : count_doubts(f, path, &q);
+        if (verb == VERB_CREATE)
+                return count_creates(f, path, 0, entry);
+        struct question q = {.verb = verb, .by_us = happened_by(f->c, entry)};
+        return count_doubts(f, path, &q);
 }
 
 bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry)

@@ -37,7 +37,7 @@ struct facts {
 };
 
 void facts__add(struct facts *f, enum fact_kind kind, text_id path, int64_t zxid, uint32_t entry, text_id got);
-/* How many doubts could explain that this happened to the path before `entry` was answered. */
+/* How many doubts could explain that this happened to the path before `entry` did. */
 size_t facts__doubts(const struct facts *f, text_id path, enum history_verb verb, uint32_t entry);
 /* Whether one of them may have made a node that goes by itself. */
 bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry);

@@ -105,6 +105,12 @@ static void test_node_is_not_another(void **state)
         bench_expect("D1 D2", MADE SEEN(6, "w9", STAT(5, 5, 5, 0, 0, 0, 0)));
         bench_expect("", MADE OP(12, 13, 1, 2, "delete path=/a err=?") OP(13, 14, 1, 3, "create path=/a data=w9 err=?")
                                  SEEN(6, "w9", STAT(5, 5, 5, 0, 0, 0, 0)));
+        /* Whose answer was lost may have happened after others that were asked for later. */
+        bench_expect("", MADE OP(12, 13, 1, 2, "create path=/a data=w9 err=?") OP(20, 25, 2, 1, "delete path=/a err=?")
+                                 OP(30, 40, 2, 2, "get path=/a err=0 zxid=6 got=w9" STAT(5, 5, 5, 0, 0, 0, 0)));
+        bench_expect("D1", MADE OP(12, 13, 1, 2, "create path=/a data=w9 err=?")
+                                   OP(30, 40, 2, 1, "get path=/a err=0 zxid=6 got=w9" STAT(5, 5, 5, 0, 0, 0, 0))
+                                           OP(41, 45, 2, 2, "delete path=/a err=?"));
         bench_expect("S11", MADE OP(12, 13, 1, 2, "delete path=/a err=0 zxid=4")
                                     OP(14, 15, 1, 3, "delete path=/a err=0 zxid=5"));
         bench_expect("D1", MADE OP(12, 13, 1, 2, "create path=/a data=w2 err=0 zxid=4 name=/a"));
