@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is torn, is torn in pieces of this size by MEMORY_CRASH_SCATTER, as on a disk, and at any byte by PREFIX, as by a
- * process that ended in a write. */
+/* What is torn, is torn in pieces of this size by MEMORY_CRASH_SCATTER, as on a disk, and at any byte by PREFIX, as by
+ * a process that ended in a write. */
 #define MEMORY_SECTOR_BYTES 512
 
 struct memory_storage;

@@ -187,10 +187,10 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count);
 void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
 /* What was to come of that comes no more, nor what was to fail. */
 void world_live(struct world *w, int sid);
-/* In a file of this kind a bit of a durable byte flips, or a sector becomes zero, garbage or a copy of another, or, of a
- * log, all sectors to its end become zero, where the server must notice that (world_node.rot_zxid then says from which
- * record on); of an epoch, and of baton.ends, a bit, so that it is no number, or not as written, any more. Returns
- * false, and does nothing, when there is no such file or world_may_lose() says no. */
+/* In a file of this kind a bit of a durable byte flips, or a sector becomes zero, garbage or a copy of another, or, of
+ * a log, all sectors to its end become zero, where the server must notice that (world_node.rot_zxid then says from
+ * which record on); of an epoch, and of baton.ends, a bit, so that it is no number, or not as written, any more.
+ * Returns false, and does nothing, when there is no such file or world_may_lose() says no. */
 enum world_file {
         WORLD_FILE_LOG,
         WORLD_FILE_SNAPSHOT,
