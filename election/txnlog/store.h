@@ -76,11 +76,12 @@ void store_free(struct store *s);
  * Refuses with -EUCLEAN, no file changed, and with file, offset and what to do in `why`: corruption anywhere
  * else; a gap in zxids inside the replayed range, or where the first record of a segment is known to follow
  * another (ends.c); a snapshot missing where logs exist; no valid snapshot, or an older one from which the log
- * does not reach what a damaged newer one held; acceptedEpoch < currentEpoch; an epoch file missing where an epoch above 0 was seen; currentEpoch above 0 without any history; an epoch
- * of the last zxid above acceptedEpoch. -ENOTSUP for a snapshot compressed with snappy. Other failures: -errno.
- * An earlier segment whose end is invalid (Java goes on in a new file after a torn write) is accepted when the
- * next record shows that nothing is missing: the next zxid of the same epoch, or the digest of the very tree.
- * Must be called once before store_perform(); after a failure only store_free() is left. */
+ * does not reach what a damaged newer one held; acceptedEpoch < currentEpoch; an epoch file missing where an epoch
+ * above 0 was seen; currentEpoch above 0 without any history; an epoch of the last zxid above acceptedEpoch. -ENOTSUP
+ * for a snapshot compressed with snappy. Other failures: -errno. An earlier segment whose end is invalid (Java goes on
+ * in a new file after a torn write) is accepted when the next record shows that nothing is missing: the next zxid of
+ * the same epoch, or the digest of the very tree. Must be called once before store_perform(); after a failure only
+ * store_free() is left. */
 int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX]);
 
 /* Carries out one log-queue effect. Appends are gathered and written in groups: durable after store_sync().

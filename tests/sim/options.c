@@ -35,7 +35,8 @@ const char *sim_usage(void)
                "                   suite: those that every test run must find, each by few seeds\n"
                "  --plants         what can be planted\n"
                "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash, a hang, output that\n"
-               "can't be written or no more processes, 4: no progress, 5: a path never taken, 6: a planted bug not found, 7: a trace that\n"
+               "can't be written or no more processes, 4: no progress, 5: a path never taken, 6: a planted bug not "
+               "found, 7: a trace that\n"
                "differs.\n";
 }
 

@@ -116,11 +116,13 @@ static void look_at_worker(struct fleet_worker *w)
 
 /* ---- leases ---- */
 
-/* The last write to `active` that any server has in its tree, and every machine's clock when it was seen first. */
+/* The last write to `active` that any server has in its tree, and every machine's clock when it was seen first. Where
+ * one step commits several transactions and the last of them removes it, one that no tree has shown may be among
+ * them. */
 static void see_renewals(struct fleet *f)
 {
-        int64_t committed = fleet__tree_zxid(f->s->w);
-        if (committed == f->committed_seen)
+        int64_t committed = fleet__tree_zxid(f->s->w), before = f->committed_seen;
+        if (committed == before)
                 return;
         f->committed_seen = committed;
         for (size_t g = 0; g < f->o.groups; g++) {
@@ -128,6 +130,8 @@ static void see_renewals(struct fleet *f)
                 char path[64];
                 (void)snprintf(path, sizeof path, "/baton/groups/%s/active", fleet__group_name(g));
                 int64_t mzxid = fleet__tree_mzxid(f->s->w, path);
+                if (committed > before + 1 && fleet__tree_lacks(f->s->w, path))
+                        mzxid = committed - 1;
                 if (mzxid <= t->renewed_zxid)
                         continue;
                 t->renewed_zxid = mzxid;

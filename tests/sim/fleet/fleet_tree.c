@@ -24,3 +24,13 @@ int64_t fleet__tree_mzxid(const struct world *w, const char *path)
         }
         return greatest;
 }
+
+bool fleet__tree_lacks(const struct world *w, const char *path)
+{
+        for (int sid = 1; sid <= w->count; sid++) {
+                const struct world_node *n = &w->nodes[sid];
+                if (n->running && database_zxid(n->server->db) == w->committed)
+                        return !tree_find(database_tree(n->server->db), jute_cstr(path));
+        }
+        return false;
+}

@@ -3,6 +3,7 @@
 #ifndef BATON_TESTS_SIM_FLEET_FLEET_TREE_H
 #define BATON_TESTS_SIM_FLEET_FLEET_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct world;
@@ -11,5 +12,8 @@ struct world;
 int64_t fleet__tree_zxid(const struct world *w);
 /* The greatest mzxid that the znode has in the tree of any server that runs; 0: it is in none. */
 int64_t fleet__tree_mzxid(const struct world *w, const char *path);
+
+/* Whether the newest tree there is has no such node. */
+bool fleet__tree_lacks(const struct world *w, const char *path);
 
 #endif
