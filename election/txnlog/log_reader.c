@@ -127,24 +127,31 @@ void txnlog__cursor_close(struct txnlog__cursor *c)
         memset(c, 0, sizeof *c);
 }
 
+/* 1 when what begins at `offset` has a record's head and all of the length that it says, 0 when not, -errno. */
+static int find_bytes(struct txnlog__cursor *c, uint64_t offset, const uint8_t **ret, uint32_t *ret_len)
+{
+        int64_t n = txnlog__cursor_window(c, offset, TXNLOG__RECORD_HEAD, ret);
+        if (n < TXNLOG__RECORD_HEAD)
+                return n < 0 ? (int)n : 0;
+        int32_t len = txnlog__record_len(*ret, c->item_max);
+        if (len < 0)
+                return 0;
+        *ret_len = (uint32_t)len;
+        size_t whole = (size_t)len + TXNLOG__RECORD_OVERHEAD;
+        n = txnlog__cursor_window(c, offset, whole, ret);
+        return n < 0 ? (int)n : (size_t)n >= whole;
+}
+
 /* 1 when a valid record begins at `offset`, 0 when not, -errno. */
 static int judge(struct txnlog__cursor *c, uint64_t offset, struct txnlog__record *ret)
 {
         const uint8_t *at = NULL;
-        int64_t n = txnlog__cursor_window(c, offset, TXNLOG__RECORD_HEAD, &at);
-        if (n < TXNLOG__RECORD_HEAD)
-                return n < 0 ? (int)n : 0;
-        int32_t len = txnlog__record_len(at, c->item_max);
-        if (len < 0)
-                return 0;
-        size_t whole = (size_t)len + TXNLOG__RECORD_OVERHEAD;
-        n = txnlog__cursor_window(c, offset, whole, &at);
-        if (n < 0)
-                return (int)n;
-        if ((size_t)n < whole)
-                return 0;
+        uint32_t len = 0;
+        int r = find_bytes(c, offset, &at, &len);
+        if (r <= 0)
+                return r;
         ret->offset = offset;
-        return txnlog__record_get(at, (uint32_t)len, ret);
+        return txnlog__record_get(at, len, ret);
 }
 
 int txnlog__cursor_next(struct txnlog__cursor *c, struct txnlog__record *ret)
@@ -171,9 +178,95 @@ int txnlog__cursor_padded(struct txnlog__cursor *c)
         return n < 0 ? (int)n : *at == 0;
 }
 
-int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
+/* ---- any valid record ---- */
+
+/* A client may write data in which what looks like a long record begins everywhere. To add up the bytes of each of them
+ * would take minutes. So Adler-32's two sums are known of all beginnings of the file that are so many steps long, and
+ * those of any stretch follow from two of them and the bytes at its rims. */
+#define SUMS_STEP  256u
+#define ADLER_BASE 65521u
+
+struct sums {
+        uint64_t origin; /* in the file */
+        struct sum {
+                uint32_t plain, placed; /* of the bytes; of the bytes times their place, counted from the origin */
+        } * list;                       /* of the first 0, 1, 2... steps; NULL: not made yet */
+        size_t count;
+};
+
+/* Up to a step. */
+static void add(struct sum *s, uint64_t place, const uint8_t *bytes, size_t len)
 {
-        uint64_t offset = c->at + 1;
+        uint64_t plain = s->plain, placed = s->placed;
+        place %= ADLER_BASE;
+        for (size_t i = 0; i < len; i++) {
+                plain += bytes[i];
+                placed += (place + i) * bytes[i];
+        }
+        s->plain = (uint32_t)(plain % ADLER_BASE);
+        s->placed = (uint32_t)(placed % ADLER_BASE);
+}
+
+static int make_sums(struct sums *s, struct txnlog__cursor *c)
+{
+        struct sum sum = {0, 0};
+        size_t capacity = 0;
+        uint64_t place = 0;
+        s->list = mem_grow(NULL, &capacity, (size_t)((c->size - s->origin) / SUMS_STEP) + 1, sizeof *s->list);
+        s->list[s->count++] = sum;
+        while (s->origin + place + SUMS_STEP <= c->size) {
+                const uint8_t *at = NULL;
+                int64_t n = txnlog__cursor_window(c, s->origin + place, SUMS_STEP, &at);
+                if (n < SUMS_STEP)
+                        return n < 0 ? (int)n : 0;
+                add(&sum, place, at, SUMS_STEP);
+                s->list[s->count++] = sum;
+                place += SUMS_STEP;
+        }
+        return 0;
+}
+
+/* Whether a record with these bytes, `at` in the file, can be valid: its last byte and its checksum. */
+static bool may_be_valid(const struct sums *s, uint64_t at, const uint8_t *bytes, uint32_t len)
+{
+        const uint8_t *payload = bytes + TXNLOG__RECORD_HEAD;
+        uint64_t begin = at + TXNLOG__RECORD_HEAD - s->origin, end = begin + len;
+        uint64_t first = (begin + SUMS_STEP - 1) / SUMS_STEP, last = end / SUMS_STEP;
+        if (first >= last || last >= s->count)
+                return true; /* a short one, or one at the end: for judge() */
+        struct sum sum = {
+                .plain = (ADLER_BASE + s->list[last].plain - s->list[first].plain) % ADLER_BASE,
+                .placed = (ADLER_BASE + s->list[last].placed - s->list[first].placed) % ADLER_BASE,
+        };
+        add(&sum, begin, payload, (size_t)(first * SUMS_STEP - begin));
+        add(&sum, last * SUMS_STEP, payload + (last * SUMS_STEP - begin), (size_t)(end - last * SUMS_STEP));
+        uint64_t low = (1 + sum.plain) % ADLER_BASE;
+        uint64_t high = (len + end % ADLER_BASE * sum.plain + ADLER_BASE - sum.placed) % ADLER_BASE;
+        uint64_t said = (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 | (uint64_t)bytes[6] << 8 | bytes[7];
+        return said == (high << 16 | low);
+}
+
+/* judge() where a record may begin at any byte. */
+static int judge_any(struct txnlog__cursor *c, struct sums *s, uint64_t offset, struct txnlog__record *ret)
+{
+        const uint8_t *at = NULL;
+        uint32_t len = 0;
+        int r = find_bytes(c, offset, &at, &len);
+        if (r <= 0 || at[TXNLOG__RECORD_HEAD + len] != TXNLOG__RECORD_END)
+                return r < 0 ? r : 0;
+        if (len >= 2 * SUMS_STEP && !s->list) {
+                r = make_sums(s, c);
+                if (r >= 0)
+                        r = find_bytes(c, offset, &at, &len);
+                if (r <= 0)
+                        return r;
+        }
+        return s->list && !may_be_valid(s, offset, at, len) ? 0 : judge(c, offset, ret);
+}
+
+static int find_valid(struct txnlog__cursor *c, struct sums *s, uint64_t *ret_offset)
+{
+        uint64_t offset = s->origin;
         while (offset + TXNLOG__RECORD_SIZE_MIN <= c->size) {
                 const uint8_t *at = NULL;
                 int64_t n = txnlog__cursor_window(c, offset, TXNLOG__RECORD_HEAD, &at);
@@ -186,7 +279,7 @@ int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
                         continue;
                 }
                 struct txnlog__record rec;
-                int r = zeros < 4 ? 0 : judge(c, offset, &rec); /* the checksum's upper half is zero */
+                int r = zeros < 4 ? 0 : judge_any(c, s, offset, &rec); /* the checksum's upper half is zero */
                 if (r > 0)
                         *ret_offset = offset;
                 if (r != 0)
@@ -194,4 +287,12 @@ int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
                 offset++;
         }
         return 0;
+}
+
+int txnlog__cursor_valid_behind(struct txnlog__cursor *c, uint64_t *ret_offset)
+{
+        struct sums s = {.origin = c->at + 1};
+        int r = find_valid(c, &s, ret_offset);
+        mem_free(s.list);
+        return r;
 }
