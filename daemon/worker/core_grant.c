@@ -218,11 +218,12 @@ void core__adopt_record(struct worker_core *c, uint64_t now_ms, const struct gra
         bool same = strcmp(found->plugin.text, c->section->name.text) == 0 &&
                     strcmp(found->group.text, c->section->group.text) == 0;
         uint64_t at_ms = PLANTED(EXPIRED_RECORD_TAKEN_UP) ? 0 : now_ms;
+        uint64_t deadline_ms = PLANTED(EXPIRED_RECORD_TAKEN_UP) ? now_ms + found->lease_ms : found->deadline_ms;
         if (same && c->section->group.text[0] && grant_record_holds(found, c->boot_id, at_ms))
                 c->grant = (struct core_grant){
                         .held = true,
                         .token = found->token,
-                        .deadline_ms = found->deadline_ms,
+                        .deadline_ms = deadline_ms,
                         .lease_ms = found->lease_ms,
                         .budget_ms = found->budget_ms,
                         .taken_up = true,

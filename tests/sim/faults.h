@@ -40,8 +40,12 @@ enum fault {
         FAULT_SNAPSHOT,
         FAULT_ALL_DOWN,
         FAULT_IN_SYNC,
+        FAULT_IN_WORK,
         FAULT_TAIL,
         FAULT_PAUSE,
+        FAULT_DEAF,
+        FAULT_OUTAGE,
+        FAULT_RIVALS,
         FAULT_MIDWRITE,
         FAULT_COMEBACK,
         /* of machines in a fleet: enum fleet_fault from here on */
@@ -80,6 +84,16 @@ struct link_trouble {
         uint64_t join_ms, clear_ms;
 };
 
+/* Work of disks in which a server may be made to die. */
+enum work {
+        WORK_CUT,      /* of a log, back */
+        WORK_RECEIVED, /* a leader's snapshot is saved */
+        WORK_SNAPSHOT, /* its own is */
+        WORK_EPOCH,
+        WORK_SEGMENT, /* a new one begins */
+        WORK_MAX,
+};
+
 struct faults {
         struct world *world;
         struct trace *trace;
@@ -89,10 +103,12 @@ struct faults {
         struct fleet *fleet;   /* NULL: there is none */
         struct fault_plan plan;
         uint64_t seed, next_ms;
-        uint32_t turns;      /* that have come, those passed over among them */
-        struct prng prng;    /* of the fault under way */
-        struct prng mending; /* how long things take to come back */
-        uint64_t in_sync;    /* deaths in a synchronisation still to come */
+        uint32_t turns;             /* that have come, those passed over among them */
+        struct prng prng;           /* of the fault under way */
+        struct prng mending;        /* how long things take to come back */
+        uint64_t in_sync;           /* deaths in a synchronisation still to come */
+        uint32_t awaited[WORK_MAX]; /* deaths in such work still to come */
+        uint64_t rivals_ms;         /* until then no candidate's epoch is heard of; 0: they are */
         uint64_t counts[FAULT_MAX];
         struct trouble trouble[WORLD_SERVERS_MAX + 1];
         struct link_trouble links[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
@@ -108,12 +124,13 @@ void faults_turn(struct faults *f);
 /* A server has said a line: some faults wait for one. */
 void faults_noted(struct faults *f, int sid, const char *text);
 
+/* A server asks for something: some faults wait for it. */
+void faults_stepped(struct faults *f, int sid, const struct effects *fx);
+
 /* The world has told what was done to it. */
 void faults_told(struct faults *f, const char *text);
 /* It has recovered so much: damage may be refused, and is never to be passed over (safety D5). */
 void faults_recovered(struct faults *f, int sid, const struct recovered *r);
-/* Its log is cut for a reason. */
-void faults_cut(struct faults *f, int sid);
 
 /* What becomes of the servers that are not healed. */
 enum heal {

@@ -96,7 +96,6 @@ static struct coverage *coverage(struct life *l)
 static void on_note(void *ctx, struct world *w, int sid, const char *text)
 {
         struct life *l = ctx;
-        (void)w;
         if (strstr(text, "synchronising from leader")) {
                 if (strstr(text, "DIFF"))
                         coverage_hit(coverage(l), MARK_DIFF);
@@ -112,6 +111,8 @@ static void on_note(void *ctx, struct world *w, int sid, const char *text)
         if (strstr(text, "session") && strstr(text, "expired"))
                 coverage_hit(coverage(l), MARK_SESSION_EXPIRED);
         faults_noted(&l->faults, sid, text);
+        if (broken(l))
+                world_end(w);
 }
 
 static void on_started(void *ctx, struct world *w, int sid, const struct recovered *r)
@@ -133,9 +134,7 @@ static void on_step(void *ctx, struct world *w, int sid, const struct event *e, 
         struct life *l = ctx;
         (void)w;
         (void)e;
-        for (size_t i = 0; i < fx->count; i++)
-                if (fx->list[i].type == EFFECT_TRUNCATE)
-                        faults_cut(&l->faults, sid);
+        faults_stepped(&l->faults, sid, fx);
 }
 
 static void look_at(struct life *l, int sid)
@@ -421,7 +420,7 @@ static void begin(struct life *l)
                 return;
         }
         uint32_t bytes_per_ms = l->plan->net_bytes_per_ms;
-        if (bytes_per_ms && l->faults.bulk)
+        if (bytes_per_ms && l->faults.bulk && l->plan->load_bent != LOAD_BULK)
                 bytes_per_ms = BULK_BYTES_PER_MS;
         world_slow_net(l->world, l->plan->net_delay_ms, bytes_per_ms);
         if (l->plan->fleet)
@@ -445,6 +444,8 @@ static void make_world(struct life *l)
         l->history = history_new();
         if (p->load)
                 l->load = load_new(l->world, l->history, &l->result->verdict, p->seed);
+        if (l->load)
+                load_bend(l->load, p->load_bent);
         l->faults.bulk = l->load && load_is_bulky(l->load);
         if (l->faults.bulk && c->snap_count < BULK_SNAP_COUNT)
                 c->snap_count = BULK_SNAP_COUNT;

@@ -16,8 +16,10 @@ void totals_add(struct totals *t, const struct life_result *r)
         t->operations += r->operations;
         for (int i = 0; i < FAULT_MAX; i++)
                 t->faults[i] += r->faults[i];
-        for (int i = 0; i < MARK_MAX; i++)
+        for (int i = 0; i < MARK_MAX; i++) {
                 t->coverage.counts[i] += r->coverage.counts[i];
+                t->taken[i] += r->coverage.counts[i] > 0;
+        }
 }
 
 void totals_sum(struct totals *t, const struct totals *other)
@@ -28,8 +30,10 @@ void totals_sum(struct totals *t, const struct totals *other)
         t->operations += other->operations;
         for (int i = 0; i < FAULT_MAX; i++)
                 t->faults[i] += other->faults[i];
-        for (int i = 0; i < MARK_MAX; i++)
+        for (int i = 0; i < MARK_MAX; i++) {
                 t->coverage.counts[i] += other->coverage.counts[i];
+                t->taken[i] += other->taken[i];
+        }
 }
 
 /* Whether so few lives may miss it: these paths take several things in the right order. A long run takes them all. */
@@ -63,9 +67,9 @@ void report_totals(const struct totals *t, bool brief)
         printf("\nfaults\n");
         for (int i = 0; i < FAULT_MAX; i++)
                 printf("%10" PRIu64 "  %-16s %s\n", t->faults[i], fault_name((enum fault)i), fault_text((enum fault)i));
-        printf("\npaths taken\n");
+        printf("\npaths taken, and in how many lives\n");
         for (int i = 0; i < MARK_MAX; i++)
-                printf("%10" PRIu64 "  %s\n", t->coverage.counts[i], mark_name((enum mark)i));
+                printf("%10" PRIu64 " %7" PRIu64 "  %s\n", t->coverage.counts[i], t->taken[i], mark_name((enum mark)i));
         printf("\nnever taken\n");
         for (int i = 0; i < FAULT_MAX; i++)
                 if (!t->faults[i])

@@ -9,6 +9,7 @@ struct totals {
         uint64_t lives, simulated_ms, transactions, operations;
         uint64_t faults[FAULT_MAX];
         struct coverage coverage;
+        uint64_t taken[MARK_MAX]; /* lives in which each path was */
 };
 
 void totals_add(struct totals *t, const struct life_result *r);

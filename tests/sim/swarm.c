@@ -1,6 +1,7 @@
 #include "tests/sim/swarm.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* One stream for each concern: what is added to one does not change what the others draw. */
 enum concern {
@@ -57,6 +58,10 @@ static void draw_faults(struct life_plan *p)
         for (int i = 0; i < FAULT_FLEET; i++)
                 f->weights[i] = draw(&r, 3) ? 0 : 1 + (uint32_t)draw(&r, 10);
         f->weights[draw(&r, FAULT_FLEET)] += 3; /* at least one */
+        /* What keeps everybody from working keeps the others from mattering. */
+        f->weights[FAULT_OUTAGE] = f->weights[FAULT_OUTAGE] > 0;
+        f->weights[FAULT_RIVALS] = f->weights[FAULT_RIVALS] > 0;
+        f->weights[FAULT_DEAF] = f->weights[FAULT_DEAF] > 0;
         /* What tears and forks logs is worth more seeds. */
         f->weights[FAULT_MIDWRITE] += draw(&r, 2) ? 6 : 0;
         f->weights[FAULT_TAIL] += draw(&r, 2) ? 3 : 0;
@@ -65,31 +70,100 @@ static void draw_faults(struct life_plan *p)
         p->faulty_ms = 1500 + draw(&r, draw(&r, 3) ? 5000 : 20000);
 }
 
-/* Some lives are about one thing: what it takes to get there is in the way of each other often enough. */
+/* Tails that are cut, on disks that keep little, by servers that die of it. */
+static void theme_tails(struct life_plan *p, struct prng *r)
+{
+        uint32_t *w = p->faults.weights;
+        (void)r;
+        p->snap_count = 20;
+        p->commit_log_count = 10;
+        p->faults.pause_ms = 200;
+        w[FAULT_TAIL] += 12;
+        w[FAULT_MIDWRITE] += 8;
+        w[FAULT_IN_SYNC] += 4;
+        w[FAULT_IN_WORK] += 6;
+        w[FAULT_SNAPSHOT] += 3;
+}
+
+/* Candidates that don't know of each other. */
+static void theme_split(struct life_plan *p, struct prng *r)
+{
+        uint32_t *w = p->faults.weights;
+        (void)r;
+        p->faults.pause_ms = 200;
+        w[FAULT_SPLIT] += 10;
+        w[FAULT_BLACKHOLE] += 8;
+        w[FAULT_LATE] += 6;
+        w[FAULT_KILL] += 3;
+        w[FAULT_LOST_DISK] += 2;
+}
+
+/* Candidates that don't know of each other's epochs. */
+static void theme_rivals(struct life_plan *p, struct prng *r)
+{
+        uint32_t *w = p->faults.weights;
+        (void)r;
+        p->init_limit = 5; /* they give up soon, and try again */
+        p->faults.pause_ms = 800;
+        w[FAULT_RIVALS] += 20;
+        w[FAULT_LOST_DISK] += 4;
+        w[FAULT_KILL] += 3;
+}
+
+/* Leaders that go on although there is another, and are asked. */
+static void theme_deposed(struct life_plan *p, struct prng *r)
+{
+        static const uint32_t syncs[] = {5, 10, 20};
+        uint32_t *w = p->faults.weights;
+        p->sync_limit = ONE_OF(r, syncs);
+        p->faults.pause_ms = 500;
+        p->load_bent = LOAD_SYNCS;
+        w[FAULT_DEAF] += 20;
+        w[FAULT_PAUSE] += 8;
+        w[FAULT_CLOCK_RATE] += 3;
+}
+
+/* Disks that hang and fail, under leaders too. */
+static void theme_disks(struct life_plan *p, struct prng *r)
+{
+        uint32_t *w = p->faults.weights;
+        (void)r;
+        w[FAULT_HANGING_DISK] += 8;
+        w[FAULT_BAD_DISK] += 6;
+        w[FAULT_FULL_DISK] += 4;
+        w[FAULT_ROT] += 4;
+        w[FAULT_LOST_DISK] += 4;
+        w[FAULT_COMEBACK] += 6;
+}
+
+/* Learners that are sent snapshots while others write. */
+static void theme_learners(struct life_plan *p, struct prng *r)
+{
+        static const uint32_t rates[] = {1500, 3000, 6000};
+        uint32_t *w = p->faults.weights;
+        p->voters = p->voters < 3 ? 3 : p->voters;
+        p->commit_log_count = 10;
+        p->net_bytes_per_ms = ONE_OF(r, rates);
+        p->load_bent = LOAD_BULK;
+        w[FAULT_KILL] += 8;
+        w[FAULT_POWER] += 8;
+        w[FAULT_CUT] += 6;
+        w[FAULT_LOST_DISK] += 4;
+        w[FAULT_IN_SYNC] += 4;
+        w[FAULT_IN_WORK] += 4;
+}
+
+/* Many lives are about one thing: what it takes to get there is in the way of each other often enough. */
 static void draw_theme(struct life_plan *p)
 {
+        static void (*const themes[])(struct life_plan * p, struct prng * r) = {
+                theme_tails,   theme_tails, theme_split, theme_rivals,   theme_deposed,
+                theme_deposed, theme_disks, theme_disks, theme_learners, theme_learners,
+        };
         struct prng r = stream(p->seed, CONCERN_THEME);
-        uint32_t *w = p->faults.weights;
-        switch (draw(&r, 6)) {
-        case 0: /* tails that are cut, on disks that keep little */
-                p->snap_count = 20;
-                p->commit_log_count = 10;
-                p->faults.pause_ms = 200;
-                w[FAULT_TAIL] += 12;
-                w[FAULT_MIDWRITE] += 8;
-                w[FAULT_IN_SYNC] += 4;
-                w[FAULT_SNAPSHOT] += 3;
-                break;
-        case 1: /* candidates that don't know of each other */
-                p->faults.pause_ms = 200;
-                w[FAULT_SPLIT] += 10;
-                w[FAULT_BLACKHOLE] += 8;
-                w[FAULT_LATE] += 6;
-                w[FAULT_KILL] += 3;
-                break;
-        default:
-                break;
-        }
+        size_t which = draw(&r, 15);
+        if (which < sizeof themes / sizeof *themes)
+                themes[which](p, &r);
 }
 
 static void draw_recovery(struct life_plan *p)
@@ -98,6 +172,59 @@ static void draw_recovery(struct life_plan *p)
         struct prng r = stream(p->seed, CONCERN_RECOVERY);
         p->recovery = p->voters > 2 ? ONE_OF(&r, recoveries) : RECOVERY_ALL;
         p->rest = draw(&r, 2) ? HEAL_DEAD : HEAL_CUT;
+}
+
+/* Most fleets have more of what belongs together. */
+static void draw_fleet_theme(struct life_plan *p, struct prng *r)
+{
+        uint32_t *w = p->faults.weights, *of = w + FAULT_FLEET;
+        uint64_t theme = draw(r, 8);
+        for (int i = 0; i < FAULT_FLEET && theme < 6; i++)
+                w[i] /= 3; /* a fleet that has servers to talk to */
+        switch (theme) {
+        case 0: /* processes that end, and callbacks that go wrong */
+                of[FLEET_CALLBACK] += 12;
+                of[FLEET_WORKER_KILL] += 4;
+                of[FLEET_BATOND_KILL] += 10;
+                of[FLEET_START_FAILS] += 3;
+                of[FLEET_RECORD_FULL] += 3;
+                break;
+        case 1: /* machines that do nothing for a while, and clocks at their limits */
+                of[FLEET_SUSPEND] += 8;
+                of[FLEET_NAP] += 8;
+                of[FLEET_RATE] += 4;
+                break;
+        case 2: /* the same without warning, or at the worst moment: of these less is promised */
+                of[FLEET_LATE_STAND] += 12;
+                of[FLEET_LATE_KILL] += 10;
+                of[FLEET_VM_PAUSE] += 6;
+                of[FLEET_STAND] += 3;
+                break;
+        case 3: /* takers who know less than they might */
+                of[FLEET_BLIND] += 8;
+                of[FLEET_LATE_ANSWER] += 4;
+                of[FLEET_DEAF] += 3;
+                of[FLEET_ZNODE] += 3;
+                break;
+        case 4: /* holders who renew when they had been given up */
+                p->fleet_options.stop_budget_ms = 200 + (uint32_t)draw(r, 150);
+                p->faults.pause_ms = 2500;
+                memset(p->faults.weights, 0, sizeof p->faults.weights); /* there have to be holders */
+                of[FLEET_DEAF_TAKERS] = 10;
+                w[FAULT_OUTAGE] = 5;
+                w[FAULT_SLOW_LINK] = 3;
+                of[draw(r, FLEET_VM_PAUSE)] += 2;
+                break;
+        case 5: /* groups that have to move before they have begun */
+                p->fleet_options.start_ms = 1500;
+                of[FLEET_RELOAD] += 6;
+                of[FLEET_ZNODE] += 6;
+                of[FLEET_CUT_AGENT] += 6;
+                of[FLEET_BATOND_STOP] += 6;
+                break;
+        default:
+                break;
+        }
 }
 
 /* Leases are longer than elections: all goes more slowly, and fewer things at once. What the machine's own faults do
@@ -117,6 +244,7 @@ static void draw_fleet(struct life_plan *p)
         p->init_limit = 10;
         p->sync_limit = 5;
         p->net_delay_ms = p->net_delay_ms > 15 ? 15 : p->net_delay_ms;
+        p->load_bent = LOAD_AS_DRAWN;
         p->load = draw(&r, 3) == 0;
         if (p->snap_count < 200)
                 p->snap_count = 200;
@@ -133,6 +261,7 @@ static void draw_fleet(struct life_plan *p)
         if (draw(&r, 4))
                 f->weights[FAULT_FLEET + FLEET_VM_PAUSE] = 0;
         f->weights[FAULT_FLEET + draw(&r, FLEET_VM_PAUSE)]++;
+        draw_fleet_theme(p, &r);
 }
 
 void life_plan_draw(struct life_plan *p, uint64_t seed)

@@ -4,6 +4,7 @@
 #define BATON_TESTS_SIM_SWARM_H
 
 #include "tests/sim/faults.h"
+#include "tests/sim/load/load.h"
 
 #include <stdbool.h>
 
@@ -22,7 +23,8 @@ struct life_plan {
         struct fault_plan faults;
         uint64_t faulty_ms; /* so long things go wrong */
         bool load;          /* clients ask for all sorts of things; what and how often is drawn by themselves */
-        bool fleet;         /* the first machines have agents, groups and workers */
+        enum load_bent load_bent;
+        bool fleet; /* the first machines have agents, groups and workers */
         struct fleet_options fleet_options;
         enum recovery recovery;
         enum heal rest;

@@ -246,6 +246,46 @@ struct fleet_truth {
         uint64_t renewed_ms[FLEET_NODES_MAX];
 };
 
+enum fleet_fault {
+        FLEET_AGENT_KILL,
+        FLEET_AGENT_PAUSE,
+        FLEET_CUT,
+        FLEET_CUT_AGENT,
+        FLEET_DEAF,
+        FLEET_LATE_ANSWER, /* an answer comes late, and is the last */
+        FLEET_POWER,
+        FLEET_SUSPEND,
+        FLEET_VM_PAUSE,
+        FLEET_STAND,
+        FLEET_BATOND_KILL,
+        FLEET_BATOND_STOP,
+        FLEET_RATE,
+        FLEET_WORKER_KILL,
+        FLEET_WORKER_STAND,
+        FLEET_START_FAILS,
+        FLEET_STOP_FAILS,
+        FLEET_CALLBACK,
+        FLEET_RECORD_FULL,
+        FLEET_RESOURCE_DIES,
+        FLEET_OPERATOR,
+        FLEET_ZNODE,
+        FLEET_RELOAD,
+        FLEET_NAP, /* a holder's machine sleeps for a part of its lease; on waking its agent may be cut off */
+        /* A holder can't renew; near the end of its lease all of batond stands still, or what it runs is killed. */
+        FLEET_LATE_STAND,
+        FLEET_LATE_KILL,
+        FLEET_BLIND, /* takers see nothing of a grant; when they do again it is gone, and its holder does not know */
+        FLEET_DEAF_TAKERS, /* a holder seems to be lost, and takers hear nothing when it renews after all */
+        FLEET_FAULT_MAX,
+};
+
+/* A fault that waits for a holder of its group. */
+struct fleet_await {
+        bool on;
+        size_t group;
+        uint32_t ms;
+};
+
 struct fleet {
         struct scene *s, *own; /* own: made by fleet_init() */
         struct fleet_options o;
@@ -262,6 +302,16 @@ struct fleet {
         bool mended;                        /* a batond that was being stopped then comes back, too */
         uint64_t nap_end_ms;
         bool nap_cuts; /* and whose agent is cut off then */
+        struct fleet_await awaits[FLEET_FAULT_MAX];
+        int late;        /* the holder that FLEET_LATE_… has cut off; 0: none */
+        bool late_fills; /* and then no record can be written */
+        enum { LATE_STANDS, LATE_WORKERS_KILLED, LATE_BATOND_KILLED } late_what;
+        uint32_t late_ms; /* before the end of its lease and stop budget, or behind that of its lease, the moment comes
+                           */
+        uint32_t late_for_ms; /* so long it lasts */
+        uint64_t late_end_ms; /* it has come, and lasts until then */
+        int returner;         /* the holder that FLEET_DEAF_TAKERS has cut off, 0: none */
+        uint64_t returns_ms, hear_ms;
         size_t blind_group;
         uint64_t blind_end_ms;
         struct patron *admin;
@@ -362,34 +412,6 @@ void fleet_operator_stop(struct fleet *f, int number, size_t group, size_t worke
 /* `value`: ms of the lease or the budget, or the group. Only in a supervised fleet. */
 void fleet_reload(struct fleet *f, int number, enum fleet_change change, uint32_t value);
 
-enum fleet_fault {
-        FLEET_AGENT_KILL,
-        FLEET_AGENT_PAUSE,
-        FLEET_CUT,
-        FLEET_CUT_AGENT,
-        FLEET_DEAF,
-        FLEET_LATE_ANSWER, /* an answer comes late, and is the last */
-        FLEET_POWER,
-        FLEET_SUSPEND,
-        FLEET_VM_PAUSE,
-        FLEET_STAND,
-        FLEET_BATOND_KILL,
-        FLEET_BATOND_STOP,
-        FLEET_RATE,
-        FLEET_WORKER_KILL,
-        FLEET_WORKER_STAND,
-        FLEET_START_FAILS,
-        FLEET_STOP_FAILS,
-        FLEET_CALLBACK,
-        FLEET_RECORD_FULL,
-        FLEET_RESOURCE_DIES,
-        FLEET_OPERATOR,
-        FLEET_ZNODE,
-        FLEET_RELOAD,
-        FLEET_NAP,   /* a holder's machine sleeps for a part of its lease; on waking its agent may be cut off */
-        FLEET_BLIND, /* takers see nothing of a grant; when they do again it is gone, and its holder does not know */
-        FLEET_FAULT_MAX,
-};
 const char *fleet_fault_name(enum fleet_fault fault);
 /* Lets it happen, or ends it where it lasts; where and how is drawn from a stream of its own. Runs nothing. */
 void fleet_strike(struct fleet *f, enum fleet_fault fault);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const names[] = {
         [FLEET_AGENT_KILL] = "agent killed",
@@ -30,7 +31,10 @@ static const char *const names[] = {
         [FLEET_ZNODE] = "znode deleted or garbled",
         [FLEET_RELOAD] = "reload",
         [FLEET_NAP] = "machine naps",
+        [FLEET_LATE_STAND] = "all of batond stands still near the end of a lease",
+        [FLEET_LATE_KILL] = "workers killed near the end of a lease",
         [FLEET_BLIND] = "takers see nothing for a while",
+        [FLEET_DEAF_TAKERS] = "takers hear nothing when a holder renews after all",
 };
 static_assert(sizeof names / sizeof *names == FLEET_FAULT_MAX, "a name for each fault");
 
@@ -73,9 +77,10 @@ static void slip(struct fleet *f, struct fleet_worker *w)
 {
         static const enum worker_call_kind kinds[] = {CALL_ACTIVATE, CALL_DEACTIVATE, CALL_CHECK,
                                                       CALL_ROLE,     CALL_MEMBERS,    CALL_OPEN};
-        static const enum fleet_slip slips[] = {FLEET_SLIP_HANG, FLEET_SLIP_DEAF, FLEET_SLIP_CRASH, FLEET_SLIP_TWICE};
+        static const enum fleet_slip slips[] = {FLEET_SLIP_HANG, FLEET_SLIP_DEAF, FLEET_SLIP_CRASH, FLEET_SLIP_TWICE,
+                                                FLEET_SLIP_TWICE};
         w->slip_kind = kinds[below(f, 6)];
-        w->slip = slips[below(f, 4)];
+        w->slip = slips[below(f, 5)];
         fleet_say(f, "node %d %s: its next %s is to slip (%d)", w->node->number, w->section.name.text,
                   worker_call_name(w->slip_kind), (int)w->slip);
 }
@@ -169,6 +174,40 @@ static void strike_blind(struct fleet *f, size_t group, uint32_t ms)
         f->blind_end_ms = fleet_now(f) + 1000 + ms;
 }
 
+/* A holder that could not renew for most of its lease does so again, in the moment from which on the
+ * others hear nothing. What they saw last is as good as over. */
+static void strike_deaf_takers(struct fleet *f, size_t group)
+{
+        int holder = fleet_active(f, group);
+        uint32_t after_ms = 900 + below(f, 400), for_ms = 1200 + below(f, 600);
+        if (!holder || f->returner || fleet_node(f, holder)->cut)
+                return;
+        f->returner = holder;
+        f->returns_ms = fleet_now(f) + after_ms;
+        f->hear_ms = f->returns_ms + for_ms;
+        fleet_cut_agent(f, holder, true);
+}
+
+static void deafen_takers(struct fleet *f, bool deaf)
+{
+        for (int i = 1; i <= f->o.nodes; i++)
+                if (i != f->returner && fleet_node(f, i)->agent)
+                        fleet_deafen(f, i, deaf);
+}
+
+static void go_on_returning(struct fleet *f)
+{
+        if (f->returns_ms && fleet_now(f) >= f->returns_ms) {
+                f->returns_ms = 0;
+                deafen_takers(f, true);
+                fleet_cut_agent(f, f->returner, false);
+        }
+        if (fleet_now(f) >= f->hear_ms) {
+                deafen_takers(f, false);
+                f->returner = 0;
+        }
+}
+
 static void see_again(struct fleet *f)
 {
         int holder = fleet_active(f, f->blind_group);
@@ -206,10 +245,124 @@ static void wake(struct fleet *f)
         f->napper = 0;
 }
 
+/* Who sleeps is woken rather than that another falls asleep, and who has something to lose falls asleep first. */
+static struct fleet_node *sleeper(struct fleet *f, struct fleet_node *any, size_t group)
+{
+        int holder = fleet_active(f, group);
+        for (int i = 1; i <= f->o.nodes; i++) {
+                struct fleet_node *n = fleet_node(f, i);
+                if ((n->asleep || n->vm_paused) && below(f, 2))
+                        return n;
+        }
+        return holder && below(f, 3) ? fleet_node(f, holder) : any;
+}
+
+/* The holder hears nothing any more, and the moment is chosen. */
+static void strike_late(struct fleet *f, size_t group, bool kills, uint32_t ms)
+{
+        int holder = fleet_active(f, group);
+        uint32_t early_ms = below(f, kills ? 60 : below(f, 2) ? 900 : 2000);
+        bool batond = below(f, 3) == 0, fills = below(f, 2);
+        if (!holder || f->late || fleet_node(f, holder)->cut || fleet__is_dark(fleet_node(f, holder)))
+                return;
+        f->late = holder;
+        f->late_what = !kills ? LATE_STANDS : batond ? LATE_BATOND_KILLED : LATE_WORKERS_KILLED;
+        f->late_fills = fills;
+        f->late_ms = early_ms;
+        f->late_for_ms = (kills ? 1500 : 200) + ms;
+        f->late_end_ms = 0;
+        fleet_cut_agent(f, holder, true);
+}
+
+/* A kill comes so long before the end of a lease at the earliest: a fresh process begins about then. */
+#define LATE_KILL_MS 50
+
+static bool runs_for_us(const struct fleet_worker *w)
+{
+        return w->resource.occupied && !w->resource.foreign && w->recorded;
+}
+
+/* Its workers or all of batond are killed and find records that have run out; or all stands still and systemd's
+ * watchdog has just enough time left, or too little. */
+static void late_moment(struct fleet *f, struct fleet_node *n)
+{
+        bool now = false;
+        FLEET_EACH_WORKER(n, w)
+        {
+                uint64_t deadline_ms = w->record.deadline_ms;
+                bool kills = f->late_what != LATE_STANDS;
+                if (!runs_for_us(w) || (kills ? fleet_node_now(n) + LATE_KILL_MS < deadline_ms + f->late_ms
+                                              : fleet_node_now(n) + f->late_ms < deadline_ms + w->record.budget_ms))
+                        continue;
+                now = true;
+                if (f->late_what != LATE_WORKERS_KILLED)
+                        continue;
+                fleet_worker_kill(f, n->number, w->group, w->index, f->late_for_ms);
+                w->record_full |= f->late_fills;
+        }
+        if (!now)
+                return;
+        f->late_end_ms = fleet_now(f) + f->late_for_ms;
+        if (f->late_what == LATE_STANDS)
+                fleet_stand(f, n->number, true);
+        else if (f->late_what == LATE_BATOND_KILLED)
+                fleet_batond_kill(f, n->number);
+}
+
+static void be_late(struct fleet *f)
+{
+        struct fleet_node *n = fleet_node(f, f->late);
+        bool runs = false;
+        FLEET_EACH_WORKER(n, w)
+        runs |= runs_for_us(w);
+        if (!f->late_end_ms && runs && !fleet__is_dark(n))
+                late_moment(f, n);
+        if (f->late_end_ms ? fleet_now(f) < f->late_end_ms : runs)
+                return;
+        if (f->late_end_ms && f->late_what == LATE_STANDS)
+                fleet_stand(f, f->late, false);
+        FLEET_EACH_WORKER(n, w)
+        w->record_full = w->record_full && !f->late_fills;
+        fleet_cut_agent(f, f->late, false);
+        f->late = 0;
+}
+
+/* Those that are about a holder wait until there is one. */
+static void strike_holder(struct fleet *f, enum fleet_fault fault, size_t group, uint32_t ms)
+{
+        struct fleet_await *await = &f->awaits[fault];
+        await->on = !fleet_active(f, group);
+        await->group = group;
+        await->ms = ms;
+        if (await->on)
+                return;
+        switch (fault) {
+        case FLEET_NAP:
+                strike_nap(f, group, ms);
+                break;
+        case FLEET_BLIND:
+                strike_blind(f, group, ms);
+                break;
+        case FLEET_DEAF_TAKERS:
+                strike_deaf_takers(f, group);
+                break;
+        default:
+                strike_late(f, group, fault == FLEET_LATE_KILL, ms);
+                break;
+        }
+}
+
 void fleet__faults_turn(struct fleet *f)
 {
+        for (int i = 0; i < FLEET_FAULT_MAX; i++)
+                if (f->awaits[i].on && fleet_active(f, f->awaits[i].group))
+                        strike_holder(f, (enum fleet_fault)i, f->awaits[i].group, f->awaits[i].ms);
+        if (f->late)
+                be_late(f);
         if (f->napper && fleet_now(f) >= f->nap_end_ms)
                 wake(f);
+        if (f->returner)
+                go_on_returning(f);
         if (f->blind && fleet_now(f) >= f->blind_end_ms)
                 see_again(f);
 }
@@ -241,10 +394,12 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
                         fleet_machine_off(f, number);
                 break;
         case FLEET_SUSPEND:
-                fleet_suspend(f, number, !n->asleep);
+                n = sleeper(f, n, group);
+                fleet_suspend(f, n->number, !n->asleep);
                 break;
         case FLEET_VM_PAUSE:
-                fleet_vm_pause(f, number, !n->vm_paused);
+                n = sleeper(f, n, group);
+                fleet_vm_pause(f, n->number, !n->vm_paused);
                 break;
         case FLEET_STAND:
                 if (!fleet__is_dark(n))
@@ -292,10 +447,11 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
                 reload(f, number, group);
                 break;
         case FLEET_NAP:
-                strike_nap(f, group, ms);
-                break;
+        case FLEET_LATE_STAND:
+        case FLEET_LATE_KILL:
         case FLEET_BLIND:
-                strike_blind(f, group, ms);
+        case FLEET_DEAF_TAKERS:
+                strike_holder(f, fault, group, ms);
                 break;
         case FLEET_FAULT_MAX:
                 break;
@@ -331,7 +487,8 @@ void fleet_mend(struct fleet *f)
 {
         fleet_say(f, "all is mended");
         f->blind = 0;
-        f->napper = 0;
+        f->napper = f->late = f->returner = 0;
+        memset(f->awaits, 0, sizeof f->awaits);
         f->mended = true;
         for (int i = 0; i < f->o.nodes; i++)
                 mend_node(f, &f->nodes[i]);

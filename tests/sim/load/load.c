@@ -67,7 +67,7 @@ static void name_nodes(struct load *l)
                 (void)snprintf(path, sizeof path, "/e%d", i);
                 l->ephemeral[i] = history_cstr(h, path);
         }
-        for (int i = 0; i < LOAD_BULK; i++) {
+        for (int i = 0; i < LOAD_BULK_NODES; i++) {
                 (void)snprintf(path, sizeof path, "/b%d", i);
                 l->bulk[i] = history_cstr(h, path);
         }
@@ -86,7 +86,7 @@ bool load__setup(const struct load *l, size_t n, text_id *ret)
                 *ret = l->ephemeral[n];
         else if ((n -= LOAD_PARENTS) < 1)
                 *ret = l->container;
-        else if ((n -= 1) < LOAD_BULK && l->habits.bulky)
+        else if ((n -= 1) < LOAD_BULK_NODES && l->habits.bulky)
                 *ret = l->bulk[n];
         else
                 return false;
@@ -115,6 +115,35 @@ struct load *load_new(struct world *w, struct history *h, struct verdict *v, uin
                 a->next_xid = 1;
         }
         return l;
+}
+
+void load_bend(struct load *l, enum load_bent bent)
+{
+        struct load_habits *h = &l->habits;
+        uint32_t *w = h->weights;
+        switch (bent) {
+        case LOAD_SYNCS:
+                h->pause_ms = 4;
+                h->depth += 2;
+                w[ACT_SYNC] += 120;
+                w[ACT_SET] += 60;
+                w[ACT_GET] += 60;
+                w[ACT_GET_WATCH] += 120; /* mostly of what all work on */
+                w[ACT_MOVE] += 20;
+                for (size_t i = 0; i < l->client_count; i++) {
+                        l->clients[i].patience_ms += 700;
+                        l->clients[i].only_reads = i > 0;
+                }
+                break;
+        case LOAD_BULK:
+                h->bulky = h->bulk_at_once = true;
+                h->pause_ms = h->pause_ms < 10 ? h->pause_ms : 10;
+                h->depth += 2;
+                w[ACT_SET_BULK] = 2;
+                break;
+        case LOAD_AS_DRAWN:
+                break;
+        }
 }
 
 static void link_free(struct load_link *k)

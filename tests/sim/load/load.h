@@ -14,6 +14,13 @@
 
 #define LOAD_CLIENTS_MAX 8
 
+/* What a life is about, where that takes clients who are about it, too. */
+enum load_bent {
+        LOAD_AS_DRAWN,
+        LOAD_SYNCS, /* one writes, the others sync and read, move and are patient */
+        LOAD_BULK,  /* nodes are large, and writes follow each other closely */
+};
+
 struct load;
 
 /* What came about, over all clients. */
@@ -29,6 +36,8 @@ struct load_tally {
 /* All three are borrowed. `v` is told of what can't be put into a history: an answer that can't be read, or that
  * answers nothing. Nobody else may write below the paths that the clients use: /h*, /u*, /s*, /e*, /c*, /b*. */
 struct load *load_new(struct world *w, struct history *h, struct verdict *v, uint64_t seed);
+/* Before the first step. */
+void load_bend(struct load *l, enum load_bent bent);
 /* Takes NULL. Before the world is freed. */
 void load_free(struct load *l);
 /* `busy`: new requests and new trouble; else clients finish, keep their sessions and stay connected. */
@@ -46,7 +55,7 @@ void load_check_settled(struct load *l);
 /* Whatever is still outstanding has an unknown outcome: goes into the history. Nothing is asked after this. */
 void load_finish(struct load *l);
 const struct load_tally *load_tally(const struct load *l);
-/* Whether data is sometimes larger than a portion of a snapshot. Drawn by load_new(). */
+/* Whether data is sometimes larger than a portion of a snapshot. Known before the first step. */
 bool load_is_bulky(const struct load *l);
 
 /* ---- what else goes into the history of a life (load_record.c) ---- */

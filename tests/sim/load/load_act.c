@@ -120,7 +120,7 @@ static struct load_op op_set(struct load_client *a, bool versioned)
 static struct load_op op_bulk(struct load_client *a)
 {
         struct load_op op = {.verb = VERB_SET, .opcode = OP_SET_DATA, .version = -1, .bulk = true};
-        op.path = a->load->bulk[load__draw(a, LOAD_BULK)];
+        op.path = a->load->bulk[load__draw(a, LOAD_BULK_NODES)];
         op.data = next_value(a->load);
         return op;
 }
@@ -341,11 +341,12 @@ static void act(struct load_client *a, enum load_action action)
 void load__act(struct load_client *a)
 {
         const uint32_t *weights = a->load->habits.weights;
+        int first = a->only_reads ? ACT_GET : 0;
         uint64_t sum = 0;
-        for (int i = 0; i < ACT_MAX; i++)
+        for (int i = first; i < ACT_MAX; i++)
                 sum += weights[i];
         uint64_t at = load__draw(a, sum);
-        for (int i = 0; i < ACT_MAX; i++) {
+        for (int i = first; i < ACT_MAX; i++) {
                 if (at < weights[i]) {
                         act(a, (enum load_action)i);
                         return;
@@ -368,6 +369,8 @@ void load__setup_next(struct load_client *a)
         if (!load__setup(a->load, a->setup_at, &path))
                 return;
         struct load_op op = op_create(a, 0, path);
+        for (int i = 0; i < LOAD_BULK_NODES; i++)
+                op.bulk |= a->load->habits.bulk_at_once && path == a->load->bulk[i];
         (void)load__send_op(a, &a->link, &op);
         a->setup_asked = true;
 }

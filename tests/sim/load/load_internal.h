@@ -11,7 +11,7 @@
 /* Parents of each kind: plain nodes, sequential ones, ephemerals. */
 #define LOAD_PARENTS 2
 /* Nodes with much data, in lives that have them. */
-#define LOAD_BULK       4
+#define LOAD_BULK_NODES 4
 #define LOAD_BULK_BYTES 150000
 /* Requests at once. */
 #define LOAD_DEPTH_MAX 12
@@ -60,9 +60,9 @@ struct load_habits {
         uint32_t pause_ms; /* about so long between two requests */
         uint32_t depth;
         uint32_t weights[ACT_MAX];
-        uint32_t names;        /* plain nodes have one of so many names */
-        bool restores_watches; /* setWatches after a new connection; else they are forgotten */
-        bool bulky;
+        uint32_t names;           /* plain nodes have one of so many names */
+        bool restores_watches;    /* setWatches after a new connection; else they are forgotten */
+        bool bulky, bulk_at_once; /* some nodes become large, or are made so */
 };
 
 struct load_request {
@@ -112,6 +112,7 @@ struct load_client {
         uint8_t passwd[16];
         int32_t wish_ms, timeout_ms, next_xid;
         bool closing, pretends;
+        bool only_reads;         /* whom no write of its own keeps waiting where there is no quorum */
         int last_sid, tried_sid; /* it was connected to; it dialled last */
         uint64_t call_us;        /* of the connect request */
         int64_t said_seen;
@@ -138,7 +139,7 @@ struct load {
         struct load_client clients[LOAD_CLIENTS_MAX];
         size_t client_count;
         text_id hot[LOAD_HOT], plain[LOAD_PARENTS], sequential[LOAD_PARENTS], ephemeral[LOAD_PARENTS], container;
-        text_id bulk[LOAD_BULK];
+        text_id bulk[LOAD_BULK_NODES];
         text_id known[LOAD_KNOWN];
         size_t known_count; /* ever */
         uint64_t values;    /* each that is written has a number of its own */

@@ -20,9 +20,10 @@ static const struct oracle_link *link_of(const struct oracle *o, const struct or
 }
 
 /* The synced history first, and on disk: reversed, a shorter log would look newer (safety: Z24). */
-static void check_history_first(struct oracle *o, const struct oracle_server *s, int64_t epoch)
+static void check_history_first(struct oracle *o, const struct oracle_server *s, const struct oracle_ask *a)
 {
-        const struct oracle_link *l = s->leads == epoch ? NULL : link_of(o, s, epoch);
+        int64_t epoch = a->value;
+        const struct oracle_link *l = a->leads || s->leads == epoch ? NULL : link_of(o, s, epoch);
         if (!l)
                 return;
         if (l->step == LINK_SYNC)
@@ -36,8 +37,10 @@ static void check_history_first(struct oracle *o, const struct oracle_server *s,
                              s->sid, epoch, (uint64_t)oracle__durable_end(s), (uint64_t)l->sync_end);
 }
 
-void oracle__epoch_durable(struct oracle *o, struct oracle_server *s, bool current, int64_t value)
+void oracle__epoch_durable(struct oracle *o, struct oracle_server *s, const struct oracle_ask *a)
 {
+        bool current = a->kind == ASK_CURRENT;
+        int64_t value = a->value;
         const char *name = current ? "currentEpoch" : "acceptedEpoch";
         int64_t old = current ? s->current : s->accepted;
         if (value < old)
@@ -46,7 +49,7 @@ void oracle__epoch_durable(struct oracle *o, struct oracle_server *s, bool curre
                 ORACLE_BREAK(o, "Z23", "server %d writes currentEpoch %" PRId64 " above its acceptedEpoch %" PRId64,
                              s->sid, value, s->accepted);
         if (current && value > old)
-                check_history_first(o, s, value);
+                check_history_first(o, s, a);
         if (current) {
                 s->current = value;
                 s->lost = false; /* what it holds now it has from a leader */

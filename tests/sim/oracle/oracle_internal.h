@@ -40,6 +40,7 @@ struct oracle_ask {
         enum oracle_ask_kind kind;
         int64_t value;
         uint64_t ticket;
+        bool leads; /* by a candidate, of its own epoch: it may be none any more when it is done */
 };
 /* Epochs, and cuts: a role asks for a few at a time. */
 #define ORACLE_ASKS_MAX 64
@@ -195,7 +196,7 @@ void oracle__shows(struct oracle *o, struct oracle_server *s, int64_t zxid, uint
 void oracle__told(struct oracle *o, const struct oracle_server *s, int64_t zxid);
 
 /* ---- oracle_epoch.c: promises and leaders (Z1, Z2, Z20-Z25) ---- */
-void oracle__epoch_durable(struct oracle *o, struct oracle_server *s, bool current, int64_t value);
+void oracle__epoch_durable(struct oracle *o, struct oracle_server *s, const struct oracle_ask *a);
 /* It leads, and its currentEpoch is that epoch, durably. */
 void oracle__leads(struct oracle *o, struct oracle_server *s, int64_t epoch);
 /* A packet between two servers. `data` NULL: none. */

@@ -176,7 +176,8 @@ void oracle__ask(struct oracle *o, struct oracle_server *s, enum oracle_ask_kind
 {
         (void)o;
         assert(s->ask_count < ORACLE_ASKS_MAX);
-        s->asks[s->ask_count++] = (struct oracle_ask){.kind = kind, .value = value, .ticket = ticket};
+        s->asks[s->ask_count++] = (struct oracle_ask){
+                .kind = kind, .value = value, .ticket = ticket, .leads = kind == ASK_CURRENT && s->leads == value};
 }
 
 static void settled(struct oracle *o, struct oracle_server *s, const struct oracle_ask *a)
@@ -184,7 +185,7 @@ static void settled(struct oracle *o, struct oracle_server *s, const struct orac
         switch (a->kind) {
         case ASK_ACCEPTED:
         case ASK_CURRENT:
-                oracle__epoch_durable(o, s, a->kind == ASK_CURRENT, a->value);
+                oracle__epoch_durable(o, s, a);
                 break;
         case ASK_PREPARE:
                 s->prepared = a->value;

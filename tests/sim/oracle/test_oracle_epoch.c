@@ -179,6 +179,25 @@ static void test_epoch_before_the_history(void **state)
         bench_caught(b, "Z24");
 }
 
+/* Two candidates have chosen one epoch, the first of which the second was to follow. The second is none any more,
+ * either, when its disk has answered; what it wrote was for its own epoch. */
+static void test_epoch_of_a_candidate_that_gave_up(void **state)
+{
+        struct bench *b = *state;
+        bench_candidate(b, 3, 1);
+        bench_epoch(b, 3, ASK_ACCEPTED, 1);
+        bench_connect(b, 2, 3);
+        bench_from_follower(b, 2, QP_FOLLOWERINFO, Z(0, 0), "", 0);
+        bench_from_leader(b, 2, QP_LEADERINFO, Z(1, 0));
+        bench_depose(b, 3);
+        bench_candidate(b, 2, 1);
+        bench_epoch(b, 2, ASK_ACCEPTED, 1);
+        oracle__ask(b->o, bench_server(b, 2), ASK_CURRENT, 1, ++b->tickets[2]);
+        bench_depose(b, 2);
+        bench_sync(b, 2);
+        bench_clean(b);
+}
+
 /* Scenario 20. */
 static void test_newleader_acknowledged_before_the_history(void **state)
 {
@@ -421,6 +440,7 @@ int main(void)
                 BENCHED(test_leader_behind_its_follower),
                 BENCHED(test_promises_of_observers_do_not_count),
                 BENCHED(test_epoch_before_the_history),
+                BENCHED(test_epoch_of_a_candidate_that_gave_up),
                 BENCHED(test_newleader_acknowledged_before_the_history),
                 BENCHED(test_newleader_acknowledged_before_the_epoch),
                 BENCHED(test_proposal_acknowledged_before_it_is_on_disk),

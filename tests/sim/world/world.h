@@ -113,6 +113,8 @@ uint64_t world_now(const struct world *w);
 /* A number from the world's seed, for what a test decides: WORLD_DRAW_WORK. */
 uint64_t world_draw(struct world *w);
 void world_run(struct world *w, uint64_t ms);
+/* Who looks on has seen enough: what else might happen at this instant, perhaps without an end, does not. */
+void world_end(struct world *w);
 /* The next instant at which anything happens by itself, while nothing is done to the world; UINT64_MAX: never. A driver
  * may run up to there at once. */
 uint64_t world_next(const struct world *w);

@@ -125,6 +125,7 @@ struct world {
         struct world_link links[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
         size_t socket_bytes, peer_backlog_bytes, client_backlog_bytes;
         bool loud_crashes;
+        bool over;         /* nothing happens any more */
         int64_t committed; /* the greatest zxid any server has applied */
         struct world_bytes portion;
         struct world_witness witnesses[WORLD_WITNESSES_MAX];

@@ -174,7 +174,7 @@ static bool node_turn(struct world_node *n)
 /* One millisecond: whatever can happen at this instant, then the clock moves. */
 static void step(struct world *w)
 {
-        for (bool more = true; more;) {
+        for (bool more = true; more && !w->over;) {
                 w->next = UINT64_MAX;
                 more = world__deliver(w);
                 for (int sid = 1; sid <= w->count; sid++)
@@ -206,6 +206,11 @@ void world_run(struct world *w, uint64_t ms)
                 if (!each && w->next > w->now)
                         w->now = w->next < end ? w->next : end;
         }
+}
+
+void world_end(struct world *w)
+{
+        w->over = true;
 }
 
 uint64_t world_next(const struct world *w)
