@@ -217,7 +217,7 @@ static int make_sums(struct sums *s, struct txnlog__cursor *c)
         while (s->origin + place + SUMS_STEP <= c->size) {
                 const uint8_t *at = NULL;
                 int64_t n = txnlog__cursor_window(c, s->origin + place, SUMS_STEP, &at);
-                if (n < SUMS_STEP)
+                if (n < SUMS_STEP || !at)
                         return n < 0 ? (int)n : 0;
                 add(&sum, place, at, SUMS_STEP);
                 s->list[s->count++] = sum;
