@@ -52,7 +52,8 @@ static int64_t recovered_base(const struct recovered *r)
         int64_t first = r->history[0].zxid;
         if (zab__counter(first) > 1)
                 return first - 1;
-        if (r->history_count == r->replayed && r->snapshot_zxid < first)
+        bool all = r->history_count == r->replayed || PLANTED(HISTORY_BASE_GUESSED);
+        if (all && r->snapshot_zxid < first)
                 return r->snapshot_zxid;
         return HISTORY_BASE_UNKNOWN;
 }

@@ -149,6 +149,8 @@ static void role_leave(struct zab *z, struct effects *fx)
         zab__set_phase(z, ZAB_IDLE, ZAB_DISCOVERY, z->leave_reason, fx);
         z->leaving = false;
         z->leave_flush = false;
+        if (PLANTED(TAIL_SHOWN))
+                zab__deliver(z, zab__history_tail(&z->history), fx);
         z->host.ended(z->host.ctx, z->leave_reason, fx);
         zab__deliver(z, zab__history_tail(&z->history), fx);
 }

@@ -9,6 +9,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
+/* What every test run demands: a bug that so many seeds do not find means that the simulator is too kind. Nearly all
+ * are found by the first few. */
+#define SUITE_SEEDS 5000
+
 struct tally {
         uint64_t seeds[PLANT_MAX]; /* until each was found */
         size_t found, lost;
@@ -132,7 +136,7 @@ bool hunt(const struct sim_options *o)
         for (int i = PLANT_NONE + 1; i < PLANT_MAX; i++) {
                 struct sim_options here = *o;
                 if (suite)
-                        here.seeds = plant_row((enum plant)i)->suite_seeds;
+                        here.seeds = SUITE_SEEDS;
                 if (here.seeds && (all || one == (enum plant)i))
                         hunt_one(&here, (enum plant)i, &t);
         }

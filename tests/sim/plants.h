@@ -19,7 +19,6 @@ struct plant_row {
         enum plant_lives lives;
         const char *checkers; /* ids of the promises that it breaks, with blanks between them */
         const char *text;     /* what is broken */
-        uint64_t suite_seeds; /* it must be found by so many in every test run; 0: too rare for that */
 };
 
 /* By number; the row of PLANT_NONE has no name. */

@@ -5,8 +5,6 @@
 
 /* All kinds of faults by name fit in. */
 #define NARROWING_BYTES 1024
-/* So many lives miss nothing, however seldom it is. */
-#define LIVES_THAT_TAKE_ALL 5000
 
 void totals_add(struct totals *t, const struct life_result *r)
 {
@@ -36,22 +34,11 @@ void totals_sum(struct totals *t, const struct totals *other)
         }
 }
 
-/* Whether so few lives may miss it: these paths take several things in the right order. A long run takes them all. */
-static bool may_be_missing(const struct totals *t, enum mark mark)
-{
-        static const enum mark seldom[] = {MARK_TRUNC_INTERRUPTED, MARK_SNAP_SAVED_BY_CRASH, MARK_SNAP_UNDER_LOAD,
-                                           MARK_STOOD_TOO_LATE, MARK_LEFT_PROMISES};
-        for (size_t i = 0; i < sizeof seldom / sizeof *seldom && t->lives < LIVES_THAT_TAKE_ALL; i++)
-                if (seldom[i] == mark)
-                        return true;
-        return false;
-}
-
 int report_holes(const struct totals *t)
 {
         int holes = 0;
         for (int i = 0; i < MARK_MAX; i++)
-                holes += t->coverage.counts[i] == 0 && !may_be_missing(t, (enum mark)i);
+                holes += t->coverage.counts[i] == 0;
         for (int i = 0; i < FAULT_MAX; i++)
                 holes += t->faults[i] == 0;
         return holes;
@@ -76,8 +63,7 @@ void report_totals(const struct totals *t, bool brief)
                         printf("            fault %s\n", fault_name((enum fault)i));
         for (int i = 0; i < MARK_MAX; i++)
                 if (!t->coverage.counts[i])
-                        printf("            %s%s\n", mark_name((enum mark)i),
-                               may_be_missing(t, (enum mark)i) ? " (seldom)" : "");
+                        printf("            %s\n", mark_name((enum mark)i));
 }
 
 void report_finding(const struct sim_options *o, uint64_t seed, const struct verdict *v)

@@ -89,8 +89,10 @@ static void theme_tails(struct life_plan *p, struct prng *r)
 static void theme_split(struct life_plan *p, struct prng *r)
 {
         uint32_t *w = p->faults.weights;
-        (void)r;
+        p->commit_log_count = 1 + (uint32_t)draw(r, 6); /* it may begin with an epoch, of which there are many */
+        p->snap_count = 200;
         p->faults.pause_ms = 200;
+        w[FAULT_ALL_DOWN] += 5;
         w[FAULT_SPLIT] += 10;
         w[FAULT_BLACKHOLE] += 8;
         w[FAULT_LATE] += 6;
@@ -102,7 +104,8 @@ static void theme_split(struct life_plan *p, struct prng *r)
 static void theme_rivals(struct life_plan *p, struct prng *r)
 {
         uint32_t *w = p->faults.weights;
-        (void)r;
+        p->commit_log_count = 1 + (uint32_t)draw(r, 6);
+        p->snap_count = 200;
         p->init_limit = 5; /* they give up soon, and try again */
         p->faults.pause_ms = 800;
         w[FAULT_RIVALS] += 20;

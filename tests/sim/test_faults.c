@@ -65,7 +65,7 @@ static void assert_sound(const struct world *w)
         for (int from = 0; from <= w->count; from++)
                 for (int to = 0; to <= w->count; to++) {
                         const struct world_link *l = &w->links[from][to];
-                        assert_false(l->cut || l->blackhole);
+                        assert_false(l->cut || l->blackhole || l->hold);
                         assert_int_equal(l->delay_ms + l->bytes_per_ms + l->dial_ms, 0);
                 }
         for (int sid = 1; sid <= w->count; sid++) {

@@ -89,6 +89,10 @@ static void stop_fails(struct fleet *f, struct fleet_worker *w)
 {
         /* What does not stop at all is promised to be fenced only where a last resort does so. */
         uint32_t what = below(f, 3), ms = below(f, 8000);
+        bool under_way = w->recorded && w->resource.occupied && fleet_node_now(w->node) >= w->record.deadline_ms;
+        /* It leaves no time for another try: then only a last resort ends it. */
+        if (under_way && w->node->last_resort != LAST_RESORT_REBOOT)
+                return;
         if (what == 0 && w->node->last_resort == LAST_RESORT_REBOOT)
                 w->resource.stuck_ms = fleet_now(f) + ms;
         else
