@@ -32,7 +32,7 @@ const char *sim_usage(void)
                "  --digests        prints the digest of each trace\n"
                "  --suite          a path that no life has taken is a failure\n"
                "  --plant NAME     with this bug planted, up to the first seed that finds it; all: each bug in turn;\n"
-               "                   suite: those that every test run must find, each by few seeds\n"
+               "                   suite: those that every test run must find, each in 5000 seeds\n"
                "  --plants         what can be planted\n"
                "Ends with 0: nothing found, 1: a promise broken, 2: called wrongly, 3: a crash, a hang, output that\n"
                "can't be written or no more processes, 4: no progress, 5: a path never taken, 6: a planted bug not "
