@@ -234,7 +234,7 @@ static void fault_late(struct faults *f, int sid)
         int other = (int)faults__draw(f, (uint64_t)f->world->count + 1);
         if (other == sid)
                 return;
-        world_age(f->world, sid, other, 10 + (uint32_t)faults__draw(f, 1500));
+        world_age(f->world, sid, other, 10 + (uint32_t)faults__draw(f, FAULT_LATE_MAX_MS - 10));
         if (faults__draw(f, 2))
                 world_reset(f->world, sid, other);
 }

@@ -15,6 +15,9 @@
 
 #include <stdbool.h>
 
+/* Bytes that FAULT_LATE holds up come less than so many ms later, after the mend too. */
+#define FAULT_LATE_MAX_MS 1510
+
 enum fault {
         FAULT_POWER,
         FAULT_KILL,

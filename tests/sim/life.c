@@ -253,6 +253,7 @@ static void heal(struct life *l, uint32_t set)
                 fleet_mend(l->fleet);
         faults_heal(&l->faults, set, l->plan->rest);
         uint64_t bound = heal_bound_ms(l), end = world_now(l->world) + bound;
+        uint64_t all_came = world_now(l->world) + FAULT_LATE_MAX_MS;
         l->steady_ms = world_now(l->world);
         while (!all_serve_steadily(l) && !broken(l)) {
                 if (world_now(l->world) > end)
@@ -263,7 +264,8 @@ static void heal(struct life *l, uint32_t set)
         }
         l->serves = true;
         trace_line(&l->trace, world_now(l->world), "*** serves again");
-        for (int i = 0; i < 300 && !broken(l); i++)
+        /* What was late at the mend still comes: of a dial that a client gave up, what moves its session there. */
+        for (int i = 0; (i < 300 || world_now(l->world) < all_came) && !broken(l); i++)
                 step(l, true);
 }
 
