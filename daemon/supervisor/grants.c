@@ -73,7 +73,9 @@ static bool stops(const struct grant_watch *w)
 
 void grant_watch_fresh(struct grant_watch *w, uint64_t now_ms)
 {
-        if (!may_run(w) || now_ms < w->record.deadline_ms || w->stage == STAGE_OVER)
+        /* One that follows a worker which had the reserve for itself gets no more time (F6): the last resort is due. */
+        bool due = w->stage == STAGE_RESERVE_BEGUN && now_ms >= w->end_ms;
+        if (!may_run(w) || now_ms < w->record.deadline_ms || w->stage == STAGE_OVER || due)
                 return;
         if (now_ms >= w->end_ms)
                 w->end_ms = now_ms + w->record.budget_ms;

@@ -44,8 +44,8 @@ struct grant_watch {
 bool grant_may_run(const struct grant_record *r, const char *boot_id);
 /* What the record says now; NULL: there is none, or it is of an earlier boot. */
 void grant_watch_told(struct grant_watch *w, const struct grant_record *r);
-/* A fresh worker has been started: past the deadline it stops the resource as its first act, and has the time for it.
- */
+/* A fresh worker has been started: past the deadline it stops the resource as its first act, and has the time for it,
+ * unless the last resort is due because one before it could not. */
 void grant_watch_fresh(struct grant_watch *w, uint64_t now_ms);
 /* Judges; the caller has told what the record says at this moment. */
 enum grant_verdict grant_watch_step(struct grant_watch *w, uint64_t now_ms);

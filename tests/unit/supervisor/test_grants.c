@@ -102,6 +102,18 @@ static void test_small_budgets_leave_time_for_both(void **state)
         assert_int_equal(grant_watch_step(&w, 10000), GRANT_OVERDUE);
 }
 
+/* A rest between two tries may end with the budget: that is no reason to begin the budget anew. */
+static void test_a_fresh_worker_does_not_put_off_the_last_resort(void **state)
+{
+        (void)state;
+        struct grant_watch w = watch(WORKER_STOPPING, 10000, 4000);
+        while (grant_watch_next_ms(&w) < 14000)
+                (void)grant_watch_step(&w, grant_watch_next_ms(&w));
+        grant_watch_fresh(&w, 14000);
+        assert_int_equal(grant_watch_next_ms(&w), 14000);
+        assert_int_equal(grant_watch_step(&w, 14000), GRANT_LAST_RESORT);
+}
+
 /* The machine slept, or the supervisor was down: the last resort is for what a fresh worker could not do. */
 static void test_who_comes_late_tries_before_the_last_resort(void **state)
 {
@@ -190,6 +202,7 @@ int main(void)
                 cmocka_unit_test(test_a_verified_stop_ends_it_at_any_stage),
                 cmocka_unit_test(test_small_budgets_leave_time_for_both),
                 cmocka_unit_test(test_who_comes_late_tries_before_the_last_resort),
+                cmocka_unit_test(test_a_fresh_worker_does_not_put_off_the_last_resort),
                 cmocka_unit_test(test_a_fresh_worker_is_not_killed_for_what_it_found),
                 cmocka_unit_test(test_no_record_holds_nothing),
                 cmocka_unit_test(test_the_watchdog_leaves_the_guard_its_time),
