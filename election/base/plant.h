@@ -3,7 +3,7 @@
  *
  * In every build that is installed or tested, PLANTED(…) is the constant false: no branch, no symbol. Only the
  * simulator's second build, of the same sources, is compiled with BATON_PLANTS, and plants the one bug that is asked
- * for. A site is one line: `if (z->disk.count == 0 || PLANTED(M2_PROMISE_BEFORE_FSYNC))`. */
+ * for. A site is a condition, as in `if (z->disk.count == 0 || PLANTED(M2_PROMISE_BEFORE_FSYNC))`. */
 #ifndef BATON_BASE_PLANT_H
 #define BATON_BASE_PLANT_H
 

@@ -20,6 +20,7 @@ static const char *const names[] = {
         [MARK_REST_RETURNS] = "servers return to a majority that went on without them",
         [MARK_FLEET_SETTLED] = "each group of a fleet active once, and quiet",
         [MARK_SESSION_MOVED] = "session moved",
+        [MARK_SESSION_MOVED_MEANWHILE] = "session moved during an election",
         [MARK_SESSION_EXPIRED] = "session expired",
         [MARK_WATCH_FIRED] = "watch fired",
         [MARK_WATCHES_RESTORED] = "watches restored",

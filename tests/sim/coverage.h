@@ -26,6 +26,7 @@ enum mark {
         MARK_FLEET_SETTLED,
         /* clients */
         MARK_SESSION_MOVED,
+        MARK_SESSION_MOVED_MEANWHILE,
         MARK_SESSION_EXPIRED,
         MARK_WATCH_FIRED,
         MARK_WATCHES_RESTORED,

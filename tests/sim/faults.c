@@ -345,7 +345,7 @@ static const struct fault_kind {
         [FAULT_SLOW_LINK] = {"slow-link", "one way between two is slow", fault_slow_link, true},
         [FAULT_LATE] = {"late", "bytes of old connections arrive among those of new ones", fault_late, true},
         [FAULT_HANGING_DISK] = {"hanging-disk", "a disk hangs", fault_hanging_disk, false},
-        [FAULT_ROT] = {"rot", "a bit of a log changes", fault_rot, false},
+        [FAULT_ROT] = {"rot", "a log is damaged: a bit, a sector, its end", fault_rot, false},
         [FAULT_LOST_DISK] = {"lost-disk", "the files of a server are gone", fault_lost_disk, false},
         [FAULT_CUT] = {"cut", "links cut, one way or both", fault_cut, true},
         [FAULT_SLOW_DISK] = {"slow-disk", "slow disk", fault_slow_disk, false},

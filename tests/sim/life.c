@@ -468,6 +468,7 @@ static void count_load(struct life *l)
         const struct load_tally *t = load_tally(l->load);
         uint64_t *marks = coverage(l)->counts;
         marks[MARK_SESSION_MOVED] += t->moved;
+        marks[MARK_SESSION_MOVED_MEANWHILE] += t->moved_meanwhile;
         marks[MARK_SESSION_GONE] += t->expired;
         marks[MARK_WATCH_FIRED] += t->events;
         marks[MARK_WATCHES_RESTORED] += t->watches_restored;

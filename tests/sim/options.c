@@ -222,7 +222,7 @@ static const struct option {
         {"--seeds", true, set_seeds, TASK_LIVES},
         {"--from", true, set_from, TASK_LIVES},
         {"--jobs", true, set_jobs, TASK_LIVES},
-        {"--minutes", true, set_minutes, TASK_LIVES},
+        {"--minutes", true, set_minutes, TASK_MANY},
         {"--seed", true, set_seed, TASK_ONE},
         {"--trace", false, flag_trace, TASK_ONE},
         {"--without", true, set_without, TASK_ANY_LIFE},

@@ -2,9 +2,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* All kinds of faults by name fit in. */
 #define NARROWING_BYTES 1024
+/* Before the command that replays a finding: what this build found another one may not. */
+#ifdef BATON_SANITIZED
+#define PRESET "BATON_PRESET=asan "
+#else
+#define PRESET ""
+#endif
 
 void totals_add(struct totals *t, const struct life_result *r)
 {
@@ -70,6 +77,9 @@ void report_finding(const struct sim_options *o, uint64_t seed, const struct ver
 {
         char narrowing[NARROWING_BYTES];
         sim_options_narrowing(o, narrowing, sizeof narrowing);
-        printf("\nseed %" PRIu64 " at %" PRIu64 " ms: %s: %s\n  ./dev sim --seed %" PRIu64 "%s --trace   replays it\n",
-               seed, v->at_ms, v->checker, v->text, seed, narrowing);
+        printf("\nseed %" PRIu64 " at %" PRIu64 " ms: %s: %s\n", seed, v->at_ms, v->checker, v->text);
+        if (!strcmp(v->checker, "SAME")) /* one life alone differs from nothing */
+                printf("  " PRESET "./dev sim --from %" PRIu64 " --seeds 1 --repeat%s   replays it\n", seed, narrowing);
+        else
+                printf("  " PRESET "./dev sim --seed %" PRIu64 "%s --trace   replays it\n", seed, narrowing);
 }

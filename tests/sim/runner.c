@@ -124,16 +124,22 @@ static void live_again(const struct life_plan *plan, struct life_result *ret)
                               ret->digest);
 }
 
+/* From now on: one that hangs ends by SIGPROF. */
+static void limit_life(void)
+{
+        const struct itimerval limit = {.it_value = {.tv_sec = LIFE_CPU_S}};
+        (void)setitimer(ITIMER_PROF, &limit, NULL);
+}
+
 static void live_one(struct runner *r, struct lane *lane, uint64_t seed)
 {
-        struct itimerval limit = {.it_value = {.tv_sec = LIFE_CPU_S}};
         struct life_plan plan;
         struct life_result result;
         lane->seed = seed;
         lane->busy = true;
         if (ftruncate(lane->words, 0) < 0 || lseek(lane->words, 0, SEEK_SET) < 0)
                 perror("baton-sim"); /* then it shows what earlier lives said, too */
-        (void)setitimer(ITIMER_PROF, &limit, NULL);
+        limit_life();
         life_plan_for(r->o, seed, &plan);
         if (!plant_may_show(&plan)) {
                 lane->busy = false;
@@ -310,6 +316,7 @@ int run_apart(int (*live)(const struct sim_options *o), const struct sim_options
         } *answer = shared(sizeof *answer);
         int status = 0;
         (void)signal(SIGCHLD, SIG_DFL); /* as above */
+        (void)signal(SIGPROF, SIG_DFL);
         (void)fflush(NULL);
         pid_t pid = fork();
         if (pid < 0) {
@@ -318,6 +325,7 @@ int run_apart(int (*live)(const struct sim_options *o), const struct sim_options
         }
         if (pid == 0) {
                 (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+                limit_life();
                 answer->value = live(o);
                 answer->done = true;
                 exit(0); /* not _exit(): a leak is looked for now */

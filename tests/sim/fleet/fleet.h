@@ -174,7 +174,6 @@ struct fleet_node {
         bool all_stands; /* batond and all it started are stopped by a signal, the engine too */
         int boot;
         uint64_t woken_ms;     /* real time at which it woke last; 0: never */
-        bool was_vm_paused;    /* once in this life: of it only the order of tokens is promised */
         uint64_t uncovered_ms; /* real time until which F1 is not promised of it (fleet_oracle.c) */
 
         /* batond and PID 1 */
@@ -238,6 +237,7 @@ struct fleet_options {
 /* What only the oracle knows of a group. */
 struct fleet_truth {
         int64_t token_max;    /* of all that have started */
+        int token_node;       /* who started under it */
         int64_t store_token;  /* the greatest a store has seen */
         int64_t taken_token;  /* the last that was taken */
         int taken_by, leader; /* the leader then; 0: none was known */

@@ -95,10 +95,12 @@ void fleet_vm_pause(struct fleet *f, int number, bool paused)
         fleet_say(f, "node %d: its hypervisor %s it", number, paused ? "stops" : "goes on with");
         if (paused) {
                 n->sleep_from_ms = shown(n);
-                n->vm_paused = n->was_vm_paused = true;
+                n->vm_paused = true;
         } else {
                 n->offset_ms += (int64_t)n->sleep_from_ms - (int64_t)shown(n);
                 n->vm_paused = false;
+                FLEET_EACH_WORKER(n, w)
+                uncover(w); /* its clock has yet to come to the end of what it had */
                 tell_client(n);
         }
         hold(n);

@@ -26,7 +26,7 @@
 /* Whether F1 is promised of this machine now. */
 static bool is_promised(const struct fleet_node *n)
 {
-        return !n->was_vm_paused && fleet_now(n->f) >= n->uncovered_ms;
+        return !n->vm_paused && fleet_now(n->f) >= n->uncovered_ms;
 }
 
 static bool occupies(const struct fleet_node *n, size_t group)
@@ -190,8 +190,13 @@ void fleet__see_start(struct fleet_worker *w, int64_t token)
         if (token < t->token_max && promised)
                 fleet_break(f, "F3", "%s on node %d starts under token %" PRId64 ", there was %" PRId64,
                             w->section.name.text, n->number, token, t->token_max);
-        if (token > t->token_max)
+        if (token == t->token_max && t->token_node != n->number)
+                fleet_break(f, "F3", "%s on node %d starts under token %" PRId64 " of node %d", w->section.name.text,
+                            n->number, token, t->token_node);
+        if (token > t->token_max) {
                 t->token_max = token;
+                t->token_node = n->number;
+        }
         for (int i = 0; i < f->o.nodes; i++) {
                 struct fleet_node *other = &f->nodes[i];
                 if (other == n || !promised || !is_promised(other) || other->asleep)

@@ -43,6 +43,10 @@ static int check_file(const char *name)
         int r = history_read(p.h, file, why, sizeof why);
         (void)fclose(file);
         size_t found = 0;
+        if (r == 0 && history_count(p.h) == 0) {
+                (void)snprintf(why, sizeof why, "nothing was recorded: there is nothing to check");
+                r = -ENODATA;
+        }
         if (r < 0)
                 (void)fprintf(stderr, "%s: %s\n", name, why);
         else

@@ -198,6 +198,7 @@ static void dial(struct load_client *a)
         /* By chance; one after the other when it is only to finish, so that no dead one is tried for ever. */
         int sid = l->busy ? 1 + (int)load__draw(a, (uint64_t)l->world->count) : a->tried_sid % l->world->count + 1;
         a->tried_sid = sid;
+        a->leaderless |= a->session && !world_leader(l->world);
         struct world_wire *wire = world_wire_open(l->world, sid);
         if (!wire) {
                 a->retry_ms = load__client_ms(a) + 1 + load__draw(a, 60);
@@ -279,6 +280,8 @@ static void accepted(struct load_client *a, const struct jute_connect_response *
         t->sessions += !resumed;
         t->resumed += resumed;
         t->moved += resumed && a->last_sid != a->link.sid;
+        t->moved_meanwhile += resumed && a->last_sid != a->link.sid && a->leaderless;
+        a->leaderless = false;
         a->last_sid = a->link.sid;
         a->sent_ms = load__client_ms(a);
         if (a->watch_count)

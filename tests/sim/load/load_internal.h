@@ -125,6 +125,7 @@ struct load_client {
         struct load_watch watches[LOAD_WATCHES_MAX];
         size_t watch_count;
         struct load_stand stand;
+        bool leaderless; /* since it wants its session back there was no leader for a while */
         size_t setup_at; /* client 1 only */
         bool setup_asked;
 };
