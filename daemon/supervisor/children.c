@@ -104,13 +104,21 @@ static void kill_it(struct child *c, const struct child_input *in, struct child_
         set_state(c, CHILD_KILLED, in->now_ms, in->now_ms + CHILD_KILL_MS);
 }
 
+static uint64_t rest_ms(const struct child *c)
+{
+        uint64_t rest = child_backoff_ms(c->strikes);
+        if (c->overdue && c->strikes <= CHILD_OVERDUE_TRIES && rest > CHILD_BUSY_MS)
+                return CHILD_BUSY_MS; /* its stop budget runs (safety.md F6) */
+        return rest;
+}
+
 /* It ended without being asked: the first time in a row it comes back at once. */
 static void rest_or_begin(struct child *c, const struct child_input *in, struct child_effects *out)
 {
         if (c->state == CHILD_RUNNING && in->now_ms - c->since_ms >= CHILD_WELL_MS)
                 c->strikes = 0;
         c->strikes += c->strikes < UINT32_MAX;
-        uint64_t rest = child_backoff_ms(c->strikes);
+        uint64_t rest = rest_ms(c);
         if (rest == 0)
                 begin(c, in, out);
         else
@@ -221,7 +229,7 @@ static void spawn_failed(struct child *c, const struct child_input *in, struct c
 {
         (void)out;
         c->strikes += c->strikes < UINT32_MAX - 1 ? (c->strikes == 0 ? 2 : 1) : 0;
-        set_state(c, CHILD_RESTING, in->now_ms, in->now_ms + child_backoff_ms(c->strikes));
+        set_state(c, CHILD_RESTING, in->now_ms, in->now_ms + rest_ms(c));
 }
 
 static void spawn_busy(struct child *c, const struct child_input *in, struct child_effects *out)

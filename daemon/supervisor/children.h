@@ -36,6 +36,9 @@
 /* Until another look whether the grant record of a worker is free: its last user, a guard or a dying process, has it.
  */
 #define CHILD_BUSY_MS 50
+/* While its resource is overdue, so many ends in a row are followed by CHILD_BUSY_MS only; then it is nothing that a
+ * next try would change. */
+#define CHILD_OVERDUE_TRIES 8
 /* A killed process that is still there after this time, in ms, is killed again and complained about. */
 #define CHILD_KILL_MS 1000
 /* No timer is set. */

@@ -172,6 +172,8 @@ static void note_name(void *ctx, const char *name)
                 d->tmp_intent = true;
         else if (strcmp(name, TXNLOG__ACCEPTED_TMP) == 0)
                 d->tmp_accepted = true;
+        else if (strcmp(name, TXNLOG__CURRENT_TMP) == 0)
+                d->tmp_current = true;
         else if (strcmp(name, TXNLOG__TMP_ENDS) == 0)
                 d->tmp_ends = true;
 }

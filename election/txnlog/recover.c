@@ -308,6 +308,10 @@ static int remove_leftovers(struct recovery *v, struct recovered *ret, char why[
                 r = remove_file(v, TXNLOG__TMP_INTENT, why);
         if (r >= 0 && v->dir.tmp_accepted)
                 r = remove_file(v, TXNLOG__ACCEPTED_TMP, why);
+        /* What it says is decided now. Over an older text that is on the disk a later one may be in the page cache
+         * only: the next start after a loss of power would find another epoch than this one. */
+        if (r >= 0 && v->dir.tmp_current && !v->epochs.promote)
+                r = remove_file(v, TXNLOG__CURRENT_TMP, why);
         if (r >= 0 && v->dir.tmp_ends)
                 r = remove_file(v, TXNLOG__TMP_ENDS, why);
         if (r < 0)

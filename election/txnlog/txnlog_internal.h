@@ -61,8 +61,8 @@ struct txnlog__files {
 
 struct txnlog__dir {
         struct txnlog__files logs, snapshots;
-        bool intent;                                                    /* a truncation was begun */
-        bool tmp_log, tmp_snapshot, tmp_intent, tmp_accepted, tmp_ends; /* left over from a crash */
+        bool intent;                                                                 /* a truncation was begun */
+        bool tmp_log, tmp_snapshot, tmp_intent, tmp_accepted, tmp_current, tmp_ends; /* left over from a crash */
 };
 
 int txnlog__dir_scan(const struct storage *io, struct txnlog__dir *ret, char why[STORE_WHY_MAX]);

@@ -85,6 +85,14 @@ static void slip(struct fleet *f, struct fleet_worker *w)
                   worker_call_name(w->slip_kind), (int)w->slip);
 }
 
+/* A worker that ends in the second half of its stop budget may leave none for the next one: then only a last resort
+ * ends the resource in time. */
+static bool has_no_time_left(const struct fleet_worker *w)
+{
+        return w->node->last_resort != LAST_RESORT_REBOOT && w->recorded && w->resource.occupied &&
+               fleet_node_now(w->node) >= w->record.deadline_ms + w->record.budget_ms / 2;
+}
+
 static void stop_fails(struct fleet *f, struct fleet_worker *w)
 {
         /* What does not stop at all is promised to be fenced only where a last resort does so. */
@@ -420,7 +428,8 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
                         rate(f, number);
                 break;
         case FLEET_WORKER_KILL:
-                fleet_worker_kill(f, number, group, worker, ms);
+                if (!has_no_time_left(w))
+                        fleet_worker_kill(f, number, group, worker, ms);
                 break;
         case FLEET_WORKER_STAND:
                 if (!fleet__is_dark(n) && (w->stands || fleet__may_hang(w)))

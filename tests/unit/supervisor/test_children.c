@@ -374,6 +374,22 @@ static void test_what_was_overdue_once_is_kept_again(void **state)
         expect(&d, CHILD_EXITED_DIRTY, "off");
 }
 
+/* The budget runs: nobody rests for long between two tries, but for one that fails again and again. */
+static void test_what_is_overdue_is_tried_again_soon(void **state)
+{
+        (void)state;
+        struct desk d = running();
+        expect(&d, CHILD_OVERDUE, "kill killed");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        expect(&d, CHILD_EXITED_DIRTY, "spawn starting");
+        for (int strikes = 2; strikes <= CHILD_OVERDUE_TRIES; strikes++) {
+                expect(&d, CHILD_EXITED_DIRTY, "resting");
+                expect_timer(&d, CHILD_BUSY_MS, "spawn starting");
+        }
+        expect(&d, CHILD_EXITED_DIRTY, "resting");
+        assert_true(d.child.timer_ms - d.now_ms > CHILD_BUSY_MS);
+}
+
 /* Killed for another reason when its resource becomes overdue: its successor does not rest. */
 static void test_overdue_while_it_is_killed_leaves_no_rest(void **state)
 {
@@ -450,6 +466,7 @@ int main(void)
                 cmocka_unit_test(test_what_is_kept_is_left_alone),
                 cmocka_unit_test(test_what_is_overdue_is_stopped_even_where_all_else_is_kept),
                 cmocka_unit_test(test_what_was_overdue_once_is_kept_again),
+                cmocka_unit_test(test_what_is_overdue_is_tried_again_soon),
                 cmocka_unit_test(test_overdue_while_it_is_killed_leaves_no_rest),
                 cmocka_unit_test(test_a_resting_worker_s_resource_is_stopped_when_it_is_released),
                 cmocka_unit_test(test_random_lives_never_spin_and_never_get_stuck),
