@@ -135,6 +135,12 @@ int txn__parse_op(const struct jute_txn_op *op, int64_t session, struct txn_body
                 parse_check(&r, ret);
         else
                 parse_common(&r, session, ret);
+        /* ZooKeeper's server marks what came before the failure as failed when it applies the multi. Where it commits
+         * before it has logged (a follower, a leader with a slow disk), its log has the mark and the old body. */
+        if (op->type == OP_ERROR && !r.error && jute_left(&r) > 0) {
+                ret->number = 0;
+                return 0;
+        }
         return r.error || jute_left(&r) > 0 ? -EPROTO : 0;
 }
 

@@ -165,9 +165,15 @@ static void test_a_multi_with_a_longer_or_null_body_is_refused_whole(void **stat
         jute_writer_init(&w, ITEM_MAX);
         begin_txn(&w, 1, 50, OP_MULTI);
         jute_put_int(&w, 1);
+        jute_put_int(&w, OP_DELETE);
+        jute_put_int(&w, 9);
+        jute_put_raw(&w, "\0\0\0\x04/a/b", 9);
+        expect_refused(db, &w);
+        begin_txn(&w, 1, 50, OP_MULTI);
+        jute_put_int(&w, 1);
         jute_put_int(&w, OP_ERROR);
-        jute_put_int(&w, 5);
-        jute_put_raw(&w, "\xFF\xFF\xFF\xFE", 5);
+        jute_put_int(&w, 3);
+        jute_put_raw(&w, "\xFF\xFF\xFF", 3);
         expect_refused(db, &w);
         begin_txn(&w, 1, 50, OP_MULTI);
         jute_put_int(&w, 1);
@@ -175,6 +181,30 @@ static void test_a_multi_with_a_longer_or_null_body_is_refused_whole(void **stat
         jute_put_int(&w, -1);
         expect_refused(db, &w);
         jute_writer_done(&w);
+        database_free(db);
+}
+
+/* As a follower of ZooKeeper 3.9 has logged it: applied first, which marks the create as failed, and logged then. */
+static void test_a_failed_multi_may_keep_the_bodies_it_had(void **state)
+{
+        (void)state;
+        static const uint8_t logged[] =
+                "\x03\x00\x01\xe6\x91\x2d\x00\x00\x00\x00\x03\x81\x00\x00\x00\x01\x00\x00\x03\x82\x00\x00\x01\xa2"
+                "\x29\xbb\x90\xfb\x00\x00\x00\x0e\x00\x00\x00\x02\xff\xff\xff\xff\x00\x00\x00\x34\x00\x00\x00\x0c"
+                "/files/never\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x1f\x00\x00\x00\x05"
+                "world\x00\x00\x00\x06"
+                "anyone\x00\x00\x00\x02"
+                "a\xff\xff\xff\xff\x00\x00\x00\x04\xff\xff\xff\x9b"
+                "\x00\x00\x00\x02\x00\x00\x01\x01\x6f\x26\xf2\x4a";
+        struct database *db = some_database();
+        struct outcome out;
+        outcome_init(&out);
+        assert_int_equal(database_apply(db, logged, sizeof logged - 1, &out), 0);
+        assert_null(node(db, "/files/never"));
+        assert_int_equal(out.op_count, 2);
+        assert_int_equal(out.ops[0].err, 0);
+        assert_int_equal(out.ops[1].err, ZK_NO_NODE);
+        outcome_done(&out);
         database_free(db);
 }
 
@@ -239,6 +269,7 @@ int main(void)
                 cmocka_unit_test(test_unknown_types_are_refused),
                 cmocka_unit_test(test_a_multi_with_a_foreign_operation_is_refused_whole),
                 cmocka_unit_test(test_a_multi_with_a_longer_or_null_body_is_refused_whole),
+                cmocka_unit_test(test_a_failed_multi_may_keep_the_bodies_it_had),
                 cmocka_unit_test(test_a_create_without_parent_counter_counts_one_on),
                 cmocka_unit_test(test_a_changed_byte_never_harms),
         };
