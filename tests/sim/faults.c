@@ -322,7 +322,10 @@ static void fault_midwrite(struct faults *f, int sid)
 {
         uint64_t skip = faults__draw(f, faults__draw(f, 2) ? 6 : 40);
         bool after = faults__draw(f, 2) != 0, power = faults__draw(f, 3) != 0;
-        world_die(f->world, sid, skip, after, power);
+        if (faults__draw(f, 3))
+                world_die(f->world, sid, skip, after, power);
+        else /* between a promise that is on the disk and the word of it, or two followers that are told */
+                world_die_in_step(f->world, sid, skip, power);
 }
 
 /* A kind without ON_DOWN needs its server to run. */
@@ -362,7 +365,8 @@ static const struct fault_kind {
         [FAULT_DEAF] = {"deaf-leader", "a leader does not hear that another is elected", faults__deaf, true},
         [FAULT_OUTAGE] = {"outage", "no server sees another, for longer than a lease", faults__outage, true},
         [FAULT_RIVALS] = {"rivals", "candidates whose epochs are promised by themselves alone", faults__rivals, false},
-        [FAULT_MIDWRITE] = {"death-in-write", "death between two operations of a disk", fault_midwrite, false},
+        [FAULT_MIDWRITE] = {"death-in-write", "death between two effects of a step, or operations of a disk",
+                            fault_midwrite, false},
         [FAULT_COMEBACK] = {"comeback", "a follower that is ahead of the others' disks loses its leader, and returns",
                             faults__comeback, false},
 };

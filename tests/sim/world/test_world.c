@@ -531,6 +531,26 @@ static void test_a_late_connection_can_be_mended(void **state)
         assert_true(late > 2);
 }
 
+/* However far the step has come: what was acknowledged before is there, and it serves again. */
+static void test_a_death_between_two_effects(void **state)
+{
+        (void)state;
+        for (uint64_t effects = 0; effects < 12; effects++)
+                for (int power = 0; power < 2; power++) {
+                        struct world *w = start_all(3, effects + 1);
+                        int leader = world_leader(w);
+                        world_die_in_step(w, leader, effects, power != 0);
+                        for (int i = 0; i < 5000 && world_running(w, leader); i++)
+                                world_run(w, 1);
+                        assert_false(world_running(w, leader));
+                        world_start(w, leader);
+                        world_run(w, 1000);
+                        assert_true(world_running(w, leader));
+                        assert_true(world_serving(w, 0, 20000));
+                        world_free(w);
+                }
+}
+
 static void test_links_differ(void **state)
 {
         (void)state;
@@ -604,6 +624,7 @@ int main(void)
                 cmocka_unit_test(test_a_reset_lets_any_beginning_arrive),
                 cmocka_unit_test(test_an_old_connection_speaks_after_the_new_one),
                 cmocka_unit_test(test_a_late_connection_can_be_mended),
+                cmocka_unit_test(test_a_death_between_two_effects),
                 cmocka_unit_test(test_links_differ),
                 cmocka_unit_test(test_a_client_without_power_leaves_its_session_to_expire),
                 cmocka_unit_test(test_cut_clients_reach_nobody),

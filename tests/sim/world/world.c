@@ -81,6 +81,7 @@ void world_set_snap_count(struct world *w, uint32_t count)
 
 void world__node_free(struct world_node *n, enum world_end how)
 {
+        n->dies_in_step = false;
         WORLD_TELL(n->world, ended, n->sid, how);
         server_free(n->server);
         n->server = NULL;
@@ -204,10 +205,16 @@ void world__event(struct world_node *n, struct event *e)
         if (n->world->committed < zxid && (zxid & UINT32_MAX))
                 n->world->committed = zxid;
         WORLD_TELL(n->world, stepped, n->sid, e, &n->fx);
-        for (size_t i = 0; i < n->fx.count; i++)
-                node_effect(n, &n->fx.list[i]);
+        bool died = false;
+        for (size_t i = 0; i < n->fx.count && !died; i++) {
+                died = n->dies_in_step && n->effects_left-- == 0;
+                if (!died)
+                        node_effect(n, &n->fx.list[i]);
+        }
         effects_reset(&n->fx);
-        if (n->halted >= 0) {
+        if (died) {
+                (n->dies_by_power ? world_crash : world_kill)(n->world, n->sid);
+        } else if (n->halted >= 0) {
                 world__drop_node(n, false);
                 world__node_free(n, WORLD_END_HALT);
         }

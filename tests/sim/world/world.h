@@ -187,7 +187,10 @@ void world_fail_snapshots(struct world *w, int sid, uint32_t count);
 /* The power fails (or the process dies) after `skip` more operations of the disk, recovery's included: before
  * the next one, or right after it. */
 void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power);
-/* What was to come of that comes no more, nor what was to fail. */
+/* The same after `effects` more effects of its core, in the midst of a step: what follows is not sent, nor given to the
+ * disk, nor said. */
+void world_die_in_step(struct world *w, int sid, uint64_t effects, bool power);
+/* What was to come of these comes no more, nor what was to fail. */
 void world_live(struct world *w, int sid);
 /* In a file of this kind a bit of a durable byte flips, or a sector becomes zero, garbage or a copy of another, or, of
  * a log, all sectors to its end become zero, where the server must notice that (world_node.rot_zxid then says from

@@ -186,8 +186,18 @@ void world_die(struct world *w, int sid, uint64_t skip, bool after, bool power)
         memory_storage_die(w->nodes[sid].disk, skip, after);
 }
 
+void world_die_in_step(struct world *w, int sid, uint64_t effects, bool power)
+{
+        struct world_node *n = &w->nodes[sid];
+        world__fault(w, "%d is to %s in a step", sid, power ? "lose its power" : "be killed");
+        n->dies_by_power = power;
+        n->dies_in_step = true;
+        n->effects_left = effects;
+}
+
 void world_live(struct world *w, int sid)
 {
+        w->nodes[sid].dies_in_step = false;
         world__fault(w, "the disk of %d is looked after", sid);
         memory_storage_revive(w->nodes[sid].disk);
 }

@@ -102,7 +102,9 @@ struct world_node {
         int64_t rot_zxid;             /* the last rot has turned its log to zeros from here on, seen as its end; or 0 */
         bool disk_died;               /* under an operation */
         bool dies_by_power;           /* then; else the process alone does */
-        conn_id accepted;             /* last even number given */
+        bool dies_in_step;            /* when so many effects more are carried out; by power or alone, as above */
+        uint64_t effects_left;
+        conn_id accepted; /* last even number given */
         bool listening;
         bool played;                                      /* by hand: world_peer.c */
         struct world_endpoint *conns[WORLD_CONN_BUCKETS]; /* open connections */
