@@ -42,6 +42,22 @@ void fixture_done(struct fixture *f)
         memory_storage_free(f->disk);
 }
 
+int fixture_setup(void **state)
+{
+        struct fixture *f = test_malloc(sizeof *f);
+        fixture_init(f);
+        *state = f;
+        return 0;
+}
+
+int fixture_teardown(void **state)
+{
+        struct fixture *f = *state;
+        fixture_done(f);
+        test_free(f);
+        return 0;
+}
+
 int fixture_open(struct fixture *f)
 {
         fixture_close(f);

@@ -19,6 +19,9 @@ struct fixture {
 /* An empty disk, nothing open. */
 void fixture_init(struct fixture *f);
 void fixture_done(struct fixture *f);
+/* The same for cmocka: the fixture is the test's state. */
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
 /* Recovers. Returns what store_recover() returned; the store is open when that is 0. */
 int fixture_open(struct fixture *f);
 /* Opens and insists. */

@@ -21,22 +21,6 @@
 
 #define MARK "../" STORE_MARK
 
-static int setup(void **state)
-{
-        struct fixture *f = test_malloc(sizeof *f);
-        fixture_init(f);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-        fixture_done(f);
-        test_free(f);
-        return 0;
-}
-
 static void power_off(struct fixture *f)
 {
         fixture_close(f);
@@ -523,7 +507,7 @@ static void test_all_that_a_start_has_read_is_durable(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_a_lost_end_is_a_loss_once_an_epoch_vouched_for_it),
                 TEST(test_a_lost_end_is_a_loss_once_a_start_has_found_it),

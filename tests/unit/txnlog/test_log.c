@@ -15,22 +15,6 @@
 
 #define RECORD_BYTES(payload) ((payload) + TXNLOG__RECORD_OVERHEAD)
 
-static int setup(void **state)
-{
-        struct fixture *f = test_malloc(sizeof *f);
-        fixture_init(f);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-        fixture_done(f);
-        test_free(f);
-        return 0;
-}
-
 static size_t record_size(int64_t zxid)
 {
         struct blob *b = fixture_payload(zxid, FIXTURE_DATA_BYTES);
@@ -528,7 +512,7 @@ static void test_read_error_is_no_end_of_the_log(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_first_record_equals_the_one_java_wrote),
                 TEST(test_file_begins_with_magic_version_and_no_database_id),

@@ -16,22 +16,6 @@
 
 #define MARK "../" STORE_MARK
 
-static int setup(void **state)
-{
-        struct fixture *f = test_malloc(sizeof *f);
-        fixture_init(f);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-        fixture_done(f);
-        test_free(f);
-        return 0;
-}
-
 static void expect_mark(const struct fixture *f, const char *text)
 {
         size_t len = 0;
@@ -330,23 +314,31 @@ static void test_no_crash_makes_a_new_server_lost(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_first_start_leaves_none, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_first_promise_makes_it_durably, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_later_epochs_leave_it_alone, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_newest_segment_of_zeros_is_a_loss, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_segment_of_zeros_without_a_mark_is_none, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_segment_of_zeros_is_refused_where_nobody_can_help, setup,
-                                                teardown),
-                cmocka_unit_test_setup_teardown(test_files_without_a_mark_get_it, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_damaged_files_get_it_too, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_files_that_are_gone_are_a_loss, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_files_that_say_nothing_are_a_loss_too, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_without_its_mark_it_is_a_first_start, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_promises_and_history_alone_do_not_end_it, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_alone_it_refuses_and_changes_nothing, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_word_may_come_without_its_newline, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_other_words_are_refused, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_mark_that_cannot_be_written_stops_the_start, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_first_start_leaves_none, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_first_promise_makes_it_durably, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_later_epochs_leave_it_alone, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_newest_segment_of_zeros_is_a_loss, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_segment_of_zeros_without_a_mark_is_none, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_segment_of_zeros_is_refused_where_nobody_can_help, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_files_without_a_mark_get_it, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_damaged_files_get_it_too, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_files_that_are_gone_are_a_loss, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_files_that_say_nothing_are_a_loss_too, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_without_its_mark_it_is_a_first_start, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_promises_and_history_alone_do_not_end_it, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_alone_it_refuses_and_changes_nothing, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_word_may_come_without_its_newline, fixture_setup,
+                                                fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_other_words_are_refused, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_mark_that_cannot_be_written_stops_the_start, fixture_setup,
+                                                fixture_teardown),
                 cmocka_unit_test(test_no_crash_makes_a_lost_server_whole),
                 cmocka_unit_test(test_no_crash_makes_a_new_server_lost),
         };

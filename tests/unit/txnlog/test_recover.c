@@ -16,22 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int setup(void **state)
-{
-        struct fixture *f = test_malloc(sizeof *f);
-        fixture_init(f);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-        fixture_done(f);
-        test_free(f);
-        return 0;
-}
-
 static void put_text(struct fixture *f, const char *name, const char *text)
 {
         memory_storage_put(f->disk, name, text, strlen(text));
@@ -784,7 +768,7 @@ static void test_temporary_files_are_removed(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_empty_directory_becomes_a_fresh_database),
                 TEST(test_epoch_files_are_judged_beside_the_last_zxid),

@@ -15,19 +15,10 @@
 
 static int setup(void **state)
 {
-        struct fixture *f = test_malloc(sizeof *f);
-        fixture_init(f);
+        (void)fixture_setup(state);
+        struct fixture *f = *state;
         fixture_must_open(f);
         fixture_enter_epoch(f, 1);
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-        fixture_done(f);
-        test_free(f);
         return 0;
 }
 
@@ -225,7 +216,7 @@ static void test_failing_removal_does_not_undo_the_snapshot(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_file_is_what_the_chunks_were),
                 TEST(test_snapshot_is_durable_when_reported),

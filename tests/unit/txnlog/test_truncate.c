@@ -16,8 +16,8 @@
 /* snapshot.0; segments (1,1)-(1,4), (1,5)-(1,8), (1,9)-(1,10). */
 static int setup(void **state)
 {
-        struct fixture *f = test_malloc(sizeof *f);
-        fixture_init(f);
+        (void)fixture_setup(state);
+        struct fixture *f = *state;
         fixture_must_open(f);
         fixture_enter_epoch(f, 1);
         fixture_write(f, ZXID(1, 1), ZXID(1, 4));
@@ -25,15 +25,6 @@ static int setup(void **state)
         fixture_write(f, ZXID(1, 5), ZXID(1, 8));
         assert_int_equal(fixture_roll(f), 0);
         fixture_write(f, ZXID(1, 9), ZXID(1, 10));
-        *state = f;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-        fixture_done(f);
-        test_free(f);
         return 0;
 }
 
@@ -325,7 +316,7 @@ static void test_failing_truncation_ends_the_log(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_every_logged_zxid_can_be_gone_back_to),
                 TEST(test_the_log_goes_on_after_the_cut),
