@@ -199,13 +199,15 @@ static size_t count_logs(const struct memory_storage *disk)
 }
 
 /* `logs_before`: of them, the last one goes where it has a header and no record. Older ones that a snapshot made
- * superfluous were not looked at beside it; now the last of them is, and may be refused. */
+ * superfluous were not looked at beside it; now the last of them is, and may be refused, or its end be found damaged.
+ */
 static void check_again(struct memory_storage *disk, const struct recovered *first, size_t logs_before)
 {
         struct store *s;
         struct recovered second;
         int r = recover(disk, &s, &second);
-        if (r == -EUCLEAN && count_logs(disk) < logs_before) {
+        bool found = r == -EUCLEAN || (r == 0 && second.lost && !first->lost);
+        if (found && count_logs(disk) < logs_before) {
                 recovered_done(&second);
                 store_free(s);
                 return;
