@@ -33,9 +33,8 @@
 #define CLIENTS_INPUT_BYTES_MAX (256u << 20)
 /* Bytes sent to a connection since it had all of them, at which nothing more is read from it. */
 #define CLIENT_WINDOW_BYTES (4u << 20)
-/* A watch weighs its path and this. A connection whose watches come to more than its limit is closed; past
- * the limit for all connections the one that watches most is. */
-#define CLIENT_WATCH_COST_BYTES 192
+/* A connection whose watches weigh more than its limit (watches_weight_of()) is closed; past the limit for all
+ * connections the one that watches most is. */
 #define CLIENT_WATCH_BYTES_MAX  (64u << 20)
 #define CLIENTS_WATCH_BYTES_MAX (512u << 20)
 /* Syncs and resumed sessions that the leader was asked about and has not answered; past it a connection that
@@ -111,6 +110,7 @@ struct clients_stats {
         uint64_t dropped_idle;        /* ... because nothing was heard from them */
         uint64_t sessionless_expired; /* ... because they did not connect */
         uint64_t not_serving;         /* ConnectRequests met while not serving */
+        uint64_t watch_bytes;         /* sent in events */
         size_t connections, outstanding, watches;
         int32_t reply_size_last, reply_size_min, reply_size_max; /* -1 before the first */
 };
