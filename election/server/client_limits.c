@@ -93,12 +93,12 @@ static void watches_doom(struct client *k)
         watches_drop(k->all->watches, k->conn);
 }
 
-void client__watch(struct client *k, enum watch_table table, enum watch_kind kind, struct jute_str path)
+void client__watch(struct client *k, enum watch_table table, enum watch_mode mode, struct jute_str path)
 {
         struct clients *c = k->all;
         if (k->doomed)
                 return;
-        watches_add(c->watches, table, kind, path, k->conn);
+        watches_add(c->watches, table, mode, path, k->conn);
         if (watch_weight(k) > CLIENT_WATCH_BYTES_MAX)
                 watches_doom(k);
         if (watches_weight(c->watches) <= c->watch_bytes_max)

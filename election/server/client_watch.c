@@ -130,14 +130,14 @@ int32_t client__add_watch(struct client *k, struct jute_reader *body)
 }
 
 /* What a client's type of watch (4.2) is in either table. */
-struct watch_kinds {
+struct watch_modes {
         unsigned data, child;
 };
 
-static bool watch_kinds_of(int32_t type, struct watch_kinds *ret)
+static bool watch_modes_of(int32_t type, struct watch_modes *ret)
 {
         enum { TYPE_CHILDREN = 1, TYPE_DATA, TYPE_ANY, TYPE_PERSISTENT, TYPE_RECURSIVE };
-        static const struct watch_kinds kinds[] = {
+        static const struct watch_modes modes[] = {
                 [TYPE_CHILDREN] = {.child = WATCH_ONE_SHOT},
                 [TYPE_DATA] = {.data = WATCH_ONE_SHOT},
                 [TYPE_ANY] = {.data = WATCH_ANY, .child = WATCH_ANY},
@@ -146,7 +146,7 @@ static bool watch_kinds_of(int32_t type, struct watch_kinds *ret)
         };
         if (type < TYPE_CHILDREN || type > TYPE_RECURSIVE)
                 return false;
-        *ret = kinds[type];
+        *ret = modes[type];
         return true;
 }
 
@@ -154,9 +154,9 @@ int32_t client__check_watches(const struct client *k, struct jute_reader *body)
 {
         const struct watches *w = k->all->watches;
         struct jute_path_type v;
-        struct watch_kinds of;
+        struct watch_modes of;
         jute_get_path_type(body, &v);
-        if (body->error || !watch_kinds_of(v.type, &of))
+        if (body->error || !watch_modes_of(v.type, &of))
                 return ZK_MARSHALLING_ERROR;
         const bool found = watches_has(w, WATCH_DATA, of.data, v.path, k->conn) ||
                            watches_has(w, WATCH_CHILD, of.child, v.path, k->conn);
@@ -167,9 +167,9 @@ int32_t client__remove_watches(struct client *k, struct jute_reader *body)
 {
         struct watches *w = k->all->watches;
         struct jute_path_type v;
-        struct watch_kinds of;
+        struct watch_modes of;
         jute_get_path_type(body, &v);
-        if (body->error || !watch_kinds_of(v.type, &of))
+        if (body->error || !watch_modes_of(v.type, &of))
                 return ZK_MARSHALLING_ERROR;
         const bool child = watches_remove(w, WATCH_CHILD, of.child, v.path, k->conn);
         const bool data = watches_remove(w, WATCH_DATA, of.data, v.path, k->conn);

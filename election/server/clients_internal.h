@@ -142,7 +142,7 @@ struct client_address *clients__address_get(struct clients *c, const char *text)
 void clients__address_put(struct clients *c, struct client_address *a);
 size_t clients__address_count(const struct clients *c, const char *text);
 /* Registers a watch, as far as the connection may have more. */
-void client__watch(struct client *k, enum watch_table table, enum watch_kind kind, struct jute_str path);
+void client__watch(struct client *k, enum watch_table table, enum watch_mode mode, struct jute_str path);
 /* Room for unfinished frames ran out: dooms the connection with most of them. */
 void clients__shed_input(struct clients *c);
 

@@ -1,6 +1,6 @@
 /* Watches of this server's connections.
  *
- * A registration is what one connection watches at one path in one table, of whatever kinds. It hangs in two
+ * A registration is what one connection watches at one path in one table, of whatever modes. It hangs in two
  * rings: its path's (recursive ones first, the others in order of registration: who is told by an event below
  * the path is found without a look at the rest) and its connection's. A third way to it is by (path,
  * connection), so that registering the same again is found out without a search. Paths are kept while
@@ -42,7 +42,7 @@ struct registration {
         struct list of_target, of_watcher;
         struct target *target;
         struct watcher *watcher;
-        unsigned kinds; /* never 0 */
+        unsigned modes; /* never 0 */
 };
 
 struct watches {
@@ -50,7 +50,7 @@ struct watches {
         struct index targets, watchers, registrations;
         uint64_t target_number; /* last given */
         uint64_t triggers;      /* so far */
-        size_t recursive;       /* registrations that are recursive, perhaps among other kinds */
+        size_t recursive;       /* registrations that are recursive, perhaps among other modes */
         size_t weight;
         struct watches_summary data;
         struct watches_told told[EVENT_NODE_CHILDREN_CHANGED + 1];
@@ -226,21 +226,21 @@ static struct registration *registration_add(struct watches *w, struct target *t
         return r;
 }
 
-void watches_add(struct watches *w, enum watch_table table, enum watch_kind kind, struct jute_str path, conn_id conn)
+void watches_add(struct watches *w, enum watch_table table, enum watch_mode mode, struct jute_str path, conn_id conn)
 {
         assert(conn != 0);
-        assert(kind != WATCH_RECURSIVE || table == WATCH_DATA);
+        assert(mode != WATCH_RECURSIVE || table == WATCH_DATA);
         struct target *t = target_get(w, table, path);
         struct watcher *watcher = watcher_get(w, conn);
         struct registration *r = registration_find(w, t, watcher);
         if (!r)
                 r = registration_add(w, t, watcher);
-        if (kind == WATCH_RECURSIVE && !(r->kinds & WATCH_RECURSIVE)) {
+        if (mode == WATCH_RECURSIVE && !(r->modes & WATCH_RECURSIVE)) {
                 w->recursive++;
                 list_remove(&r->of_target);
                 list_push(t->watchers.next, &r->of_target); /* before the first */
         }
-        r->kinds |= (unsigned)kind;
+        r->modes |= (unsigned)mode;
 }
 
 /* ---- removing and dropping ---- */
@@ -259,7 +259,7 @@ static void registration_drop(struct watches *w, struct registration *r)
         struct watcher *watcher = r->watcher;
         watcher->weight -= registration_weight(r);
         w->weight -= registration_weight(r);
-        w->recursive -= (r->kinds & WATCH_RECURSIVE) != 0;
+        w->recursive -= (r->modes & WATCH_RECURSIVE) != 0;
         index_remove(&w->registrations, &r->link);
         list_remove(&r->of_target);
         list_remove(&r->of_watcher);
@@ -275,34 +275,34 @@ static void registration_drop(struct watches *w, struct registration *r)
         }
 }
 
-/* Takes kinds away, and the registration with its last one. */
-static void registration_reduce(struct watches *w, struct registration *r, unsigned kinds)
+/* Takes modes away, and the registration with its last one. */
+static void registration_reduce(struct watches *w, struct registration *r, unsigned modes)
 {
-        if ((r->kinds & ~kinds) == 0) {
+        if ((r->modes & ~modes) == 0) {
                 registration_drop(w, r);
                 return;
         }
-        if (r->kinds & kinds & WATCH_RECURSIVE) {
+        if (r->modes & modes & WATCH_RECURSIVE) {
                 w->recursive--;
                 list_remove(&r->of_target);
                 list_push(&r->target->watchers, &r->of_target);
         }
-        r->kinds &= ~kinds;
+        r->modes &= ~modes;
 }
 
-bool watches_has(const struct watches *w, enum watch_table table, unsigned kinds, struct jute_str path, conn_id conn)
+bool watches_has(const struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn)
 {
         const struct registration *r = registration_find(w, target_find(w, table, path), watcher_find(w, conn));
-        return r && (r->kinds & kinds);
+        return r && (r->modes & modes);
 }
 
-bool watches_remove(struct watches *w, enum watch_table table, unsigned kinds, struct jute_str path, conn_id conn)
+bool watches_remove(struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn)
 {
         struct watcher *watcher = watcher_find(w, conn);
         struct registration *r = registration_find(w, target_find(w, table, path), watcher);
-        if (!r || !(r->kinds & kinds))
+        if (!r || !(r->modes & modes))
                 return false;
-        registration_reduce(w, r, kinds);
+        registration_reduce(w, r, modes);
         if (table == WATCH_DATA && watcher->data_count == 0)
                 watcher_list(w, watcher, false);
         if (list_empty(&watcher->targets) && !watcher->listed)
@@ -362,7 +362,7 @@ static void fire_at(struct fire *f, size_t len, uint64_t hash)
         const struct target *t = target_find_hashed(f->w, WATCH_DATA, above, hash);
         for (const struct list *l = t ? t->watchers.next : NULL; l && l != &t->watchers; l = l->next) {
                 const struct registration *r = LIST_ENTRY(l, const struct registration, of_target);
-                if (!(r->kinds & WATCH_RECURSIVE))
+                if (!(r->modes & WATCH_RECURSIVE))
                         return;
                 f->reached += tell(f, r->watcher);
         }

@@ -1,11 +1,12 @@
 /* Watches of this server's connections: a data table and a child table, keyed by path
- * (client-protocol.md 7). A watcher is a connection; several registrations of one kind on one path
+ * (client-protocol.md 7). A watcher is a connection; several registrations on one path
  * give one event.
  *
- * For one connection and path a table holds up to three kinds side by side, as ZooKeeper does from 3.9 on:
- * each is added and removed by itself, and an event uses up the one-shot kind alone. Together they count as
- * one watch. Cost of a trigger: the watchers concerned, and the length of the path where any recursive watch
- * is set. */
+ * For one connection and path a table holds up to three kinds of watches (modes) side by side, as ZooKeeper
+ * does from 3.9 on: each is added and removed by itself, and an event uses up the one-shot one alone. Together
+ * they count as one watch. Cost of a trigger: the watchers concerned, and the length of the path where any
+ * recursive watch is set.
+ */
 #ifndef BATON_TREE_WATCH_H
 #define BATON_TREE_WATCH_H
 
@@ -17,9 +18,9 @@ enum watch_table {
         WATCH_CHILD,
 };
 
-/* Kinds of watches; as bits, so that several can be asked for at once. A persistent watch stands in both
+/* Modes of watches; as bits, so that several can be asked for at once. A persistent watch stands in both
  * tables, each half added by itself, a recursive one in the data table only. */
-enum watch_kind {
+enum watch_mode {
         WATCH_ONE_SHOT = 1,
         WATCH_PERSISTENT = 2,
         WATCH_RECURSIVE = 4, /* persistent, and for all nodes below the path too */
@@ -35,11 +36,11 @@ struct watches *watches_new(void);
 void watches_seed(struct watches *w, uint64_t hash_seed);
 void watches_free(struct watches *w);
 /* `path` may be null or empty: such a watch can be found and removed, and never fires. */
-void watches_add(struct watches *w, enum watch_table table, enum watch_kind kind, struct jute_str path, conn_id conn);
-/* Whether the connection has a watch of one of these kinds (bits of enum watch_kind). */
-bool watches_has(const struct watches *w, enum watch_table table, unsigned kinds, struct jute_str path, conn_id conn);
-/* Removes those kinds. False: there was none of them. */
-bool watches_remove(struct watches *w, enum watch_table table, unsigned kinds, struct jute_str path, conn_id conn);
+void watches_add(struct watches *w, enum watch_table table, enum watch_mode mode, struct jute_str path, conn_id conn);
+/* Whether the connection has a watch of one of these modes (bits of enum watch_mode). */
+bool watches_has(const struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn);
+/* Removes those modes. False: there was none of them. */
+bool watches_remove(struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn);
 /* Drops all of a connection's. Costs by that connection's registrations. */
 void watches_drop(struct watches *w, conn_id conn);
 
@@ -65,7 +66,7 @@ struct watches_summary {
 };
 void watches_summary(const struct watches *w, struct watches_summary *ret);
 
-/* Watchers told by one kind of event; a trigger that nobody watched is none. */
+/* Watchers told by one type of event; a trigger that nobody watched is none. */
 struct watches_told {
         uint64_t triggers, watchers, most, fewest; /* most and fewest: of one trigger */
 };

@@ -191,8 +191,8 @@ static void test_kinds_are_removed_by_themselves(void **state)
 {
         (void)state;
         struct watches *w = watches_new();
-        for (int kind = WATCH_ONE_SHOT; kind <= WATCH_RECURSIVE; kind *= 2)
-                watches_add(w, WATCH_DATA, (enum watch_kind)kind, jute_cstr("/a"), 2);
+        for (int mode = WATCH_ONE_SHOT; mode <= WATCH_RECURSIVE; mode *= 2)
+                watches_add(w, WATCH_DATA, (enum watch_mode)mode, jute_cstr("/a"), 2);
         assert_int_equal(watches_count(w), 1);
         assert_false(watches_remove(w, WATCH_DATA, WATCH_ANY, jute_cstr("/a"), 4));
         assert_false(watches_remove(w, WATCH_CHILD, WATCH_ANY, jute_cstr("/a"), 2));
@@ -308,7 +308,7 @@ static const char *const paths[PATHS] = {"/",    "/a",     "/b",     "/a/a",   "
                                          "/b/b", "/a/a/a", "/a/a/b", "/a/b/a", "/b/a/a", "/b/b/b"};
 
 struct twin {
-        unsigned set[2][PATHS][CONNS]; /* kinds */
+        unsigned set[2][PATHS][CONNS]; /* modes */
         bool listed[CONNS];
         /* What one event must tell: [conn][is it the parent's CHILDREN_CHANGED?] */
         int told[CONNS][2];
@@ -437,13 +437,13 @@ static void check_figures(const struct watches *w, struct twin *t)
         assert_true(s.connections == want.connections && s.paths == want.paths && s.watches == want.watches);
 }
 
-static void remove_both(struct watches *w, struct twin *t, int table, size_t path, int conn, unsigned kinds)
+static void remove_both(struct watches *w, struct twin *t, int table, size_t path, int conn, unsigned modes)
 {
-        const bool there = (t->set[table][path][conn] & kinds) != 0;
-        assert_true(watches_has(w, (enum watch_table)table, kinds, jute_cstr(paths[path]), (conn_id)conn + 1) == there);
-        assert_true(watches_remove(w, (enum watch_table)table, kinds, jute_cstr(paths[path]), (conn_id)conn + 1) ==
+        const bool there = (t->set[table][path][conn] & modes) != 0;
+        assert_true(watches_has(w, (enum watch_table)table, modes, jute_cstr(paths[path]), (conn_id)conn + 1) == there);
+        assert_true(watches_remove(w, (enum watch_table)table, modes, jute_cstr(paths[path]), (conn_id)conn + 1) ==
                     there);
-        t->set[table][path][conn] &= ~kinds;
+        t->set[table][path][conn] &= ~modes;
         if (!there || table != WATCH_DATA)
                 return;
         t->listed[conn] = false;
@@ -473,10 +473,10 @@ static void run(uint64_t seed)
                 } else if (what < 8) {
                         remove_both(w, &t, table, path, conn, 1 + (unsigned)(prng_next(&p) % WATCH_ANY));
                 } else {
-                        unsigned kind = 1U << prng_next(&p) % (table == WATCH_DATA ? 3 : 2);
-                        watches_add(w, (enum watch_table)table, (enum watch_kind)kind, jute_cstr(paths[path]),
+                        unsigned mode = 1U << prng_next(&p) % (table == WATCH_DATA ? 3 : 2);
+                        watches_add(w, (enum watch_table)table, (enum watch_mode)mode, jute_cstr(paths[path]),
                                     (conn_id)conn + 1);
-                        t.set[table][path][conn] |= kind;
+                        t.set[table][path][conn] |= mode;
                         t.listed[conn] = t.listed[conn] || table == WATCH_DATA;
                 }
                 check_figures(w, &t);
