@@ -287,6 +287,7 @@ static void test_what_clients_are_told_is_true(void **state)
                 return;
         assert_true(tally.moved && tally.expired && tally.closed && tally.abandoned && tally.refused_passwords);
         assert_true(tally.watches_restored && tally.ghosts && tally.events && tally.syncs && tally.broken_multis);
+        assert_true(tally.persistent_events && tally.recursive_events && tally.watches_removed);
 }
 
 /* The number is the same in every build: whoever doubts it compares them. */
