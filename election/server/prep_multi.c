@@ -48,6 +48,9 @@ static int multi_next(struct jute_reader *r, struct prep_op *ret)
                 return -1;
         if (prep__is_create(h.type) && !create_by_flags(ret))
                 return -1;
+        /* No list at all ends the decoding of a multi, outside createTTL (observed on 3.9.5). */
+        if (prep__is_create(h.type) && h.type != OP_CREATE_TTL && ret->acl.count < 0)
+                return -1;
         return 1;
 }
 

@@ -227,6 +227,26 @@ static void test_a_null_path_fails_it_whole(void **state)
         bench_free(b);
 }
 
+/* Observed on 3.9.5: a null list is no list to a multi, but to the time to live's create it is an empty one. */
+static void test_a_null_acl_fails_it_whole(void **state)
+{
+        (void)state;
+        static const struct test_acl none;
+        static const int32_t opcodes[] = {OP_CREATE, OP_CREATE2, OP_CREATE_CONTAINER};
+        struct bench *b = bench_new();
+        for (size_t i = 0; i < COUNT(opcodes); i++) {
+                const struct test_op ops[] = {CREATE("/n"),
+                                              {.opcode = opcodes[i], .path = STR("/m"), .acl = &none, .acl_count = -1}};
+                assert_fails_whole(b, ops, COUNT(ops));
+        }
+        const struct test_op with_ttl = {
+                .opcode = OP_CREATE_TTL, .path = STR("/m"), .ttl = 9, .acl = &none, .acl_count = -1};
+        assert_int_equal(bench_multi(b, &with_ttl, 1), ZK_OK);
+        assert_int_equal(bench_multi_err(b, 0), ZK_INVALID_ACL);
+        bench_settle(b);
+        bench_free(b);
+}
+
 static void test_a_body_that_ends_early_fails_it_whole(void **state)
 {
         (void)state;
@@ -341,6 +361,7 @@ int main(void)
                 cmocka_unit_test(test_an_empty_one_takes_a_zxid_and_changes_nothing),
                 cmocka_unit_test(test_operations_that_have_no_place_in_it_fail_it_whole),
                 cmocka_unit_test(test_a_null_path_fails_it_whole),
+                cmocka_unit_test(test_a_null_acl_fails_it_whole),
                 cmocka_unit_test(test_a_body_that_ends_early_fails_it_whole),
                 cmocka_unit_test(test_flags_say_what_a_create_in_it_makes),
                 cmocka_unit_test(test_a_session_that_may_not_act_fails_the_first_operation),
