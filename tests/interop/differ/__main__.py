@@ -55,11 +55,12 @@ def run(args, areas, rig):
         steps = sequence.generate(seed, areas)
         if args.keep:
             steps = [steps[int(n)] for n in args.keep.split(",")]
-        found, text = examine(rig, seed, steps, args)
+        found, text = examine(rig, seed, steps, args, differences)
         done += 1
         if found:
             differences.setdefault(found.what, []).append(seed)
-            print(text, flush=True)
+            if text:
+                print(text, flush=True)
             if len(differences) >= args.stop_after:
                 break
         if args.minutes and time.monotonic() - began > args.minutes * 60:
@@ -72,13 +73,17 @@ def run(args, areas, rig):
     return differences
 
 
-def examine(rig, seed, steps, args):
+def examine(rig, seed, steps, args, known):
+    """The difference that this sequence shows, and its text if it is none of those known."""
     transcript = [] if args.trace else None
     found = rig.pair.play(steps, transcript)
     if args.trace:
         print(shrink.show(transcript, rig.names()))
     if not found:
         return None, ""
+    if found.what in known:
+        rig.renew()
+        return found, ""
     less, again = shrink.shrink(rig.pair, steps, found)
     transcript = []
     found_last = rig.pair.play(less, transcript) or again

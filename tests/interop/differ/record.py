@@ -83,6 +83,8 @@ def path_bytes(path, root):
 
 def encode(op, fields, root, zxid_of):
     """The body of a request. `zxid_of` turns a symbolic zxid into this server's."""
+    if "raw" in fields:
+        return fields["raw"]
     out = b""
     for name, kind in LAYOUTS.get(op, ()):
         value = fields[name]
@@ -105,8 +107,6 @@ def encode(op, fields, root, zxid_of):
                 buf(path_bytes(p, root)) for p in value)
         else:
             out += _operations(value, root, zxid_of)
-    if "raw" in fields:
-        out += fields["raw"]
     return out
 
 
@@ -138,13 +138,13 @@ def body_of(req, root, zxid_of):
 
 # --- replies ----------------------------------------------------------------------------------
 
-def _text(r):
+def text(r):
     data = r.buf()
     return None if data is None else data.decode("utf-8", "backslashreplace")
 
 
 def _texts(r):
-    return [_text(r) for _ in range(max(r.i32(), 0))]
+    return [text(r) for _ in range(max(r.i32(), 0))]
 
 
 def _children(r):
@@ -152,7 +152,7 @@ def _children(r):
 
 
 def _acl_list(r):
-    return [(r.i32(), _text(r), _text(r)) for _ in range(max(r.i32(), 0))]
+    return [(r.i32(), text(r), text(r)) for _ in range(max(r.i32(), 0))]
 
 
 def _data(r):
@@ -173,9 +173,9 @@ def decode(op, fields, body, stat):
 def _decode(op, body, stat):
     r = Reader(body)
     if op == wire.CREATE or op == wire.SYNC:
-        out = [("path", _text(r))]
+        out = [("path", text(r))]
     elif op in (wire.CREATE2, CREATE_CONTAINER, CREATE_TTL):
-        out = [("path", _text(r))] + stat(r.stat())
+        out = [("path", text(r))] + stat(r.stat())
     elif op in (wire.EXISTS, wire.SET_DATA, wire.SET_ACL):
         out = stat(r.stat())
     elif op in (wire.GET_DATA, RECONFIG):
@@ -197,7 +197,7 @@ def _decode(op, body, stat):
     elif op == ADD_WATCH:
         out = [("err", r.i32())]
     elif op == WHO_AM_I:
-        out = [("ids", sorted((_text(r), _text(r)) for _ in range(max(r.i32(), 0))))]
+        out = [("ids", sorted((text(r), text(r)) for _ in range(max(r.i32(), 0))))]
     else:
         out = []
     if not r.at_end():
@@ -214,9 +214,9 @@ def _results(r, stat):
             return out + [("end", (kind, err))]
         out.append(("%d" % n, (kind, err)))
         if kind == wire.CREATE:
-            fields = [("path", _text(r))]
+            fields = [("path", text(r))]
         elif kind == wire.CREATE2:
-            fields = [("path", _text(r))] + stat(r.stat())
+            fields = [("path", text(r))] + stat(r.stat())
         elif kind == wire.SET_DATA:
             fields = stat(r.stat())
         elif kind == wire.GET_CHILDREN:

@@ -62,6 +62,9 @@ class Draw:
             return self.choice(SHARED)
         return self.choice(BAD_PATHS)
 
+    def watch(self):
+        return self.has("watches") and self.chance(0.4)
+
     def path_to_read(self):
         return record.CONFIG if self.chance(0.01) else self.path()
 
@@ -140,7 +143,7 @@ def check(d):
 
 def read(d):
     op = d.choice((wire.EXISTS, wire.GET_DATA, wire.GET_CHILDREN, wire.GET_CHILDREN2))
-    return op, {"path": d.path_to_read(), "watch": d.chance(0.4)}
+    return op, {"path": d.path_to_read(), "watch": d.watch()}
 
 
 def get_acl(d):
@@ -154,7 +157,7 @@ def sync(d):
 def set_watches(d):
     fields = {"zxid": d.choice(("seen", "seen", ("+", d.rng.randrange(6)), 0, -1, 1 << 40))}
     lists = ["data", "exist", "child"]
-    if d.has("watches") and d.chance(0.5):
+    if d.chance(0.5):
         lists += ["persistent", "recursive"]
     for name in lists:
         fields[name] = [d.path() for _ in range(d.choice((0, 0, 1, 2)))]
@@ -243,8 +246,8 @@ def on_quota(d):
     of = "/zookeeper/quota" + d.choice(("~", "~/a", "~/b", "~/a/b")) + d.choice(
         ("/zookeeper_stats", "/zookeeper_limits", ""))
     return d.choice((
-        (wire.GET_DATA, {"path": of, "watch": d.chance(0.3)}), (wire.GET_DATA, {"path": of, "watch": False}),
-        (wire.EXISTS, {"path": of, "watch": d.chance(0.3)}), (wire.DELETE, {"path": of, "version": -1}),
+        (wire.GET_DATA, {"path": of, "watch": d.watch()}), (wire.GET_DATA, {"path": of, "watch": False}),
+        (wire.EXISTS, {"path": of, "watch": d.watch()}), (wire.DELETE, {"path": of, "version": -1}),
         (wire.SET_DATA, {"path": of, "data": b"count=4,bytes=40", "version": -1})))
 
 
@@ -253,8 +256,8 @@ def ping(_):
 
 
 CORE = [(create, 22), (delete, 9), (set_data, 10), (read, 18), (get_acl, 3), (set_acl, 4), (multi, 8), (sync, 1),
-        (set_watches, 2), (reconfig, 0.3)]
-WATCHES = [(add_watch, 8), (removal, 6)]
+        (reconfig, 0.3)]
+WATCHES = [(set_watches, 3), (add_watch, 8), (removal, 6)]
 AUTH = [(auth, 6), (who_am_i, 1), (sasl, 0.3)]
 SPECIAL = [(create_container, 3), (create_ttl, 3), (multi_read, 3), (ephemerals, 2), (descendants, 2)]
 

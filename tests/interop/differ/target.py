@@ -18,10 +18,11 @@ ANSWER_TIMEOUT_S = 5.0                  # no reply for so long is one that never
 CLOSE_TIMEOUT_S = 1.0                   # how long a close may take that belongs to a reply
 CLOCK_SLACK_MS = 2000
 SESSION_TIMEOUT_MS = 30000
+SHARED = ("/", "/zookeeper", "/zookeeper/quota")
 SYNC_XID = 2**30                        # of syncs that no sequence asked for
 
-# After these errors, and after closeSession, a server closes the connection.
-CLOSING_ERRORS = (wire.UNIMPLEMENTED, -115, -124)
+# After these errors, an unknown opcode's, and closeSession, a server closes the connection.
+CLOSING_ERRORS = (-115, -124)
 
 Message = collections.namedtuple("Message", "kind fields")       # fields: (name, value) pairs
 CLOSED, SILENT = Message("closed", ()), Message("no answer", ())
@@ -308,11 +309,12 @@ class Target:
             except ValueError:
                 fields.append(("unreadable body", body))
         name = record.NAMES.get(op, "op %s" % op)
-        return Message("reply to %s" % name, tuple(fields)), err in CLOSING_ERRORS or op == wire.CLOSE_SESSION
+        closing = (err in CLOSING_ERRORS or (err, zxid) == (wire.UNIMPLEMENTED, -1) or op == wire.CLOSE_SESSION)
+        return Message("reply to %s" % name, tuple(fields)), closing
 
     def _event(self, zxid, err, body):
         r = Reader(body)
-        fields = (("type", r.i32()), ("state", r.i32()), ("path", r.ustr()), ("zxid", self.zxid(zxid) if self.event_zxids else "not compared"),
+        fields = (("type", r.i32()), ("state", r.i32()), ("path", record.text(r)), ("zxid", self.zxid(zxid) if self.event_zxids else "not compared"),
                   ("err", err), ("rest", body[r.at:]))
         return Message("event", fields)
 
@@ -351,7 +353,8 @@ class Target:
     # --- what is left in the end
 
     def tree(self):
-        """Every node below the root of the sequence: its data, ACL, children and Stat."""
+        """Every node below the root of the sequence: its data, ACL, children and Stat; and the Stat of
+        those that all sequences share."""
         out, level = [], [self.root]
         while level:
             for op in (wire.GET_DATA, wire.GET_ACL, wire.GET_CHILDREN2):
@@ -370,6 +373,9 @@ class Target:
                 if children.err == 0:
                     deeper += ["%s/%s" % (path, name) for name in sorted(Reader(children.body).strings())]
             level = deeper
+        for path in SHARED:
+            reply = self.control.request(wire.EXISTS, wire.ustr(path) + b"\x00")
+            out.append(Message("node %s" % path, tuple(self.stat(Reader(reply.body).stat()))))
         out.append(Message("end", (("zxid", self.zxid(self.control.ping().zxid)),)))
         return out
 
