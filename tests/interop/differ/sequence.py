@@ -122,6 +122,8 @@ def create_ttl(d):
     fields = create_fields(d)
     fields["flags"] = d.choice((5, 5, 6, 6, fields["flags"]))
     fields["ttl"] = d.choice((10**9, 10**9, 0xffffffffff, 0x10000000000, 0, -1, -5, 1 << 62))
+    if fields["flags"] not in (5, 6) and fields["ttl"] < 0:
+        fields["ttl"] = 0               # ZooKeeper takes such a one and can't apply it (docs/compatibility.md)
     return record.CREATE_TTL, fields
 
 
