@@ -84,6 +84,10 @@ def ustr(text):
     return buf(text.encode("utf-8") if isinstance(text, str) else text)
 
 
+def ustr_or_null(text):
+    return buf(None) if text is None else ustr(text)
+
+
 def strings(items):
     return i32(len(items)) + b"".join(ustr(item) for item in items)
 
