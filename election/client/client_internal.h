@@ -35,6 +35,7 @@ enum client_phase {
 
 /* In the order of setWatches2's lists; setWatches has the first three. */
 enum client_watch_kind { WATCH_DATA, WATCH_EXIST, WATCH_CHILD, WATCH_PERSISTENT, WATCH_RECURSIVE, WATCH_KIND_MAX };
+/* The one-shot kinds come first. */
 #define WATCH_ONE_SHOT_MAX WATCH_PERSISTENT
 
 struct client_request {

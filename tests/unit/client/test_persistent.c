@@ -136,6 +136,7 @@ static void test_many_persistent_watches_are_set_again_in_frames_of_bounded_size
         script_handshake(s, SCRIPT_SESSION, SCRIPT_TIMEOUT_MS);
         for (const char *at = s->log; (at = strstr(at, "setWatches2")); at++)
                 frames++;
+        script_forget(s);
         assert_int_equal(frames, 1 + PATHS * (LONG + 4) / CLIENT_SET_WATCHES_BYTES);
         script_free(s);
 }
