@@ -26,8 +26,8 @@ static const struct command commands[] = {
         {"set", cmd_set, "[-s] [-v VERSION] PATH VALUE", "write a value (- reads stdin); makes it below /baton/config"},
         {"create", cmd_create, "[-e] [-s] [-c] [-t MS] [-p] PATH [VALUE [ACL]]",
          "make a znode: -e ephemeral (until interrupted), -s sequential, -c container, -t TTL, -p parents too"},
-        {"delete", cmd_delete, "[-R] [-v VERSION] PATH", "remove a znode; -R with all below it"},
-        {"rm", cmd_rm, "[-r] [--dry-run] PATH", "remove a znode; -r with all below it"},
+        {"delete", cmd_delete, "[-R] [-v VERSION] [--dry-run] PATH", "remove a znode; -R with all below it"},
+        {"rm", cmd_rm, "[-r] [-v VERSION] [--dry-run] PATH", "remove a znode; -r with all below it"},
         {"watch", cmd_watch, "[-n EVENTS] PATH", "print a znode whenever it changes"},
         {"getacl", cmd_getacl, "[-s] PATH", "who may do what with a znode"},
         {"setacl", cmd_setacl, "[-R] [-s] [-v VERSION] PATH ACL",
@@ -55,7 +55,8 @@ void ctl_print_help(void)
 {
         (void)printf("Usage: batonctl [OPTION…] COMMAND [ARGUMENT…]\n\nCommands:\n");
         for (size_t i = 0; i < COMMANDS; i++)
-                (void)printf("  %-10s %-28s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+                (void)printf("  %-10s %-28s%s%s\n", commands[i].name, commands[i].arguments,
+                             strlen(commands[i].arguments) > 28 ? "\n             " : " ", commands[i].help);
         (void)printf("\nOptions:\n"
                      "  --config FILE        this node's configuration (default " NODE_CONFIG_DEFAULT ")\n"
                      "  --hosts HOST:PORT,…  servers to ask (a /PATH behind the last: the root of all others); "
