@@ -442,7 +442,10 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->outstanding_limit = (uint32_t)raw->outstanding_limit;
         memcpy(s->data_dir, raw->data_dir, sizeof s->data_dir);
         memcpy(c->data_dir, raw->data_dir, sizeof c->data_dir);
-        (void)snprintf(s->version, sizeof s->version, "3.8.0-baton-%s", BATON_VERSION);
+        s->client_port = c->client_port;
+        s->listen_backlog = -1;
+        (void)snprintf(s->version, sizeof s->version, "3.9.5-baton-%s", BATON_VERSION);
+        (void)snprintf(s->built_on, sizeof s->built_on, "%s", BATON_BUILT_ON);
         s->extended_types = raw->extended_types;
         s->container_check_interval_ms = (uint32_t)raw->container_check_interval;
         s->container_max_per_minute = (uint32_t)raw->container_max_per_minute;

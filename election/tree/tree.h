@@ -49,6 +49,10 @@ struct jute_vec tree_acl(const struct tree *t, const struct znode *n);
 /* Calls `fn` for each ephemeral of a session, in no particular order; returns how many there are. */
 size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *ctx, const struct znode *n), void *ctx);
 
+/* Calls `fn` for each session that owns ephemerals, with their number, in no particular order; returns how many
+ * such sessions there are. `fn` may be NULL. */
+size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, size_t ephemerals), void *ctx);
+
 /* Containers and nodes with a time to live, by place: NULL from `count` on. One that goes gives its place to the
  * last one, so a walk from the last place to the first misses none that was there when it began. */
 size_t tree_special_count(const struct tree *t);
