@@ -31,7 +31,7 @@ struct raw {
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
-        bool listen_all;
+        bool listen_all, enforce_quota;
 };
 
 #define RAW(member) SETTING_FIELD(struct raw, member)
@@ -74,6 +74,8 @@ static const struct setting table[] = {
          .help = "[HOST:]PORT for clients, where server.N of this server names none, or without any server.N"},
         {"ensemble", "listen_all", SETTING_BOOL, RAW(listen_all), .fallback = "no",
          .help = "election and quorum ports on all addresses, not only that of server.N"},
+        {"ensemble", "enforce_quota", SETTING_BOOL, RAW(enforce_quota), .fallback = "no",
+         .help = "refuse what exceeds a quota's hard limit"},
         {"ensemble", "connect", SETTING_TEXT, RAW(connect),
          .help = "an ensemble elsewhere: then there is no engine here"},
 };
@@ -421,6 +423,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         memcpy(s->data_dir, raw->data_dir, sizeof s->data_dir);
         memcpy(c->data_dir, raw->data_dir, sizeof c->data_dir);
         (void)snprintf(s->version, sizeof s->version, "3.8.0-baton-%s", BATON_VERSION);
+        s->enforce_quota = raw->enforce_quota;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;

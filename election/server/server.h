@@ -47,6 +47,7 @@ struct server_config {
         uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
         char words[SERVER_WORDS_MAX][5]; /* allowed four-letter words; "*" allows all */
         size_t word_count;
+        bool enforce_quota; /* hard limits refuse: zookeeper.enforceQuota */
         char data_dir[256]; /* only to be shown (conf) */
         char version[32];   /* as shown by srvr: "3.8.0"-like text that tools parse */
         uint64_t seed;      /* randomness for jitter and snapshot timing */

@@ -214,6 +214,7 @@ static void word_mntr(const struct server *s, struct jute_writer *w)
                 key(w, "synced_observers", 0);
         if (zab_role(s->zab) == ZAB_OBSERVING)
                 key(w, "observer_master_id", zab_leader(s->zab));
+        server__mntr_quota(s, w);
 }
 
 /* Also said of words that are known and not there: whoever allows them can't have them executed. */
