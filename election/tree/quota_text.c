@@ -198,8 +198,8 @@ bool quota_text__add(struct jute_str text, int64_t bytes, int64_t count, struct 
         size_t other_count = 0, capacity = 0;
         if (!quota_text_read(text, &t))
                 return false;
-        for (const uint8_t *at = text.data, *end = at + text.len;
-             text.len > 0 && next_part(text.data, &at, end, &p) > 0;) {
+        const uint8_t *at = text.data, *end = text.len > 0 ? at + text.len : at;
+        while (at < end && next_part(text.data, &at, end, &p) > 0) {
                 if (is_total(&p))
                         continue;
                 others = mem_grow(others, &capacity, other_count + 1, sizeof *others);

@@ -139,6 +139,18 @@ static void test_a_quota_may_be_there_before_its_path(void **state)
         end(&l);
 }
 
+static void assert_same_stat(struct jute_stat a, struct jute_stat b)
+{
+        struct jute_writer x, y;
+        jute_writer_init(&x, ITEM_MAX);
+        jute_writer_init(&y, ITEM_MAX);
+        jute_put_stat(&x, &a);
+        jute_put_stat(&y, &b);
+        assert_same(&x, &y);
+        jute_writer_done(&x);
+        jute_writer_done(&y);
+}
+
 static void test_stats_change_without_a_trace_in_stat_event_or_digest(void **state)
 {
         (void)state;
@@ -155,7 +167,7 @@ static void test_stats_change_without_a_trace_in_stat_event_or_digest(void **sta
         assert_int_equal(before.data_length, 15);
         assert_int_equal(after.data_length, 16); /* count=2,bytes=17 */
         before.data_length = after.data_length;
-        assert_memory_equal(&before, &after, sizeof before);
+        assert_same_stat(before, after);
         assert_int_equal(l.out.event_count, 1);
         assert_true(jute_str_is(l.out.events[0].path, "/a/b"));
         assert_int_equal(tree_digest(database_tree(l.db)), tree_digest(database_tree(m.db)));
