@@ -75,7 +75,8 @@ struct server {
         int fail_status;
         uint64_t digest_mismatches, snapshots, looks;
         struct quota_log quota;
-        uint32_t resyncs; /* snapshots asked for because of a tree that differs, since one last agreed */
+        int64_t trace_mask; /* gtmk, stmk */
+        uint32_t resyncs;   /* snapshots asked for because of a tree that differs, since one last agreed */
 };
 
 /* Snapshots asked for because of a tree that differs from the leader's, without one transaction in between after
@@ -118,6 +119,7 @@ void server__mntr_quota(const struct server *s, struct jute_writer *w);
 void server__quota_done(struct server *s);
 
 /* server_words.c */
-void server__word(void *ctx, const struct event *e, const char word[4], struct jute_writer *w);
+void server__word(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w);
+size_t server__word_bytes(void *ctx, const uint8_t word[4]);
 
 #endif

@@ -1,7 +1,6 @@
 /* What quotas have to tell: a line in the log, and mntr's lines. */
-#include "election/server/server_internal.h"
-
 #include "election/base/alloc.h"
+#include "election/server/words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -83,6 +82,8 @@ static void line(struct jute_writer *w, const uint8_t *name, size_t name_len, co
 static void put_namespace(void *ctx, const struct quota_namespace *n)
 {
         struct jute_writer *w = ctx;
+        if (words__full(w))
+                return;
         const size_t len = (size_t)n->name.len;
         if (n->has_limits) {
                 line(w, n->name.data, len, "quota_count_limit", n->count_limit);

@@ -10,13 +10,16 @@ import subprocess
 import tempfile
 import unittest
 
+import compatibility
 import limits
 import rules
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BINARY_DIR = os.environ.get("BATON_BINARY_DIR", os.path.join(ROOT, "build", "release"))
 NM = os.environ.get("BATON_NM", "nm")
-RULES = rules.TREE_RULES + [limits.rule_limits_are_explained, limits.rule_limits_page_is_current]
+RULES = rules.TREE_RULES + compatibility.RULES + [limits.rule_limits_are_explained, limits.rule_limits_page_is_current]
+OPCODES = "enum opcode {\n        OP_CREATE = 1,\n        OP_CREATE_SESSION = -10,\n};"
+SETTINGS = '{"ensemble", "tick_time", SETTING_NUMBER, RAW(tick_time), 10, 600000, "2000", "milliseconds"},\n'
 GUARDED = "/* x */\n#ifndef BATON_X_H\n#define BATON_X_H\n{}\n#endif\n"
 
 # rule -> trees {path: text} in which it must find exactly one violation.
@@ -79,6 +82,16 @@ PLANTED = {
         {"election/vote/vote.h": "struct vote;\n"},
         {"daemon/common/log.h": "#ifndef BATON_A_H\n#define BATON_B_H\n#endif\n"},
     ],
+    compatibility.rule_compatibility_names_every_opcode: [
+        {"election/jute/record.h": GUARDED.format(OPCODES), "docs/compatibility.md": "| 1 | create | works |\n"},
+        {"election/jute/record.h": GUARDED.format(OPCODES), "docs/compatibility.md": "| -10 | createSession | works |\n"},
+    ],
+    compatibility.rule_compatibility_names_every_setting: [
+        {"daemon/engine/engine_config.c": SETTINGS, "docs/compatibility.md": "| tickTime | works | `tick` |\n"},
+    ],
+    compatibility.rule_compatibility_has_three_verdicts: [
+        {"docs/compatibility.md": "| word | here |\n| --- | --- |\n| srvr | works |\n| stat | mostly |\n"},
+    ],
     limits.rule_limits_are_explained: [
         {"election/vote/vote.h": "/* Peers. */\n#define VOTE_PEERS_MAX 9\n\n#define VOTE_FRAME_MAX 512\n"},
     ],
@@ -102,6 +115,10 @@ CLEAN = {
     "tests/fuzz/CMakeLists.txt": "baton_fuzz(vote DEPENDS baton_vote)\n",
     "tests/fuzz/corpus/vote/a": "\n",
     "daemon/engine/loop.c": "#include <uv.h>\n#include <sys/socket.h>\n",
+    "election/jute/record.h": GUARDED.format(OPCODES),
+    "daemon/engine/engine_config.c": SETTINGS,
+    "docs/compatibility.md": "| opcode | here |\n| --- | --- |\n| 1 | works |\n| −10 | not there |\n\n| a | b |\n| --- | --- |\n"
+                             "| tickTime | `tick_time` |\n",
     "plugins/unit.c": '#include "plugins/baton/plugin.h"\n#include <systemd/sd-bus.h>\n',
 }
 
