@@ -3,11 +3,13 @@
 Each answer is held against a grammar, letter by letter but for numbers and names; `--ours zookeeper-3.9` holds the
 original against the same. What two servers say after the same conversation is also compared side by side.
 """
+import fnmatch
 import re
+from pathlib import Path
 
 import pytest
 
-from harness.servers import ZOOKEEPER_39
+from harness.servers import BATON, ZOOKEEPER_39
 from harness.waiting import wait_until
 from harness.wire import EPHEMERAL, Client, Raw, four_letter_word, i64
 from conftest import need
@@ -215,6 +217,65 @@ def test_without_a_quorum_only_some_words_are_answered(lab, ours):
     assert alone.word("isro") == "null"
     assert alone.word("gtmk") == "306"
     assert re.fullmatch(GRAMMAR["envi"], alone.word("envi"))
+
+
+# --- mntr ------------------------------------------------------------------------------------------
+
+SUMMARY = re.compile(r"(?:avg|min|max|cnt|sum|p50|p95|p99|p999)_")
+# Since they have no summary: min_latency and the like.
+PLAIN = re.compile(r"(?:avg|min|max)_(?:latency|client_response_size|proposal_size|file_descriptor_count)$")
+
+
+def keys(server):
+    """The keys of mntr, a summary's being one."""
+    return {key if PLAIN.match(key) else SUMMARY.sub("summary_", key, count=1) for key in server.monitor()}
+
+
+def left_out():
+    """The patterns of docs/compatibility.md, as a function of a key."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    table = page.partition("### Keys of mntr")[2].partition("| --- | --- |\n")[2].partition("\n\n")[0]
+    patterns = [p for row in table.splitlines() for p in re.findall(r"`([a-z_*]+)`", row.split("|")[1])]
+    assert patterns
+    return lambda key: any(fnmatch.fnmatch(key.replace("summary_", ""), p) for p in patterns)
+
+
+def test_mntr_has_zookeepers_keys_or_the_page_says_why_not(module_lab, ours):
+    """A leader, a follower and an observer of each kind; what is left out is in docs/compatibility.md, and only that."""
+    need(ZOOKEEPER_39)
+    said = []
+    for kind in (ours, ZOOKEEPER_39):
+        ensemble = module_lab.ensemble({1: kind, 2: kind, 3: kind}, observers=(3,), words="*")
+        ensemble.start()
+        with Client(ensemble[3].address) as client:
+            client.create("/a")
+        said.append({server.mode(): keys(server) for server in ensemble})
+        ensemble.stop()
+    assert set(said[0]) == {"leader", "follower", "observer"}
+    excused = left_out()
+    for mode, theirs in said[1].items():
+        missing = {key for key in theirs - said[0][mode] if not excused(key)}
+        assert not missing, (mode, missing)
+        shown = {key for key in said[0][mode] & theirs if excused(key)}
+        assert not shown or ours != BATON, (mode, shown)
+
+
+def test_mntr_counts_what_happens(server, client):
+    before = {key: float(value) for key, value in server.monitor().items() if re.fullmatch(r"-?[\d.]+", value)}
+    client.create("/counted", b"x" * 100)
+    client.get_data("/counted", watch=True)
+    client.set_data("/counted", b"y")
+    client.delete("/counted")
+    after = {key: float(value) for key, value in server.monitor().items() if re.fullmatch(r"-?[\d.]+", value)}
+    for key, least in (("cnt_updatelatency", 3), ("cnt_readlatency", 1), ("cnt_fsynctime", 1), ("watch_bytes", 20),
+                       ("cnt_propagation_latency", 3), ("sync_processor_request_queued", 3), ("packets_received", 4)):
+        assert after[key] - before[key] >= least, key
+    for key in after:
+        if key.startswith("cnt_"):
+            name = key[len("cnt_"):]
+            least, mean, most = after["min_" + name], after["avg_" + name], after["max_" + name]
+            assert least <= mean <= most + 1, name
+            assert "p99_" + name not in after or after["p50_" + name] <= after["p99_" + name] <= most, name
 
 
 # --- side by side ------------------------------------------------------------------------------------
