@@ -136,7 +136,7 @@ static struct client_info client_info(const struct client *k)
                 .latency_count = f->count,
                 .since_ms = k->since_wall_ms,
                 .deadline_ms = idle_deadline(k),
-                .watch_bytes = k->watch_bytes,
+                .watch_bytes = watches_weight_of(k->all->watches, k->conn),
                 .unread_bytes = k->input_len,
         };
 }
@@ -148,6 +148,17 @@ void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct cl
                 if (!fn(ctx, &info))
                         return;
         }
+}
+
+int64_t clients_session(const struct clients *c, conn_id conn)
+{
+        const struct client *k = map_get(&c->by_conn, conn);
+        return k ? k->session : 0;
+}
+
+const struct watches *clients_watches(const struct clients *c)
+{
+        return c->watches;
 }
 
 void clients_each_reset(struct clients *c)
@@ -168,4 +179,5 @@ void clients_stats_reset(struct clients *c)
         size_t outstanding = c->stats.outstanding;
         c->stats = (struct clients_stats){
                 .outstanding = outstanding, .reply_size_last = -1, .reply_size_min = -1, .reply_size_max = -1};
+        watches_told_reset(c->watches);
 }

@@ -36,9 +36,8 @@
 /* What the results of a multiRead may come to; one that is longer fails with -5. The largest znode there can
  * be has room in it. */
 #define CLIENT_MULTI_READ_BYTES_MAX (48u << 20)
-/* A watch weighs its path and this. A connection whose watches come to more than its limit is closed; past
- * the limit for all connections the one that watches most is. */
-#define CLIENT_WATCH_COST_BYTES 192
+/* A connection whose watches weigh more than its limit (watches_weight_of()) is closed; past the limit for all
+ * connections the one that watches most is. */
 #define CLIENT_WATCH_BYTES_MAX  (64u << 20)
 #define CLIENTS_WATCH_BYTES_MAX (512u << 20)
 /* Syncs and resumed sessions that the leader was asked about and has not answered; past it a connection that
@@ -148,6 +147,10 @@ struct client_info {
 };
 /* Calls `fn` for each connection, the oldest first, until it returns false. What `info` points to lives until then. */
 void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct client_info *info), void *ctx);
+/* The session of a connection, 0 for none. */
+int64_t clients_session(const struct clients *c, conn_id conn);
+/* All watches of this server's connections. */
+const struct watches *clients_watches(const struct clients *c);
 /* Forgets what was counted of each connection. */
 void clients_each_reset(struct clients *c);
 

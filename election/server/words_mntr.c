@@ -84,10 +84,26 @@ static void mntr_connections(const struct clients_stats *c, struct jute_writer *
         words__key(w, "bad_input_client", (int64_t)c->bad_input);
 }
 
-static void mntr_watches(const struct clients_stats *c, struct jute_writer *w)
+static void mntr_watches(const struct server *s, const struct clients_stats *c, struct jute_writer *w)
 {
+        static const struct {
+                enum watch_event type;
+                const char *name;
+        } told[] = {
+                {EVENT_NODE_CREATED, "node_created_watch_count"},
+                {EVENT_NODE_DELETED, "node_deleted_watch_count"},
+                {EVENT_NODE_DATA_CHANGED, "node_changed_watch_count"},
+                {EVENT_NODE_CHILDREN_CHANGED, "node_children_watch_count"},
+        };
         words__key(w, "watch_count", (int64_t)c->watches);
         words__key(w, "watch_bytes", (int64_t)c->watch_bytes);
+        for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+                struct watches_told t;
+                watches_told(clients_watches(s->clients), told[i].type, &t);
+                put_summary(w, told[i].name,
+                            &(struct summary){.count = t.triggers, .sum = t.watchers, .min = t.fewest, .max = t.most},
+                            1);
+        }
 }
 
 /* ---- data ---- */
@@ -200,7 +216,7 @@ void words__mntr(struct server *s, struct jute_writer *w)
         mntr_latencies(&c, w);
         mntr_packets(s, &c, w);
         mntr_connections(&c, w);
-        mntr_watches(&c, w);
+        mntr_watches(s, &c, w);
         mntr_data(s, w);
         mntr_disk(s, &z, w);
         mntr_roles(s, w);

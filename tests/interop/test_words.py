@@ -50,6 +50,9 @@ GRAMMAR = {
     "gtmk": r"-?\d+",
     "isro": r"rw",
     "ruok": r"imok",
+    "wchs": r"\d+ connections watching \d+ paths\nTotal watches:\d+\n",
+    "wchc": r"(?:0x[0-9a-f]+\n(?:\t\S+\n)*)*\n",
+    "wchp": r"(?:\S+\n(?:\t0x[0-9a-f]+\n)+)*\n",
     "crst": r"Connection stats reset\.\n",
     "srst": r"Server stats reset\.\n",
 }
@@ -160,6 +163,28 @@ def test_dump_names_sessions_with_their_ephemerals(cluster, server, client):
         assert ("\t%s\n" if leads else "%s\t8000ms\n") % session in sessions
         assert leads == ("expire at" in sessions)
     assert "sessionId: %s\n" % session in server.word("dump").partition("Connections dump:")[2]
+
+
+# --- watches ------------------------------------------------------------------------------------
+
+def test_words_of_watches_name_who_watches_what(server, client):
+    """Data watches alone; a connection that has had one is listed without a path (observed on 3.9.5)."""
+    client.create("/watched")
+    client.get_data("/watched", watch=True)
+    client.exists("/none-yet", watch=True)
+    client.get_children("/watched", watch=True)
+    session = "0x%x" % client.session.id
+    listed = re.search(r"^%s\n((?:\t\S+\n)*)" % session, server.word("wchc"), re.M).group(1)
+    assert sorted(listed.split()) == ["/none-yet", "/watched"]
+    by_path = server.word("wchp")
+    assert "/watched\n\t%s\n" % session in by_path and "/none-yet\n\t%s\n" % session in by_path
+    assert server.word("wchs") == "1 connections watching 2 paths\nTotal watches:2\n"
+    client.delete("/watched")
+    assert server.word("wchs") == "1 connections watching 1 paths\nTotal watches:1\n"
+    client.create("/none-yet")
+    assert server.word("wchs") == "1 connections watching 0 paths\nTotal watches:0\n"
+    assert server.word("wchc") == session + "\n\n" and server.word("wchp") == "\n"
+    client.delete("/none-yet")
 
 
 # --- figures that can be reset ------------------------------------------------------------------
@@ -287,6 +312,14 @@ def converse(server):
     clients[0].create("/same/e", flags=EPHEMERAL)
     clients[1].create("/same/f", flags=EPHEMERAL)
     clients[1].get_data("/same")
+    for path in ("/same", "/none"):
+        for client in clients:
+            client.exists(path, watch=True)
+    clients[0].get_children("/same", watch=True)
+    clients[1].get_data("/same/e", watch=True)
+    clients[0].add_watch("/same", 0)
+    clients[1].set_data("/same", b"x")          # uses up both one-shot watches
+    clients[1].next_event()
     clients[1].ping()
     return clients
 
@@ -308,7 +341,8 @@ def normalised(answer):
     return sorted(answer.splitlines())
 
 
-@pytest.mark.parametrize("word", ["srvr", "stat", "cons", "conf", "dump", "dirs", "hash"])
+@pytest.mark.parametrize("word", ["srvr", "stat", "cons", "conf", "dump", "dirs", "hash", "wchs", "wchc",
+                                  "wchp"])
 def test_says_what_zookeeper_says(pair, word):
     ours, theirs = pair
     assert normalised(ours.word(word)) == normalised(theirs.word(word))
