@@ -128,7 +128,7 @@ void client__tell(struct client *k, struct blob *event, struct effects *fx)
         struct clients *c = k->all;
         if (k->doomed)
                 return;
-        c->stats.watch_bytes += event->len;
+        c->stats.watch_bytes += event->len - 4;
         send_blob(k, blob_ref(event), fx);
         if (c->turn_bytes > c->step_bytes_max && k->turn_bytes > c->step_bytes_max / c->by_conn.count)
                 client__doom(k, &c->stats.dropped_slow);
