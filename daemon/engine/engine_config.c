@@ -5,6 +5,7 @@
 #include "daemon/common/inifile.h"
 #include "daemon/common/log.h"
 #include "daemon/common/settings.h"
+#include "daemon/engine/config_access.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -32,6 +33,7 @@ struct raw {
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
         bool listen_all;
+        struct access_settings access;
 };
 
 #define RAW(member) SETTING_FIELD(struct raw, member)
@@ -74,6 +76,16 @@ static const struct setting table[] = {
          .help = "[HOST:]PORT for clients, where server.N of this server names none, or without any server.N"},
         {"ensemble", "listen_all", SETTING_BOOL, RAW(listen_all), .fallback = "no",
          .help = "election and quorum ports on all addresses, not only that of server.N"},
+        {"ensemble", "super_digest", SETTING_TEXT, RAW(access.super_digest),
+         .help = "user:hash of who may do everything, whatever the access lists say; default nobody"},
+        {"ensemble", "digest_algorithm", SETTING_TEXT, RAW(access.digest_algorithm), .fallback = "SHA-1",
+         .help = "hash of scheme digest, one for the whole ensemble"},
+        {"ensemble", "digest_enabled", SETTING_BOOL, RAW(access.digest_enabled), .fallback = "yes",
+         .help = "whether clients may authenticate by scheme digest"},
+        {"ensemble", "skip_acl", SETTING_BOOL, RAW(access.skip_acl), .fallback = "no",
+         .help = "whether access lists are stored but not obeyed"},
+        {"ensemble", "enforce_auth_schemes", SETTING_TEXT, RAW(access.enforce_auth_schemes),
+         .help = "schemes with commas, of which a client must have used one; default none"},
         {"ensemble", "connect", SETTING_TEXT, RAW(connect),
          .help = "an ensemble elsewhere: then there is no engine here"},
 };
@@ -399,6 +411,14 @@ static void judge_words(struct loading *l, struct server_config *server)
         }
 }
 
+static void judge_access(struct loading *l, struct server_config *server)
+{
+        const struct access_origins at = {.super_digest = *origin_of(l, "super_digest"),
+                                          .digest_algorithm = *origin_of(l, "digest_algorithm"),
+                                          .enforce_auth_schemes = *origin_of(l, "enforce_auth_schemes")};
+        access_judge(&l->raw.access, &at, server, l->problems);
+}
+
 /* ---- the whole ---- */
 
 static void take_over(const struct loading *l, struct engine_config *c)
@@ -441,6 +461,7 @@ static int judge(struct loading *l, struct engine_config *ret)
         judge_node(l);
         judge_times(l);
         judge_words(l, &c.server);
+        judge_access(l, &c.server);
         judge_ports(l);
         judge_ensemble(l, &c);
         problems_sort(l->problems);

@@ -27,6 +27,7 @@ struct client_request *client__push(struct client *k, const struct event *e, enu
                                      .xid = h->xid,
                                      .opcode = h->type,
                                      .received_ns = e->now.mono_ns,
+                                     .ids = blob_ref(k->ids),
                                      .weight = sizeof *q + body_len,
                                      .body_len = kept};
         if (kind == REQUEST_READ)
@@ -64,6 +65,7 @@ static void request_free(struct clients *c, struct client_request *q)
         c->stats.outstanding--;
         c->queue_bytes -= q->weight;
         c->moved = true;
+        blob_unref(q->ids);
         mem_free(q);
 }
 

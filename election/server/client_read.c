@@ -13,7 +13,8 @@ struct read {
         int32_t xid;
         uint64_t received_ns;
         const struct tree *tree;
-        int64_t zxid; /* of the state read */
+        int64_t zxid;           /* of the state read */
+        const struct blob *ids; /* who asks */
         struct jute_reader body;
         struct effects *fx;
 };
@@ -28,6 +29,7 @@ bool client__is_read(int32_t opcode)
         case OP_GET_CHILDREN:
         case OP_GET_CHILDREN2:
         case OP_SET_WATCHES:
+        case OP_WHO_AM_I:
                 return true;
         default:
                 return false;
@@ -57,7 +59,7 @@ static int32_t read_check(const struct read *q, const struct znode *n, int32_t p
         struct jute_vec acl = tree_acl(q->tree, n);
         if (acl.count < 0)
                 return ZK_MARSHALLING_ERROR;
-        return acl_allows(acl, perms, q->k->ids) ? ZK_OK : ZK_NO_AUTH;
+        return acl_allows(&q->k->all->config->acl, acl, perms, client__ids(q->ids)) ? ZK_OK : ZK_NO_AUTH;
 }
 
 static void watch(struct read *q, enum watch_table table, struct jute_str path)
@@ -280,7 +282,7 @@ size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_s
 }
 
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                  uint64_t received_ns, struct effects *fx)
+                  const struct blob *ids, uint64_t received_ns, struct effects *fx)
 {
         struct clients *c = k->all;
         const struct database *db = c->host.database(c->host.ctx);
@@ -290,6 +292,7 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                          .received_ns = received_ns,
                          .tree = database_tree(db),
                          .zxid = clients__zxid(c),
+                         .ids = ids,
                          .fx = fx};
         jute_reader_init(&q.body, body.data, (size_t)body.len, c->item_max);
         switch (opcode) {
@@ -313,6 +316,10 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                 break;
         case OP_SET_WATCHES:
                 read_set_watches(&q);
+                break;
+        case OP_WHO_AM_I:
+                client__put_who(ids, read_begin(&q));
+                read_end(&q);
                 break;
         default:
                 break;

@@ -9,10 +9,15 @@
 #include "election/base/list.h"
 #include "election/base/map.h"
 #include "election/server/clients.h"
+#include "election/server/digest_scheme.h"
 #include "election/session/index.h"
 
 /* Longest numeric address: IPv6 with a scope. */
 #define CLIENT_ADDRESS_MAX 64
+/* Identities of one connection, and their bytes in encoded form: a learner sends them along with each request
+ * that it forwards. An auth packet that would add more is refused. */
+#define CLIENT_IDENTITIES_MAX       64
+#define CLIENT_IDENTITIES_BYTES_MAX (16u << 10)
 
 enum client_state {
         CLIENT_NEW,      /* nothing read: a four-letter word or a ConnectRequest follows */
@@ -36,6 +41,7 @@ struct client_request {
         int32_t xid, opcode;
         int64_t zxid; /* of a submitted write, CLIENTS_FORWARDED when not known */
         uint64_t received_ns;
+        struct blob *ids; /* who sent it: the connection's identities when it was read */
         size_t weight;
         size_t body_len;
         uint8_t body[]; /* of what is not submitted yet, and of a sync, whose path is echoed */
@@ -59,7 +65,7 @@ struct client {
         enum client_state state;
         struct client_address *address;
         uint16_t remote_port;
-        struct jute_vec ids; /* identities, encoded; data owned */
+        struct blob *ids; /* identities: vector<Id>; replaced as a whole, never changed */
         uint64_t since_ms, heard_ms;
         int64_t session; /* 0 before one is bound */
         int32_t timeout_ms;
@@ -100,6 +106,7 @@ struct clients {
         size_t turn_bytes; /* sent since the last one */
         size_t queue_bytes, input_bytes, watch_bytes;
         struct jute_writer scratch;
+        struct digest_scheme *digest;
         struct clients_stats stats;
         int32_t item_max;
 };
@@ -127,6 +134,19 @@ void client__doom(struct client *k, uint64_t *counter);
 /* NULL past CLIENTS_ASKED_MAX. */
 struct client_asked *clients__ask(struct clients *c, struct list *where, conn_id conn);
 void clients__asked_done(struct clients *c, struct client_asked *a);
+
+/* client_auth.c */
+/* The identity that every connection has, that of its address. */
+struct blob *client__first_identity(const char *address);
+/* Identities as requests and checks take them. Point into the blob. */
+struct jute_vec client__ids(const struct blob *ids);
+/* auth and sasl: answered at once, before whatever waits (client-protocol.md 4.4). May close the connection. */
+void client__auth(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
+void client__sasl(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
+/* Whether the connection has an identity such as are demanded of all. */
+bool client__may_ask(const struct client *k);
+/* The reply to whoAmI. */
+void client__put_who(const struct blob *ids, struct jute_writer *w);
 
 /* client_connect.c */
 void client__connect(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
@@ -173,12 +193,17 @@ bool request__is_answered(const struct client_request *q, const struct outcome *
 
 /* client_request.c */
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
+/* Answers with an error and closes the connection, which must not be used afterwards. What was read before is
+ * executed all the same. */
+void client__refuse(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err,
+                    struct effects *fx);
 /* The connection is going: has what was held back behind a sync executed all the same. */
 void client__submit_held(struct client *k, const struct event *e, struct effects *fx);
 
-/* client_read.c: answers a read, ping or setWatches now. */
+/* client_read.c: answers a read, ping or setWatches now.
+ *   ids   who asked: the connection's identities when the request was read */
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                  uint64_t received_ns, struct effects *fx);
+                  const struct blob *ids, uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
 /* About how many bytes the answer would take now. */
 size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body);

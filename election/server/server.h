@@ -12,6 +12,7 @@
 
 #include "election/base/effect.h"
 #include "election/base/ensemble.h"
+#include "election/server/acl.h"
 #include "election/txnlog/store.h"
 
 #include <stdbool.h>
@@ -35,6 +36,11 @@
 /* The same for a peer of the ensemble. */
 #define SERVER_PEER_BACKLOG_BYTES (512u << 20)
 
+/* Bytes of a super user's digest, "super:" and base64 of SHA-512 with NUL included; longer ones match nobody. */
+#define SERVER_SUPER_DIGEST_MAX 128
+/* Schemes of which one must have been used, where authentication is enforced. */
+#define SERVER_SCHEMES_MAX 8
+
 struct server_config {
         char name[64];
         int64_t sid;
@@ -47,9 +53,14 @@ struct server_config {
         uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
         char words[SERVER_WORDS_MAX][5]; /* allowed four-letter words; "*" allows all */
         size_t word_count;
-        char data_dir[256]; /* only to be shown (conf) */
-        char version[32];   /* as shown by srvr: "3.8.0"-like text that tools parse */
-        uint64_t seed;      /* randomness for jitter and snapshot timing */
+        struct acl_policy acl;
+        char digest_algorithm[16];                    /* of scheme digest, OpenSSL's name; "": SHA1 */
+        char super_digest[SERVER_SUPER_DIGEST_MAX];   /* whose digest identity is this may do all; "": nobody */
+        char enforced_schemes[SERVER_SCHEMES_MAX][8]; /* a connection needs an identity of one of them */
+        size_t enforced_scheme_count;                 /* 0: it needs none */
+        char data_dir[256];                           /* only to be shown (conf) */
+        char version[32];                             /* as shown by srvr: "3.8.0"-like text that tools parse */
+        uint64_t seed;                                /* randomness for jitter and snapshot timing */
 };
 
 /* Longest string or buffer inside anything received: jute.maxbuffer and as much again, as ZooKeeper grants

@@ -102,6 +102,7 @@ static void server_lead(struct server *s, int64_t epoch)
         s->clock = session_clock_new(s->config.tick_ms);
         session_table_each(database_sessions(s->db), clock_session, s);
         s->prep = prep_new(s->db, s->clock, server_item_max(&s->config), (size_t)s->config.max_buffer);
+        prep_set_acl_policy(s->prep, &s->config.acl);
 }
 
 static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
