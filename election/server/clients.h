@@ -33,6 +33,9 @@
 #define CLIENTS_INPUT_BYTES_MAX (256u << 20)
 /* Bytes sent to a connection since it had all of them, at which nothing more is read from it. */
 #define CLIENT_WINDOW_BYTES (4u << 20)
+/* What the results of a multiRead may come to; one that is longer fails with -5. The largest znode there can
+ * be has room in it. */
+#define CLIENT_MULTI_READ_BYTES_MAX (48u << 20)
 /* A watch weighs its path and this. A connection whose watches come to more than its limit is closed; past
  * the limit for all connections the one that watches most is. */
 #define CLIENT_WATCH_COST_BYTES 192

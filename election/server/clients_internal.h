@@ -205,10 +205,22 @@ void client__submit_held(struct client *k, const struct event *e, struct effects
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
                   const struct blob *ids, uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
+/* ZK_OK, or why whoever has these identities may not do with the node what needs one of `perms`. */
+int32_t client__read_check(const struct client *k, const struct blob *ids, const struct tree *tree,
+                           const struct znode *n, int32_t perms);
 /* About how many bytes the answer would take now. */
 size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body);
+/* The same for getData and getChildren of one node. */
+size_t client__node_weight(int32_t opcode, const struct znode *n);
+
+/* client_read_many.c: the same for multiRead, getEphemerals and getAllChildrenNumber. */
+void client__read_many(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
+                       const struct blob *ids, uint64_t received_ns, struct effects *fx);
+size_t client__read_many_weight(const struct client *k, int32_t opcode, struct jute_str body);
 
 /* client_reply.c: begin leaves room for the frame length and writes the header; end sends. */
+/* Where the header's error stands. */
+#define CLIENT_REPLY_ERR_AT 16
 struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t zxid, int32_t err);
 void client__reply_end(struct client *k, const struct event *e, uint64_t received_ns, struct effects *fx);
 void client__reply_error(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err,

@@ -35,6 +35,12 @@ static bool create_by_flags(struct prep_op *op)
         return prep__flags_ok(op->flags);
 }
 
+bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
+{
+        struct prep_op op;
+        return multi_may_hold(opcode) && prep__decode(r, opcode, &op);
+}
+
 /* Reads the next operation: 1 one was read, 0 the end, -1 the multi fails as a whole. */
 static int multi_next(struct jute_reader *r, struct prep_op *ret)
 {

@@ -8,8 +8,8 @@ import pytest
 from harness import wire
 from harness.servers import BATON, ZOOKEEPER_39
 from harness.waiting import wait_until
-from harness.wire import (ADMIN, ALL, AUTH, AUTH_FAILED, CHECK, CREATE, CREATE2, CREATE_CHILD, DELETE,
-                          DELETE_CHILD, EXISTS, GET_ACL, GET_CHILDREN, GET_CHILDREN2, GET_DATA,
+from harness.wire import (ADMIN, ALL, AUTH, AUTH_FAILED, CHECK, CREATE, CREATE2, CREATE_CHILD, CREATE_CONTAINER, DELETE,
+                          DELETE_CHILD, EXISTS, GET_ACL, GET_ALL_CHILDREN_NUMBER, GET_CHILDREN, GET_CHILDREN2, GET_DATA,
                           INVALID_ACL, MARSHALLING, MULTI, NO_AUTH, OK, OPEN_ACL, READ, SASL,
                           SESSION_CLOSED_REQUIRE_SASL_AUTH, SET_ACL, SET_DATA, WHO_AM_I, WRITE, XID_AUTH,
                           Client, Disconnected, Reader, acls, auth_body, boolean, buf, create_body,
@@ -22,7 +22,7 @@ SUPER = "super:admin"
 WITH_SUPER = {"java_properties": ["-Dzookeeper.DigestAuthenticationProvider.superDigest=" + digest_identity(SUPER)],
               "baton_extra": {"super_digest": digest_identity(SUPER)}}
 TIMES = {"tick_time": 400, "init_limit": 25, "sync_limit": 10}
-CREATE_CONTAINER, GET_ALL_CHILDREN_NUMBER = 19, 104
+
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import time
 # Opcodes.
 CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL = 1, 2, 3, 4, 5, 6, 7
 GET_CHILDREN, SYNC, PING, GET_CHILDREN2, CHECK, MULTI, CREATE2 = 8, 9, 11, 12, 13, 14, 15
-AUTH, SET_WATCHES, SASL, WHO_AM_I = 100, 101, 102, 107
+CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = 19, 20, 21, 22
+AUTH, SET_WATCHES, SASL, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER, WHO_AM_I = 100, 101, 102, 103, 104, 107
 CREATE_SESSION, CLOSE_SESSION = -10, -11
 
 # Fixed xids.
@@ -192,7 +193,8 @@ class Reader:
 
 
 def multi_results(body):
-    """The entries of a multi reply as (type, err, value): path, (path, Stat), Stat or error code."""
+    """The entries of a multi or multiRead reply as (type, err, value): path, (path, Stat), Stat, (data, Stat),
+    children or error code."""
     r = Reader(body)
     results = []
     while True:
@@ -207,6 +209,10 @@ def multi_results(body):
             value = (r.ustr(), r.stat())
         elif kind == SET_DATA:
             value = r.stat()
+        elif kind == GET_DATA:
+            value = (r.buf(), r.stat())
+        elif kind == GET_CHILDREN:
+            value = r.strings()
         elif kind == -1:
             value = r.i32()
         results.append((kind, err, value))
