@@ -90,6 +90,10 @@ def ustr(text):
     return buf(text.encode("utf-8") if isinstance(text, str) else text)
 
 
+def ustr_or_null(text):
+    return buf(None) if text is None else ustr(text)
+
+
 def strings(items):
     return i32(len(items)) + b"".join(ustr(item) for item in items)
 
@@ -437,7 +441,7 @@ def four_letter_word(address, word, timeout=5.0):
     answer = b""
     try:
         with socket.create_connection(address, timeout) as s:
-            s.sendall(word.encode("ascii"))
+            s.sendall(word if isinstance(word, bytes) else word.encode("ascii"))
             while True:
                 s.settimeout(max(deadline - time.monotonic(), 0.01))
                 part = s.recv(1 << 16)
