@@ -30,7 +30,7 @@ static void mntr_clients(const struct server *s, struct jute_writer *w)
         words__key(w, "cnxn_closed_without_zk_server_running", (int64_t)c.not_serving);
         words__key(w, "sessionless_connections_expired", (int64_t)c.sessionless_expired);
         words__key(w, "large_requests_rejected", (int64_t)c.dropped_input);
-        words__key(w, "auth_failed_count", 0);
+        words__key(w, "auth_failed_count", (int64_t)c.auth_failed);
         words__key(w, "outstanding_tls_handshake", 0);
         words__key(w, "slow_clients_dropped", (int64_t)c.dropped_slow);
         words__key(w, "idle_clients_dropped", (int64_t)c.dropped_idle);
