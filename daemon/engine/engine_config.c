@@ -34,6 +34,7 @@ struct raw {
         char connect[1024];
         bool listen_all;
         struct access_settings access;
+        bool audit;
 };
 
 #define RAW(member) SETTING_FIELD(struct raw, member)
@@ -86,6 +87,8 @@ static const struct setting table[] = {
          .help = "whether access lists are stored but not obeyed"},
         {"ensemble", "enforce_auth_schemes", SETTING_TEXT, RAW(access.enforce_auth_schemes),
          .help = "schemes with commas, of which a client must have used one; default none"},
+        {"ensemble", "audit", SETTING_BOOL, RAW(audit), .fallback = "no",
+         .help = "whether changes and authentications of clients are written to the log"},
         {"ensemble", "connect", SETTING_TEXT, RAW(connect),
          .help = "an ensemble elsewhere: then there is no engine here"},
 };
@@ -444,6 +447,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->listen_backlog = -1;
         (void)snprintf(s->version, sizeof s->version, "3.9.5-baton-%s", BATON_VERSION);
         (void)snprintf(s->built_on, sizeof s->built_on, "%s", BATON_BUILT_ON);
+        s->audit = raw->audit;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;

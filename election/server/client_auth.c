@@ -5,6 +5,7 @@
 #include "election/server/clients_internal.h"
 
 #include "election/jute/text.h"
+#include "election/server/audit.h"
 
 #include <assert.h>
 #include <string.h>
@@ -144,8 +145,10 @@ void client__auth(struct client *k, const struct event *e, int32_t xid, struct j
         if (r.error) {
                 client__reject(k, fx);
         } else if (auth_accepts(k, &packet)) {
+                audit_auth(k, packet.scheme, ZK_OK, fx);
                 client__reply_error(k, e, xid, 0, ZK_OK, e->now.mono_ns, fx);
         } else {
+                audit_auth(k, packet.scheme, ZK_AUTH_FAILED, fx);
                 k->all->stats.auth_failed++;
                 client__refuse(k, e, xid, 0, ZK_AUTH_FAILED, fx);
         }
@@ -190,8 +193,7 @@ bool client__may_ask(const struct client *k)
         return f->enforced_scheme_count == 0;
 }
 
-/* Of a digest the user alone is shown. */
-static struct jute_str user_of(const struct jute_id *id)
+struct jute_str client__user_of(const struct jute_id *id)
 {
         const uint8_t *colon = NULL;
         if (jute_str_is(id->scheme, "digest") && id->id.len > 0)
@@ -207,7 +209,7 @@ void client__put_who(const struct blob *ids, struct jute_writer *w)
         for (int32_t i = 0; i < all.count; i++) {
                 struct jute_id id;
                 jute_get_id(&r, &id);
-                id.id = user_of(&id);
+                id.id = client__user_of(&id);
                 jute_put_id(w, &id);
         }
 }

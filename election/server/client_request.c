@@ -3,6 +3,7 @@
 #include "election/server/clients_internal.h"
 
 #include "election/base/plant.h"
+#include "election/server/audit.h"
 #include "election/server/prep.h"
 
 #include <assert.h>
@@ -109,9 +110,10 @@ void client__submit_held(struct client *k, const struct event *e, struct effects
 static void client_submit(struct client *k, const struct event *e, const struct jute_request_header *h,
                           struct jute_str body, struct effects *fx)
 {
-        /* A write that leaves at once needs no copy of its body here. */
+        /* A write that leaves at once needs no copy of its body here, but to tell of it when it is done. */
         enum request_kind kind = h->type == OP_SYNC ? REQUEST_SYNC : REQUEST_WRITE;
-        struct client_request *q = client__push(k, e, kind, h, body, kind == REQUEST_SYNC || k->behind_sync);
+        const bool keep = kind == REQUEST_SYNC || k->behind_sync || k->all->config->audit;
+        struct client_request *q = client__push(k, e, kind, h, body, keep);
         if (k->behind_sync)
                 return;
         if (kind == REQUEST_SYNC)
@@ -178,6 +180,13 @@ static void client_take(struct client *k, const struct event *e, struct jute_req
         client_submit(k, e, h, body, fx);
 }
 
+static void client_unauthenticated(struct client *k, const struct event *e, int32_t xid, struct effects *fx)
+{
+        const struct jute_str none = {.len = -1};
+        audit_auth(k, none, ZK_SESSION_CLOSED_REQUIRE_SASL_AUTH, fx);
+        client__refuse(k, e, xid, 0, ZK_SESSION_CLOSED_REQUIRE_SASL_AUTH, fx);
+}
+
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
 {
         struct clients *c = k->all;
@@ -197,7 +206,7 @@ void client__request(struct client *k, const struct event *e, const uint8_t *dat
         else if (h.type == OP_SASL)
                 client__sasl(k, e, h.xid, body, fx);
         else if (!client__may_ask(k))
-                client__refuse(k, e, h.xid, 0, ZK_SESSION_CLOSED_REQUIRE_SASL_AUTH, fx);
+                client_unauthenticated(k, e, h.xid, fx);
         else if (c->host.touch(c->host.ctx, e, k->session, k->timeout_ms))
                 client_take(k, e, &h, body, fx);
         else
@@ -245,6 +254,7 @@ static void client_outcome(struct client *k, const struct event *e, const struct
         struct client_request *q = client__head(k);
         if (!request__is_answered(q, o))
                 return;
+        audit_write(k->all, q, o, fx);
         if (is_moved(o)) {
                 client__drop(k, q);
                 client__close(k, false, fx);
@@ -265,7 +275,7 @@ static void answer(struct clients *c, const struct event *e, const struct outcom
 {
         if (o->header.type == OP_CLOSE_SESSION)
                 clients__orphans_drop(c, o->header.session_id);
-        else if (clients__orphan_done(c, o))
+        else if (clients__orphan_done(c, o, fx))
                 return;
         struct client *k = clients__find_session(c, o->header.session_id);
         if (!k)

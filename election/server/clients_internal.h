@@ -164,6 +164,8 @@ void client__auth(struct client *k, const struct event *e, int32_t xid, struct j
 void client__sasl(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
 /* Whether the connection has an identity such as are demanded of all. */
 bool client__may_ask(const struct client *k);
+/* What is shown of an identity: of a digest the user alone. */
+struct jute_str client__user_of(const struct jute_id *id);
 /* The reply to whoAmI. */
 void client__put_who(const struct blob *ids, struct jute_writer *w);
 
@@ -201,7 +203,7 @@ bool client__full(const struct client *k);
 /* The connection goes, its session stays: the writes it has submitted will still have their outcomes. */
 void client__orphan_queue(struct client *k);
 /* Takes an outcome that is an orphan's; false when it is none. */
-bool clients__orphan_done(struct clients *c, const struct outcome *o);
+bool clients__orphan_done(struct clients *c, const struct outcome *o, struct effects *fx);
 /* Forgets the orphans of a session, of all sessions. */
 void clients__orphans_drop(struct clients *c, int64_t session);
 void clients__orphans_drop_all(struct clients *c);

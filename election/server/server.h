@@ -60,6 +60,7 @@ struct server_config {
         char super_digest[SERVER_SUPER_DIGEST_MAX];   /* whose digest identity is this may do all; "": nobody */
         char enforced_schemes[SERVER_SCHEMES_MAX][8]; /* a connection needs an identity of one of them */
         size_t enforced_scheme_count;                 /* 0: it needs none */
+        bool audit;                                   /* entries are made (audit.h) */
         char data_dir[256];
         char version[32];  /* as shown by srvr: "3.9.5-REVISION", which tools parse */
         char built_on[24]; /* "2026-11-30 00:00 UTC" */

@@ -3,6 +3,7 @@
 #include "election/server/server_internal.h"
 
 #include "election/base/plant.h"
+#include "election/server/audit.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -47,6 +48,8 @@ static void server_applied(struct server *s, struct effects *fx)
                 if (s->touches)
                         session_touches_remove(s->touches, o->header.session_id);
         }
+        if (s->config.audit && s->clock && s->serving && o->header.type == OP_CLOSE_SESSION)
+                audit_session_end(o, fx);
         if (s->serving)
                 clients_applied(s->clients, s->event, o, fx);
         server__snapshot_counted(s, fx);
