@@ -128,7 +128,7 @@ static int check_allowed(struct prep_txn *t, const struct pending *n, int32_t ne
 {
         if (t->request->ids.count < 0 || prep__acl(n).count < 0)
                 return ZK_MARSHALLING_ERROR;
-        return acl_allows(prep__acl(n), needed, t->request->ids) ? ZK_OK : ZK_NO_AUTH;
+        return acl_allows(&t->prep->acl, prep__acl(n), needed, t->request->ids) ? ZK_OK : ZK_NO_AUTH;
 }
 
 static int check_version(int32_t wanted, int32_t present)
@@ -283,7 +283,7 @@ static int op_create(struct prep_txn *t, const struct prep_op *op, struct jute_w
                 return err;
         struct jute_writer fixed;
         jute_writer_init(&fixed, t->prep->payload_max);
-        err = acl_fixup(op->acl, t->request->ids, &fixed);
+        err = acl_fixup(&t->prep->acl, op->acl, t->request->ids, &fixed);
         if (!err && fixed.error)
                 err = ZK_INVALID_ACL;
         if (!err) {
@@ -439,7 +439,7 @@ static int op_set_acl(struct prep_txn *t, const struct prep_op *op, struct jute_
                 return ZK_BAD_ARGUMENTS;
         struct jute_writer fixed;
         jute_writer_init(&fixed, t->prep->payload_max);
-        err = acl_fixup(op->acl, t->request->ids, &fixed);
+        err = acl_fixup(&t->prep->acl, op->acl, t->request->ids, &fixed);
         if (!err && fixed.error)
                 err = ZK_INVALID_ACL;
         if (!err) {
