@@ -89,9 +89,9 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
         if (!zxid)
                 return 0;
         jute_writer_reset(&s->txn);
+        s->figures.prepared++;
         if (s->sweeper)
                 sweeper_stamp(s->sweeper, &s->event->now, zxid);
-        s->figures.prepared++;
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
         server__quota_excess(s, fx);
         assert(!s->txn.error);
