@@ -179,7 +179,7 @@ static bool scheme_suffices(const struct server_config *f, struct jute_str schem
         return false;
 }
 
-bool client__may_ask(const struct client *k)
+bool client__admitted(const struct client *k)
 {
         const struct server_config *f = k->all->config;
         struct jute_vec ids = client__ids(k->ids);

@@ -205,7 +205,7 @@ void client__request(struct client *k, const struct event *e, const uint8_t *dat
                 client__auth(k, e, h.xid, body, fx);
         else if (h.type == OP_SASL)
                 client__sasl(k, e, h.xid, body, fx);
-        else if (!client__may_ask(k))
+        else if (!client__admitted(k))
                 client_unauthenticated(k, e, h.xid, fx);
         else if (c->host.touch(c->host.ctx, e, k->session, k->timeout_ms))
                 client_take(k, e, &h, body, fx);

@@ -163,7 +163,7 @@ struct jute_vec client__ids(const struct blob *ids);
 void client__auth(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
 void client__sasl(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
 /* Whether the connection has an identity such as are demanded of all. */
-bool client__may_ask(const struct client *k);
+bool client__admitted(const struct client *k);
 /* What is shown of an identity: of a digest the user alone. */
 struct jute_str client__user_of(const struct jute_id *id);
 /* The reply to whoAmI. */
