@@ -353,7 +353,7 @@ int prep__sweep(struct prep_txn *t, struct jute_writer *w)
         struct pending *n = prep__look(t, path);
         if (!n->now.exists)
                 return ZK_NO_NODE;
-        if (n->now.children > 0)
+        if (n->now.children > 0 && !PLANTED(SWEPT_WITH_CHILD))
                 return ZK_NOT_EMPTY;
         int64_t owner = n->now.stat.ephemeral_owner;
         if (!owner || prep__owner_is_session(owner))
