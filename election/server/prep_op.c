@@ -366,6 +366,8 @@ int prep__sweep(struct prep_txn *t, struct jute_writer *w)
         int64_t owner = n->now.stat.ephemeral_owner;
         if (!owner || prep__owner_is_session(owner))
                 return ZK_BAD_VERSION;
+        if (quota_path_is_deadly(path))
+                return ZK_BAD_ARGUMENTS;
         jute_put_str(w, path);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
