@@ -361,11 +361,13 @@ int prep__sweep(struct prep_txn *t, struct jute_writer *w)
         struct pending *n = prep__look(t, path);
         if (!n->now.exists)
                 return ZK_NO_NODE;
-        if (n->now.children > 0)
+        if (n->now.children > 0 && !PLANTED(SWEPT_WITH_CHILD))
                 return ZK_NOT_EMPTY;
         int64_t owner = n->now.stat.ephemeral_owner;
         if (!owner || prep__owner_is_session(owner))
                 return ZK_BAD_VERSION;
+        if (quota_path_is_deadly(path))
+                return ZK_BAD_ARGUMENTS;
         jute_put_str(w, path);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
