@@ -23,6 +23,8 @@
  *   cmd_count.c     count ephemerals
  *   cmd_delete.c    delete rm
  *   cmd_multi.c     multi
+ *   quota_text.c    limits and use of a quota
+ *   cmd_quota.c     setquota listquota delquota
  *   cmd_export.c    export import cp
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
@@ -211,6 +213,9 @@ int cmd_whoami(const struct ctl_options *o, int argc, char **argv);
 int cmd_count(const struct ctl_options *o, int argc, char **argv);
 int cmd_ephemerals(const struct ctl_options *o, int argc, char **argv);
 int cmd_multi(const struct ctl_options *o, int argc, char **argv);
+int cmd_setquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_listquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_delquota(const struct ctl_options *o, int argc, char **argv);
 int cmd_cp(const struct ctl_options *o, int argc, char **argv);
 int cmd_export(const struct ctl_options *o, int argc, char **argv);
 int cmd_import(const struct ctl_options *o, int argc, char **argv);
