@@ -33,6 +33,8 @@ static const struct command commands[] = {
         {"export", cmd_export, "[-o FILE] [--no-acl] PATH", "a znode and all below it as JSON"},
         {"import", cmd_import, "[-p] [--replace] [--dry-run] FILE [PATH]",
          "make what an export holds, at PATH instead of where it was; --replace overwrites what differs"},
+        {"restore", cmd_restore, "[--data-dir DIR] [--id N] [--fuzzy] FROM",
+         "put a snapshot, or a copy of a data directory, into an empty one; its server must not run"},
         {"watch", cmd_watch, "[-p] [-r] [-n EVENTS] [-t MS] [-m MODE] PATH",
          "print a znode whenever it changes; --persistent its events, --recursive those of all below it"},
         {"removewatches", cmd_removewatches, "[-c] [-d] [-a] [-p] [-r] PATH", "end a shell's watches on a znode"},

@@ -26,6 +26,8 @@
  *   quota_text.c    limits and use of a quota
  *   cmd_quota.c     setquota listquota delquota
  *   cmd_export.c    export import cp
+ *   restore.c       a snapshot put into an empty data directory
+ *   cmd_restore.c   restore
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
  *   cmd_module.c    plugins MODULE
@@ -216,6 +218,7 @@ int cmd_multi(const struct ctl_options *o, int argc, char **argv);
 int cmd_setquota(const struct ctl_options *o, int argc, char **argv);
 int cmd_listquota(const struct ctl_options *o, int argc, char **argv);
 int cmd_delquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_restore(const struct ctl_options *o, int argc, char **argv);
 int cmd_cp(const struct ctl_options *o, int argc, char **argv);
 int cmd_export(const struct ctl_options *o, int argc, char **argv);
 int cmd_import(const struct ctl_options *o, int argc, char **argv);
