@@ -13,6 +13,7 @@ struct forecast {
         struct jute_stat_persisted stat;
         int32_t children;
         uint32_t prefix_crc; /* CRC-32 of path and data: where the node's digest begins */
+        int32_t data_len;    /* -1: null */
         struct blob *acl;    /* encoded list; NULL: none known */
         int32_t acl_count;
 };
@@ -43,9 +44,12 @@ struct prep {
         struct list order;
         struct map owners; /* session -> struct owner */
         uint64_t digest;   /* of the tree after everything proposed */
+        bool ttl_allowed;
         bool in_multi;
         struct list undo;
         uint64_t undo_digest;
+        bool enforce_quota;
+        struct prep_excess excess;
 };
 
 /* The transaction under way. */
@@ -107,6 +111,8 @@ bool prep__flags_are_ttl(int32_t flags);
 /* Checks the operation, writes the body of a transaction of its opcode's type and only then changes the
  * forecast. Returns ZK_OK, or the error; `w` may hold half a body then. */
 int prep__op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w);
+/* deleteContainer. */
+int prep__sweep(struct prep_txn *t, struct jute_writer *w);
 /* A child leaves its parent, in the forecast. */
 void prep__remove(struct prep_txn *t, struct pending *n);
 
@@ -116,6 +122,12 @@ void prep__remove(struct prep_txn *t, struct pending *n);
 int prep__multi(struct prep_txn *t, struct jute_writer *w);
 /* Whether it becomes a transaction at all, if only one that says that it failed. */
 bool prep__multi_takes_zxid(struct jute_str body, int32_t item_max);
+
+/* ---- prep_quota.c ---- */
+/* Judges what a create with this data, or a setData in place of data of `old_len` bytes, would add at a path. Returns
+ * ZK_OK or the error. */
+int prep__quota_create(struct prep_txn *t, struct jute_str path, struct jute_str data);
+int prep__quota_set_data(struct prep_txn *t, struct jute_str path, struct jute_str data, int32_t old_len);
 
 /* ---- prep_session.c ---- */
 int prep__create_session(struct prep_txn *t, struct jute_writer *w);
