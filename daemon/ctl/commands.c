@@ -36,7 +36,8 @@ static const struct command commands[] = {
         {"restore", cmd_restore, "[--data-dir DIR] [--id N] [--fuzzy] FROM",
          "put a snapshot, or a copy of a data directory, into an empty one; its server must not run"},
         {"watch", cmd_watch, "[-p] [-r] [-n EVENTS] [-t MS] [-m MODE] PATH",
-         "print a znode whenever it changes; --persistent its events, --recursive those of all below it"},
+         "print a znode whenever it changes; --persistent its events, --recursive those of all below it; "
+         "--count, --timeout end that"},
         {"removewatches", cmd_removewatches, "[-c] [-d] [-a] [-p] [-r] PATH", "end a shell's watches on a znode"},
         {"getacl", cmd_getacl, "[-s] PATH", "who may do what with a znode"},
         {"setacl", cmd_setacl, "[-R] [-s] [-v VERSION] PATH ACL",
