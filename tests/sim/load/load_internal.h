@@ -180,6 +180,7 @@ struct load_op {
         text_id path, data, acl;
         int32_t version;
         uint8_t flags;
+        int32_t ttl_ms; /* of a create with CREATE_TTL */
         bool bulk;
 };
 struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
@@ -187,6 +188,8 @@ void load__send_multi(struct load_client *a, struct load_link *k, const struct l
 void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch);
 /* `opcode`: OP_ADD_WATCH or OP_REMOVE_WATCHES. */
 void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode);
+/* getData or getChildren of one node, twice in one multiRead: for the history they are one read. */
+void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path);
 void load__send_sync(struct load_client *a);
 void load__send_close(struct load_client *a);
 /* The list that `acl` stands for: 0 is open to all, others add a digest. */
