@@ -84,6 +84,8 @@ static struct jute_writer *frame_begin(struct clients *c, int32_t xid, int64_t z
 
 struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t zxid, int32_t err)
 {
+        k->all->answer.xid = xid;
+        k->all->answer.zxid = zxid;
         return frame_begin(k->all, xid, zxid, err);
 }
 
