@@ -109,6 +109,10 @@ static const struct plant_row rows[] = {
                                          "a damaged record at the end of the log is cut like a torn one"},
         [PLANT_ENDS_IGNORED] = {"ends-ignored", LIVES_SERVERS, "D5 S3 D1 D3 D4 Z3",
                                 "nothing tells that the log once reached further"},
+        [PLANT_IDENTITIES_SURVIVE] = {"identities-survive", LIVES_CLIENTS, "A1",
+                                      "who a connection was, its session's next one is too"},
+        [PLANT_NODE_ASKED_FOR_PARENT] = {"node-asked-for-parent", LIVES_CLIENTS, "A1",
+                                         "a deletion is judged by the list of the node, not of its parent"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

@@ -35,6 +35,7 @@ enum history_key {
         KEY_CW,
         KEY_SEEN,
         KEY_REL,
+        KEY_WHO,
         KEY_MAX,
 };
 
