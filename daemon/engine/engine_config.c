@@ -34,7 +34,7 @@ struct raw {
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
-        bool listen_all, extended_types;
+        bool listen_all, extended_types, enforce_quota;
         int64_t container_check_interval, container_max_per_minute, container_max_never_used_interval;
         struct access_settings access;
         bool audit;
@@ -89,6 +89,8 @@ static const struct setting table[] = {
          .help = "[HOST:]PORT for clients, where server.N of this server names none, or without any server.N"},
         {"ensemble", "listen_all", SETTING_BOOL, RAW(listen_all), .fallback = "no",
          .help = "election and quorum ports on all addresses, not only that of server.N"},
+        {"ensemble", "enforce_quota", SETTING_BOOL, RAW(enforce_quota), .fallback = "no",
+         .help = "refuse what exceeds a quota's hard limit"},
         {"ensemble", "super_digest", SETTING_TEXT, RAW(access.super_digest),
          .help = "user:hash of who may do everything, whatever the access lists say; default nobody"},
         {"ensemble", "digest_algorithm", SETTING_TEXT, RAW(access.digest_algorithm), .fallback = "SHA-1",
@@ -473,6 +475,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->container_check_interval_ms = (uint32_t)raw->container_check_interval;
         s->container_max_per_minute = (uint32_t)raw->container_max_per_minute;
         s->container_max_never_used_ms = (uint64_t)raw->container_max_never_used_interval;
+        s->enforce_quota = raw->enforce_quota;
         s->audit = raw->audit;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
