@@ -330,6 +330,36 @@ static void act_read(struct load_client *a, enum history_verb verb, bool watch)
                 load__send_read(a, verb, opcode, path, watch);
 }
 
+/* Nodes that all work on and their parents, and whatever else there may be some day. */
+static void act_add_watch(struct load_client *a)
+{
+        const struct load *l = a->load;
+        const bool below = load__draw(a, 2);
+        int hot;
+        text_id path = load__draw(a, 2) ? some_parent(a) : some_hot(a, &hot);
+        if (!load__draw(a, 4))
+                path = below ? history_cstr(l->history, "/") : some_name(a, l->plain[load__draw(a, LOAD_PARENTS)]);
+        load__send_watch(a, OP_ADD_WATCH, path, below ? HISTORY_WATCH_RECURSIVE : HISTORY_WATCH_PERSISTENT);
+}
+
+/* Mostly one that it has. */
+static void act_remove_watch(struct load_client *a)
+{
+        static const enum history_watch modes[] = {[LIST_DATA] = HISTORY_WATCH_DATA,
+                                                   [LIST_EXIST] = HISTORY_WATCH_DATA,
+                                                   [LIST_CHILD] = HISTORY_WATCH_CHILDREN,
+                                                   [LIST_PERSISTENT] = HISTORY_WATCH_PERSISTENT,
+                                                   [LIST_RECURSIVE] = HISTORY_WATCH_RECURSIVE};
+        enum history_watch mode = (enum history_watch)(HISTORY_WATCH_CHILDREN + load__draw(a, HISTORY_WATCH_MAX - 1));
+        text_id path = some_node(a);
+        if (a->watch_count && load__draw(a, 4)) {
+                const struct load_watch *w = &a->watches[load__draw(a, a->watch_count)];
+                path = w->path;
+                mode = load__draw(a, 4) ? modes[w->list] : HISTORY_WATCH_ANY;
+        }
+        load__send_watch(a, OP_REMOVE_WATCHES, path, mode);
+}
+
 /* ---- trouble ---- */
 
 /* The old connection stays up and speaks once more, when the session is another's (safety S6). */
@@ -445,6 +475,12 @@ static void act(struct load_client *a, enum load_action action)
                 break;
         case ACT_SYNC:
                 load__send_sync(a);
+                break;
+        case ACT_ADD_WATCH:
+                act_add_watch(a);
+                break;
+        case ACT_REMOVE_WATCH:
+                act_remove_watch(a);
                 break;
         case ACT_CLOSE:
         case ACT_MOVE:

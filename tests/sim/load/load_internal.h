@@ -56,6 +56,8 @@ enum load_action {
         ACT_GUARDED_READ,
         ACT_AUTH,
         ACT_SYNC,
+        ACT_ADD_WATCH,
+        ACT_REMOVE_WATCH,
         /* trouble */
         ACT_CLOSE,
         ACT_MOVE,    /* to another server; the old connection ends */
@@ -101,7 +103,8 @@ struct load_link {
         bool auth_fails;
 };
 
-enum load_list { LIST_DATA, LIST_EXIST, LIST_CHILD };
+/* In the order of setWatches2. */
+enum load_list { LIST_DATA, LIST_EXIST, LIST_CHILD, LIST_PERSISTENT, LIST_RECURSIVE, LIST_MAX };
 
 struct load_watch {
         text_id path;
@@ -199,6 +202,8 @@ struct load_op {
 struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
 void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count);
 void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch);
+/* `opcode`: OP_ADD_WATCH or OP_REMOVE_WATCHES. */
+void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode);
 /* getData or getChildren of one node, twice in one multiRead: for the history they are one read. */
 void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path);
 void load__send_sync(struct load_client *a);

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+static_assert(LIST_MAX == HISTORY_WATCHED_MAX, "a history keeps the same lists");
+
 #define XID_PING        (-2)
 #define XID_AUTH        (-4)
 #define XID_SET_WATCHES (-8)
@@ -34,7 +36,7 @@ struct load_request *load__ask(struct load_client *a, struct load_link *k, enum 
         struct jute_request_header header = {.xid = a->next_xid, .type = opcode};
         if (opcode == OP_PING)
                 header.xid = XID_PING;
-        else if (opcode == OP_SET_WATCHES)
+        else if (opcode == OP_SET_WATCHES || opcode == OP_SET_WATCHES2)
                 header.xid = XID_SET_WATCHES;
         else
                 a->next_xid++;
@@ -283,6 +285,18 @@ void load__send_read(struct load_client *a, enum history_verb verb, int32_t opco
         q->e.watch = watch;
 }
 
+void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode)
+{
+        const bool add = opcode == OP_ADD_WATCH;
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        jute_put_str(&body, text_of(a->load, path));
+        jute_put_int(&body, add ? mode == HISTORY_WATCH_RECURSIVE : (int32_t)mode);
+        struct load_request *q = load__ask(a, &a->link, add ? VERB_ADD_WATCH : VERB_REMOVE_WATCHES, opcode, &body);
+        q->e.path = path;
+        q->e.mode = (uint8_t)mode;
+}
+
 void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path)
 {
         struct jute_writer body;
@@ -332,17 +346,29 @@ static void put_watched(struct jute_writer *body, struct load_client *a, enum lo
                         jute_put_str(body, text_of(a->load, a->watches[i].path));
 }
 
+static bool watches_to_stay(const struct load_client *a)
+{
+        for (size_t i = 0; i < a->watch_count; i++)
+                if (a->watches[i].list >= LIST_PERSISTENT)
+                        return true;
+        return false;
+}
+
+/* As old clients do it where that is enough. */
 void load__set_watches(struct load_client *a)
 {
+        const bool second = watches_to_stay(a) || load__draw(a, 2);
+        const int lists = second ? LIST_MAX : LIST_PERSISTENT;
         struct jute_writer body;
         jute_writer_init(&body, SIZE_MAX);
         jute_put_long(&body, a->seen);
-        for (int list = 0; list < 3; list++)
+        for (int list = 0; list < lists; list++)
                 put_watched(&body, a, (enum load_list)list);
-        struct load_request *q = load__ask(a, &a->link, VERB_SET_WATCHES, OP_SET_WATCHES, &body);
+        struct load_request *q =
+                load__ask(a, &a->link, VERB_SET_WATCHES, second ? OP_SET_WATCHES2 : OP_SET_WATCHES, &body);
         q->e.seen = a->seen;
         q->e.has_seen = true;
-        for (int list = 0; list < 3; list++) {
+        for (int list = 0; list < lists; list++) {
                 q->e.watched[list] = history_list_begin(a->load->history);
                 for (size_t i = 0; i < a->watch_count; i++)
                         if (a->watches[i].list == (enum load_list)list)
