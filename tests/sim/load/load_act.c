@@ -337,8 +337,10 @@ static void act_add_watch(struct load_client *a)
         const bool below = load__draw(a, 2);
         int hot;
         text_id path = load__draw(a, 2) ? some_parent(a) : some_hot(a, &hot);
+        /* Not the whole tree, where some of it is not for everybody: see above. */
+        const bool whole = below && !l->habits.guarded;
         if (!load__draw(a, 4))
-                path = below ? history_cstr(l->history, "/") : some_name(a, l->plain[load__draw(a, LOAD_PARENTS)]);
+                path = whole ? history_cstr(l->history, "/") : some_name(a, l->plain[load__draw(a, LOAD_PARENTS)]);
         load__send_watch(a, OP_ADD_WATCH, path, below ? HISTORY_WATCH_RECURSIVE : HISTORY_WATCH_PERSISTENT);
 }
 
