@@ -74,11 +74,10 @@ class Shell:
         return self.expect("> ")
 
     def wait_end(self, status=0):
-        while True:
+        while select.select([self.master], [], [], TIMEOUT_S)[0]:
             try:
-                if not os.read(self.master, 65536):
-                    break
-            except OSError:
+                os.read(self.master, 65536)
+            except OSError:             # the other end is closed
                 break
         assert self.process.wait(TIMEOUT_S) == status
         os.close(self.master)
@@ -134,6 +133,7 @@ def test_the_history_comes_back_and_holds_no_password(shell, tmp_path):
     sh.run("ls /zookeeper")
     sh.type("addauth digest user:secret\r")
     sh.expect("secret")
+    sh.expect("> ")
     sh.type("\x04")
     sh.wait_end()
     kept = tmp_path / "batonctl_history"
