@@ -5,6 +5,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from conftest import need
 from harness import ctl as ctl_harness
 from harness import servers
+from harness.waiting import wait_until
 
 TIMEOUT_S = 20
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r|\x07")
@@ -64,6 +66,13 @@ class Shell:
         before, _, self.seen = self.seen.partition(text)
         return before
 
+    def prompt(self):
+        """Waits for the prompt, and until keys are read one by one: only then ^D is a key. Returns what was shown before."""
+        before = self.expect("> ")
+        wait_until(lambda: not termios.tcgetattr(self.master)[3] & termios.ICANON, TIMEOUT_S, "the line is edited",
+                   interval=0.001)
+        return before
+
     def type(self, text):
         os.write(self.master, text.encode())
 
@@ -71,7 +80,7 @@ class Shell:
         """Types a line and returns what it prints, up to the next prompt."""
         self.type(line + "\r")
         self.expect(line)
-        return self.expect("> ")
+        return self.prompt()
 
     def wait_end(self, status=0):
         while select.select([self.master], [], [], TIMEOUT_S)[0]:
@@ -90,7 +99,7 @@ def shell(ctl, tmp_path):
     def start(*options):
         made.append(Shell(ctl, tmp_path, *options))
         made[-1].expect("127.0.0.1:")
-        made[-1].expect("> ")
+        made[-1].prompt()
         return made[-1]
     yield start
     for one in made:
@@ -133,7 +142,7 @@ def test_the_history_comes_back_and_holds_no_password(shell, tmp_path):
     sh.run("ls /zookeeper")
     sh.type("addauth digest user:secret\r")
     sh.expect("secret")
-    sh.expect("> ")
+    sh.prompt()
     sh.type("\x04")
     sh.wait_end()
     kept = tmp_path / "batonctl_history"
@@ -144,6 +153,7 @@ def test_the_history_comes_back_and_holds_no_password(shell, tmp_path):
     sh.expect("ls /zookeeper")
     sh.type("\r")
     sh.expect("quota")
+    sh.prompt()
     assert "ls /zookeeper" in sh.run("history")
 
 
@@ -161,7 +171,7 @@ def test_commands_and_paths_are_completed(shell, ctl):
     sh.expect("bravo\\ one ")
     sh.type("\r")
     sh.expect("world:anyone:cdrwa")
-    sh.expect("> ")
+    sh.prompt()
     sh.type("get /none/x\tyz\r")        # nothing there: what was typed stays
     sh.expect("/none/xyz: no such znode")
 
@@ -179,7 +189,7 @@ def test_an_event_is_shown_above_the_line_that_is_typed(shell, ctl):
     sh.expect("get /w/half")            # the line is there again
     sh.type("-done\r")
     sh.expect("/w/half-done: no such znode")
-    sh.expect("> ")
+    sh.prompt()
     assert "unwatched /w" in sh.run("removewatches /w")
     assert "no such watch" in sh.run("removewatches /w")
 
@@ -190,7 +200,7 @@ def test_interrupt_throws_the_line_away_and_end_of_file_ends(shell):
     sh.expect("get /nonsense")
     sh.type("\x03")
     sh.expect("^C")
-    sh.expect("> ")
+    sh.prompt()
     assert "zookeeper" in sh.run("ls /")
     sh.type("\x04")
     sh.wait_end()
@@ -204,7 +214,7 @@ def test_interrupt_ends_a_command_that_waits_and_not_the_shell(shell, server):
     sh.type("\x03")
     sh.expect("interrupted")
     server.resume()
-    sh.expect("> ")
+    sh.prompt()
     assert "quota" in sh.run("ls /zookeeper")
 
 
@@ -215,7 +225,7 @@ def test_a_server_that_comes_back_is_found_again(shell, server):
     sh.expect("connection lost")
     server.start()
     sh.expect("connected again")
-    sh.expect("> ")
+    sh.prompt()
     assert "mine" in sh.run("ls /")
 
 
@@ -230,7 +240,7 @@ def test_a_session_that_expires_is_followed_by_another(shell, server, ctl):
         time.sleep(0.2)
     os.kill(sh.process.pid, signal.SIGCONT)
     sh.expect("has expired")
-    sh.expect("> ")
+    sh.prompt()
     assert "/mine" in sh.run("create -e /mine")
 
 
