@@ -28,6 +28,9 @@ bool client__is_read(int32_t opcode)
         case OP_GET_CHILDREN:
         case OP_GET_CHILDREN2:
         case OP_SET_WATCHES:
+        case OP_MULTI_READ:
+        case OP_GET_EPHEMERALS:
+        case OP_GET_ALL_CHILDREN_NUMBER:
                 return true;
         default:
                 return false;
@@ -50,14 +53,19 @@ static void read_end(struct read *q)
         client__reply_end(q->k, q->e, q->received_ns, q->fx);
 }
 
-/* ZK_OK, or the error of a read that is refused. A node whose list is missing (a snapshot that lacks it) may
- * be read by nobody; a Java server fails on it likewise. */
-static int32_t read_check(const struct read *q, const struct znode *n, int32_t perms)
+/* A node whose list is missing (a snapshot that lacks it) may be read by nobody; a Java server fails on it
+ * likewise. */
+int32_t client__read_check(const struct client *k, const struct tree *tree, const struct znode *n, int32_t perms)
 {
-        struct jute_vec acl = tree_acl(q->tree, n);
+        struct jute_vec acl = tree_acl(tree, n);
         if (acl.count < 0)
                 return ZK_MARSHALLING_ERROR;
-        return acl_allows(acl, perms, q->k->ids) ? ZK_OK : ZK_NO_AUTH;
+        return acl_allows(acl, perms, k->ids) ? ZK_OK : ZK_NO_AUTH;
+}
+
+static int32_t read_check(const struct read *q, const struct znode *n, int32_t perms)
+{
+        return client__read_check(q->k, q->tree, n, perms);
 }
 
 static void watch(struct read *q, enum watch_table table, struct jute_str path)
@@ -259,11 +267,21 @@ static void read_set_watches(struct read *q)
 /* A name in a list of children, as a guess. */
 #define CHILD_NAME_BYTES 32
 
+size_t client__node_weight(int32_t opcode, const struct znode *n)
+{
+        struct jute_str data = znode_data(n);
+        if (opcode == OP_GET_DATA)
+                return data.len > 0 ? (size_t)data.len : 0;
+        return (size_t)znode_children(n) * CHILD_NAME_BYTES;
+}
+
 size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body)
 {
         const struct clients *c = k->all;
         struct jute_reader r;
         struct jute_path request;
+        if (opcode == OP_MULTI_READ || opcode == OP_GET_EPHEMERALS)
+                return client__read_many_weight(k, opcode, body);
         if (opcode != OP_GET_DATA && opcode != OP_GET_CHILDREN && opcode != OP_GET_CHILDREN2)
                 return 0;
         jute_reader_init(&r, body.data, (size_t)body.len, c->item_max);
@@ -273,10 +291,7 @@ size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_s
                 n = tree_find(database_tree(c->host.database(c->host.ctx)), request.path);
         if (!n)
                 return 0;
-        struct jute_str data = znode_data(n);
-        if (opcode == OP_GET_DATA)
-                return data.len > 0 ? (size_t)data.len : 0;
-        return (size_t)znode_children(n) * CHILD_NAME_BYTES;
+        return client__node_weight(opcode, n);
 }
 
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
@@ -315,6 +330,7 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                 read_set_watches(&q);
                 break;
         default:
+                client__read_many(k, e, xid, opcode, body, received_ns, fx);
                 break;
         }
 }

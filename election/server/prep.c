@@ -61,7 +61,7 @@ bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max)
                 jute_get_reconfig_request(&r, &reconfig);
                 return !r.error;
         case OP_MULTI:
-                return prep__multi_decodes(body, item_max);
+                return prep__multi_takes_zxid(body, item_max);
         default:
                 return prep__decode(&r, opcode, &op);
         }

@@ -37,8 +37,12 @@ void prep_free(struct prep *p);
 /* Whether an opcode is one that prep makes transactions of. */
 bool prep_handles(int32_t opcode);
 /* Decodes the body as far as the transaction would need it: false for one that can't be decoded (the
- * client gets -5 at its own server, and nothing is forwarded: quorum-protocol.md 5.1). */
+ * client gets -5 at its own server, and nothing is forwarded: quorum-protocol.md 5.1). Most multis that can't be
+ * are true: they are answered with -5 too, but by a transaction (observed on 3.9.5). */
 bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max);
+/* Reads past the record of an operation of a multi; false for one that a multi can't hold, or that can't be
+ * decoded. */
+bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode);
 
 /* Writes the payload of the transaction for `r` into `w`, which is empty and has a maximum of at least
  * payload_max + PREP_SLACK_BYTES: no payload is longer than that.

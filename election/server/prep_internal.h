@@ -114,7 +114,8 @@ void prep__remove(struct prep_txn *t, struct pending *n);
 /* The same for a multi: returns ZK_OK with the body of a multi transaction, failed or not; an error when
  * it fails as a whole. */
 int prep__multi(struct prep_txn *t, struct jute_writer *w);
-bool prep__multi_decodes(struct jute_str body, int32_t item_max);
+/* Whether it becomes a transaction at all, if only one that says that it failed. */
+bool prep__multi_takes_zxid(struct jute_str body, int32_t item_max);
 
 /* ---- prep_session.c ---- */
 int prep__create_session(struct prep_txn *t, struct jute_writer *w);

@@ -35,30 +35,54 @@ static bool create_by_flags(struct prep_op *op)
         return prep__flags_ok(op->flags);
 }
 
-/* Reads the next operation: 1 one was read, 0 the end, -1 the multi fails as a whole. */
-static int multi_next(struct jute_reader *r, struct prep_op *ret)
+bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
+{
+        struct prep_op op;
+        return multi_may_hold(opcode) && prep__decode(r, opcode, &op);
+}
+
+enum multi_next {
+        MULTI_END,
+        MULTI_OPERATION,
+        MULTI_UNREADABLE, /* fails it whole, by a transaction that says so */
+        MULTI_LISTLESS,   /* fails it whole, before it becomes one */
+};
+
+/* Reads the next operation. A create without an ACL list stops a Java server before it takes a zxid, all else
+ * that can't be in a multi after it has; to createTTL no list is an empty one (observed on 3.9.5). */
+static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
 {
         struct jute_multi_header h;
         jute_get_multi_header(r, &h);
         if (r->error)
-                return -1;
+                return MULTI_UNREADABLE;
         if (h.done)
-                return 0;
-        if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret) || ret->path.len < 0)
-                return -1;
+                return MULTI_END;
+        if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret))
+                return MULTI_UNREADABLE;
         if (prep__is_create(h.type) && !create_by_flags(ret))
-                return -1;
-        return 1;
+                return MULTI_UNREADABLE;
+        if (prep__is_create(h.type) && h.type != OP_CREATE_TTL && ret->acl.count < 0)
+                return MULTI_LISTLESS;
+        return MULTI_OPERATION;
 }
 
-bool prep__multi_decodes(struct jute_str body, int32_t item_max)
+/* How it ends, and whether each of its operations has a path. */
+static enum multi_next multi_last(struct jute_str body, int32_t item_max, bool *ret_paths)
 {
         struct jute_reader r = prep__reader(body, item_max);
         struct prep_op op;
-        int next;
-        while ((next = multi_next(&r, &op)) > 0)
-                ;
-        return next == 0;
+        enum multi_next next;
+        *ret_paths = true;
+        while ((next = multi_next(&r, &op)) == MULTI_OPERATION)
+                *ret_paths = *ret_paths && op.path.len >= 0;
+        return next;
+}
+
+bool prep__multi_takes_zxid(struct jute_str body, int32_t item_max)
+{
+        bool paths;
+        return multi_last(body, item_max, &paths) != MULTI_LISTLESS;
 }
 
 static void put_error_op(struct jute_writer *w, int32_t err)
@@ -75,12 +99,15 @@ static void cut(struct jute_writer *w, size_t len)
         w->error = 0;
 }
 
-static int32_t multi_op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w)
+/* `ret_whole`: what went wrong is no error of the operation but what a Java server throws an exception for that
+ * nobody expects; that fails the whole multi. */
+static int32_t multi_op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w, bool *ret_whole)
 {
         size_t at = w->len;
         jute_put_int(w, op->opcode);
         jute_put_int(w, 0);
         int32_t err = w->error ? ZK_MARSHALLING_ERROR : prep__op(t, op, w);
+        *ret_whole = err == ZK_MARSHALLING_ERROR && !w->error;
         if (err) {
                 cut(w, at);
                 return err;
@@ -92,24 +119,26 @@ static int32_t multi_op(struct prep_txn *t, const struct prep_op *op, struct jut
 int prep__multi(struct prep_txn *t, struct jute_writer *w)
 {
         struct jute_str body = t->request->body;
-        if (!prep__multi_decodes(body, t->prep->item_max))
+        bool paths;
+        if (multi_last(body, t->prep->item_max, &paths) != MULTI_END || !paths)
                 return ZK_MARSHALLING_ERROR;
         struct jute_reader r = prep__reader(body, t->prep->item_max);
         struct prep_op op;
         int32_t failed = ZK_OK, count = 0;
+        bool whole = false;
         size_t count_at = w->len;
         jute_put_int(w, 0);
         prep__undo_begin(t->prep);
-        for (; multi_next(&r, &op) > 0; count++) {
+        for (; !whole && multi_next(&r, &op) == MULTI_OPERATION; count++) {
                 if (failed) {
                         put_error_op(w, ZK_RUNTIME_INCONSISTENCY);
                         continue;
                 }
-                failed = multi_op(t, &op, w);
+                failed = multi_op(t, &op, w, &whole);
                 if (failed)
                         put_error_op(w, failed);
         }
         jute_patch_int(w, count_at, count);
         prep__undo_end(t->prep, !failed || PLANTED(M21_NOT_ROLLED_BACK));
-        return w->error ? ZK_MARSHALLING_ERROR : ZK_OK; /* no room for all the failures */
+        return whole || w->error ? ZK_MARSHALLING_ERROR : ZK_OK; /* no room for all the failures */
 }

@@ -100,10 +100,7 @@ struct znode *tree__next(const struct znode *top, const struct znode *n)
 size_t tree_descendants(const struct tree *t, const struct znode *n)
 {
         (void)t;
-        size_t count = 0;
-        for (const struct znode *d = tree__next(n, n); d; d = tree__next(n, d))
-                count++;
-        return count;
+        return n->descendants;
 }
 
 void tree_put_children(const struct tree *t, const struct znode *n, struct jute_writer *w)
@@ -197,6 +194,26 @@ size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *c
         return o->count;
 }
 
+struct each_owner {
+        void (*fn)(void *ctx, int64_t session, size_t ephemerals);
+        void *ctx;
+};
+
+static void tell_owner(void *ctx, struct index_link *l)
+{
+        const struct each_owner *each = ctx;
+        const struct owner *o = INDEX_ENTRY(l, struct owner, link);
+        each->fn(each->ctx, o->session, o->count);
+}
+
+size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, size_t ephemerals), void *ctx)
+{
+        struct each_owner each = {.fn = fn, .ctx = ctx};
+        if (fn)
+                index_each(&t->owners, tell_owner, &each);
+        return t->owners.count;
+}
+
 /* ---- changing ---- */
 
 /* Java counts UTF-16 units; legal paths have one per code point. */
@@ -213,6 +230,13 @@ static uint64_t data_bytes(const struct znode *n)
         return n->data_len > 0 ? (uint64_t)n->data_len : 0;
 }
 
+/* A path of a megabyte may have half a million ancestors, but then it costs as much to be hashed. */
+static void count_descendant(struct znode *parent, uint32_t by)
+{
+        for (struct znode *up = parent; up; up = up->parent)
+                up->descendants += by;
+}
+
 static void child_link(struct znode *parent, struct znode *n)
 {
         n->parent = parent;
@@ -221,6 +245,7 @@ static void child_link(struct znode *parent, struct znode *n)
                 n->next->prev = n;
         parent->first_child = n;
         parent->children++;
+        count_descendant(parent, 1);
 }
 
 static void child_unlink(struct znode *n)
@@ -232,6 +257,7 @@ static void child_unlink(struct znode *n)
         if (n->next)
                 n->next->prev = n->prev;
         n->parent->children--;
+        count_descendant(n->parent, UINT32_MAX); /* one less */
 }
 
 static void data_store(struct znode *n, struct jute_str data)
@@ -328,14 +354,15 @@ void tree__set_acl(struct tree *t, struct znode *n, int64_t acl_key)
 
 static void check_node(const struct tree *t, const struct znode *n)
 {
-        uint32_t children = 0;
+        uint32_t children = 0, descendants = 0;
         for (const struct znode *c = n->first_child; c; c = c->next) {
                 assert(c->parent == n && (!c->next || c->next->prev == c));
                 assert(c->path_len > n->path_len + 1 && memcmp(c->path, n->path, n->path_len) == 0);
                 assert(memchr(c->path + n->path_len + 1, '/', c->path_len - n->path_len - 1) == NULL);
                 children++;
+                descendants += c->descendants + 1;
         }
-        assert(children == n->children);
+        assert(children == n->children && descendants == n->descendants);
         assert(tree__find(t, znode_path(n)) == n);
         assert(znode__content_crc(znode_path(n), znode_data(n)) == n->content_crc);
         if (znode_is_ephemeral(n)) {

@@ -44,13 +44,17 @@ struct jute_vec tree_acl(const struct tree *t, const struct znode *n);
 /* Calls `fn` for each ephemeral of a session, in no particular order; returns how many there are. */
 size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *ctx, const struct znode *n), void *ctx);
 
+/* Calls `fn` for each session that owns ephemerals, with their number, in no particular order; returns how many
+ * such sessions there are. `fn` may be NULL. */
+size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, size_t ephemerals), void *ctx);
+
 uint64_t tree_digest(const struct tree *t);
 /* Of the table of its paths; for other tables of paths. */
 uint64_t tree_hash_seed(const struct tree *t);
 size_t tree_count(const struct tree *t); /* as srvr and mntr print it: a fresh tree has 5 */
 size_t tree_ephemeral_count(const struct tree *t);
 uint64_t tree_data_size(const struct tree *t); /* path characters + data bytes */
-/* Number of all descendants. */
+/* Number of all descendants; kept, not counted here. */
 size_t tree_descendants(const struct tree *t, const struct znode *n);
 
 /* The digest of a node that does not exist yet, or will have changed: what prep needs to foretell the

@@ -30,6 +30,7 @@ struct znode {
         int32_t version, cversion, aversion;
         int32_t data_len; /* -1: null */
         uint32_t children;
+        uint32_t descendants;  /* of all depths: counted on the way up at each creation and deletion */
         uint32_t content_crc;  /* CRC-32 of path and data: the digest's first part */
         uint32_t generation;   /* of the last snapshot that has this node, or needs not have it */
         uint32_t ephemeral_at; /* place among its session's ephemerals */

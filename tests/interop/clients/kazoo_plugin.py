@@ -69,7 +69,7 @@ class Cluster:
         settings = servers.Settings(
             tick_time=TICK_MS, init_limit=4, sync_limit=2, min_session_timeout=2 * TICK_MS,
             max_session_timeout=20 * TICK_MS, java_properties=JAVA_PROPERTIES,
-            baton_extra=BATON_SETTINGS, zookeeper_extra=sessions)
+            baton_extra=BATON_SETTINGS, zookeeper_extra=sessions, words="*")
         kind, home = os.environ["KAZOO_SERVERS"], tempfile.mkdtemp(prefix="cluster-", dir=os.environ["KAZOO_HOME"])
         self.ensemble = servers.Ensemble(home, dict.fromkeys(range(1, size + 1), kind), settings=settings)
         self.nodes = [Node(server) for server in self.ensemble]
@@ -106,7 +106,6 @@ JAVA_PROPERTIES = ("-Dzookeeper.DigestAuthenticationProvider.superDigest=" + SUP
                    "-Dreadonlymode.enabled=true", "-Dfile.encoding=UTF-8")
 BATON_SETTINGS = {}
 
-servers.WORDS = "*"
 stand_in = types.ModuleType("kazoo.testing.common")
 stand_in.ZookeeperCluster = Cluster
 sys.modules["kazoo.testing.common"] = stand_in

@@ -54,7 +54,7 @@ class Settings:
 
     def __init__(self, tick_time=200, init_limit=10, sync_limit=5, min_session_timeout=400,
                  max_session_timeout=40000, snap_count=100000, java_properties=(), baton_extra=None,
-                 zookeeper_extra=()):
+                 zookeeper_extra=(), words=WORDS):
         self.tick_time = tick_time
         self.init_limit = init_limit
         self.sync_limit = sync_limit
@@ -64,6 +64,7 @@ class Settings:
         self.java_properties = tuple(java_properties)
         self.baton_extra = dict(baton_extra or {})      # more keys of [ensemble]
         self.zookeeper_extra = tuple(zookeeper_extra)   # more lines of zoo.cfg
+        self.words = words              # the four-letter words that are answered
 
 
 class Server:
@@ -121,7 +122,7 @@ class Server:
             return [str(ENGINE), "--config", str(self.config_path)]
         version = self.kind.rpartition("-")[2]
         properties = ["-Dzookeeper.admin.enableServer=false",
-                      "-Dzookeeper.4lw.commands.whitelist=%s" % WORDS,
+                      "-Dzookeeper.4lw.commands.whitelist=%s" % self.settings.words,
                       *self.settings.java_properties]
         return [*jars.java_command(version, self.home, *properties),
                 "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config_path)]
@@ -286,7 +287,7 @@ def baton_config(server):
     for sid, member in sorted(server.members.items()):
         lines.append("server.%d = %s" % (sid, member.member_text()))
     lines += ["%s = %s" % pair for pair in s.baton_extra.items()]
-    lines.append("four_letter_words = %s" % WORDS)
+    lines.append("four_letter_words = %s" % s.words)
     return "\n".join(lines) + "\n"
 
 

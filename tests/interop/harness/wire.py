@@ -12,7 +12,9 @@ import time
 # Opcodes.
 CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL = 1, 2, 3, 4, 5, 6, 7
 GET_CHILDREN, SYNC, PING, GET_CHILDREN2, CHECK, MULTI, CREATE2 = 8, 9, 11, 12, 13, 14, 15
-SET_WATCHES, CREATE_SESSION, CLOSE_SESSION = 101, -10, -11
+CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = 19, 20, 21, 22
+SET_WATCHES, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER = 101, 103, 104
+CREATE_SESSION, CLOSE_SESSION = -10, -11
 
 # Fixed xids.
 XID_NOTIFICATION, XID_PING, XID_SET_WATCHES = -1, -2, -8
@@ -22,7 +24,7 @@ PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 0, 1, 2, 3
 
 # Error codes.
 OK, RUNTIME_INCONSISTENCY, MARSHALLING, UNIMPLEMENTED, BAD_ARGUMENTS = 0, -2, -5, -6, -8
-NO_NODE, BAD_VERSION, NO_CHILDREN_FOR_EPHEMERALS = -101, -103, -108
+NO_NODE, NO_AUTH, BAD_VERSION, NO_CHILDREN_FOR_EPHEMERALS = -101, -102, -103, -108
 NODE_EXISTS, NOT_EMPTY, SESSION_EXPIRED, INVALID_ACL = -110, -111, -112, -114
 
 # Watch events.
@@ -80,6 +82,10 @@ def buf(data):
 
 def ustr(text):
     return buf(text.encode("utf-8") if isinstance(text, str) else text)
+
+
+def ustr_or_null(text):
+    return buf(None) if text is None else ustr(text)
 
 
 def strings(items):
@@ -175,7 +181,8 @@ class Reader:
 
 
 def multi_results(body):
-    """The entries of a multi reply as (type, err, value): path, (path, Stat), Stat or error code."""
+    """The entries of a multi or multiRead reply as (type, err, value): path, (path, Stat), Stat, (data, Stat),
+    children or error code."""
     r = Reader(body)
     results = []
     while True:
@@ -190,6 +197,10 @@ def multi_results(body):
             value = (r.ustr(), r.stat())
         elif kind == SET_DATA:
             value = r.stat()
+        elif kind == GET_DATA:
+            value = (r.buf(), r.stat())
+        elif kind == GET_CHILDREN:
+            value = r.strings()
         elif kind == -1:
             value = r.i32()
         results.append((kind, err, value))
@@ -403,7 +414,7 @@ def four_letter_word(address, word, timeout=5.0):
     answer = b""
     try:
         with socket.create_connection(address, timeout) as s:
-            s.sendall(word.encode("ascii"))
+            s.sendall(word if isinstance(word, bytes) else word.encode("ascii"))
             while True:
                 s.settimeout(max(deadline - time.monotonic(), 0.01))
                 part = s.recv(1 << 16)

@@ -29,7 +29,8 @@ static void put_null_path(struct desk *d, int32_t xid, int32_t opcode)
 static void test_reads_of_odd_paths(void **state)
 {
         (void)state;
-        static const int32_t opcodes[] = {OP_EXISTS, OP_GET_DATA, OP_GET_ACL, OP_GET_CHILDREN, OP_GET_CHILDREN2};
+        static const int32_t opcodes[] = {OP_EXISTS,       OP_GET_DATA,      OP_GET_ACL,
+                                          OP_GET_CHILDREN, OP_GET_CHILDREN2, OP_GET_ALL_CHILDREN_NUMBER};
         static const char *const missing[] = {"/a/", "a", "//", "/..", "/zookeeper/"};
         struct desk *d = desk_new();
         conn_id k = desk_open(d);
@@ -85,7 +86,8 @@ static void test_sync_echoes_any_path(void **state)
 static void test_node_whose_acl_is_missing_is_shown_to_nobody(void **state)
 {
         (void)state;
-        static const int32_t opcodes[] = {OP_EXISTS, OP_GET_DATA, OP_GET_ACL, OP_GET_CHILDREN, OP_GET_CHILDREN2};
+        static const int32_t opcodes[] = {OP_EXISTS,       OP_GET_DATA,      OP_GET_ACL,
+                                          OP_GET_CHILDREN, OP_GET_CHILDREN2, OP_GET_ALL_CHILDREN_NUMBER};
         struct jute_writer w;
         size_t used;
         const struct jute_stat_persisted stat = {.czxid = 1, .mzxid = 1, .pzxid = 1};
@@ -114,6 +116,80 @@ static void test_node_whose_acl_is_missing_is_shown_to_nobody(void **state)
                 assert_string_equal(desk_take(d, k), "1:-5");
         }
         assert_int_equal(d->clients->watch_bytes, 0);
+        desk_free(d);
+}
+
+/* ---- multiRead ---- */
+
+static void add_multi_read(struct desk *d, int32_t xid, int32_t opcode, const char *path, size_t count)
+{
+        const struct jute_multi_header end = {.type = -1, .done = true, .err = -1};
+        const struct jute_multi_header h = {.type = opcode, .err = -1};
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        for (size_t i = 0; i < count; i++) {
+                jute_put_multi_header(&w, &h);
+                jute_put_cstr(&w, path);
+                jute_put_bool(&w, true);
+        }
+        jute_put_multi_header(&w, &end);
+        desk_add(d, xid, OP_MULTI_READ, &w);
+        jute_writer_done(&w);
+}
+
+/* A request of a few kilobytes must not make an answer of gigabytes: past the limit it fails as a whole. */
+static void test_multi_read_is_bounded_by_its_answer(void **state)
+{
+        (void)state;
+        enum { DATA = 1000000, RESULT = 9 + 4 + DATA + 68, FIT = CLIENT_MULTI_READ_BYTES_MAX / RESULT };
+        struct desk *d = desk_new();
+        conn_id k = desk_open(d);
+        desk_begin(d);
+        desk_add_create(d, 1, "/a", DATA, 0);
+        desk_put(d, k);
+        desk_commit(d, 1);
+        assert_string_equal(desk_take(d, k), "1:0");
+        static const struct {
+                size_t count;
+                const char *answer;
+        } cases[] = {{FIT, "2:0"}, {FIT + 1, "2:-5"}, {20000, "2:-5"}};
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                desk_begin(d);
+                add_multi_read(d, 2, OP_GET_DATA, "/a", cases[i].count);
+                desk_put(d, k);
+                assert_string_equal(desk_take(d, k), cases[i].answer);
+                if (desk_conn(d, k)->notify)
+                        desk_sent(d, k);
+        }
+        assert_int_equal(watches_count(d->clients->watches), 0);
+        desk_free(d);
+}
+
+/* What waits weighs what its answer would take, and no more than an answer may. */
+static void test_waiting_multi_read_weighs_its_answer(void **state)
+{
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id k = desk_open(d);
+        desk_begin(d);
+        desk_add_create(d, 1, "/a", 100000, 0);
+        desk_put(d, k);
+        desk_commit(d, 1);
+        desk_create(d, k, 2, "/b"); /* unanswered: what follows waits */
+        size_t before = d->clients->queue_bytes;
+        desk_begin(d);
+        add_multi_read(d, 3, OP_GET_DATA, "/a", 20);
+        desk_put(d, k);
+        size_t one = d->clients->queue_bytes - before;
+        assert_true(one >= 20 * 100000 && one < 21 * 100000);
+        desk_begin(d);
+        add_multi_read(d, 4, OP_GET_DATA, "/a", 10000);
+        desk_put(d, k);
+        assert_true(d->clients->queue_bytes - before - one >= CLIENT_MULTI_READ_BYTES_MAX);
+        assert_true(d->clients->queue_bytes - before - one < CLIENT_MULTI_READ_BYTES_MAX + (1u << 20));
+        assert_false(desk_conn(d, k)->reading);
+        desk_commit(d, 1);
+        assert_string_equal(desk_take(d, k), "1:0 2:0 3:0 4:-5");
         desk_free(d);
 }
 
@@ -445,6 +521,8 @@ int main(void)
                 cmocka_unit_test(test_nul_in_a_path),
                 cmocka_unit_test(test_sync_echoes_any_path),
                 cmocka_unit_test(test_node_whose_acl_is_missing_is_shown_to_nobody),
+                cmocka_unit_test(test_multi_read_is_bounded_by_its_answer),
+                cmocka_unit_test(test_waiting_multi_read_weighs_its_answer),
                 cmocka_unit_test(test_watch_is_set_on_success_and_by_exists_also_on_a_missing_node),
                 cmocka_unit_test(test_one_shot_watch_tells_once_however_often_it_was_set),
                 cmocka_unit_test(test_deletion_tells_each_watcher_of_a_node_once),

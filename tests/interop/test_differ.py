@@ -1,0 +1,105 @@
+"""A short differential test (./dev differ is the long one), and that it would find what it looks for."""
+import struct
+
+import pytest
+
+from conftest import need
+from differ import lab, sequence, shrink
+from harness import servers
+
+SEEDS = 150
+AREAS = ("core", "sessions")
+CANARY_SEEDS = 60
+
+
+@pytest.fixture
+def rig():
+    made = []
+
+    def make(ours, theirs, **kinds):
+        made.append(lab.Rig(ours, theirs, **kinds))
+        return made[-1]
+    yield make
+    for each in made:
+        each.close()
+
+
+def play(rig, seeds, areas=AREAS):
+    """Fails with the smallest sequence that shows the first difference."""
+    for seed in seeds:
+        steps = sequence.generate(seed, areas)
+        found = rig.pair.play(steps)
+        if found:
+            less, _ = shrink.shrink(rig.pair, steps, found)
+            transcript = []
+            rig.pair.play(less, transcript)
+            pytest.fail("seed %d: %s\n%s\nreplay: ./dev differ --seed %d --trace --setup %s --areas %s" % (
+                seed, found.what, shrink.show(transcript, rig.names()), seed, rig.setup, ",".join(areas)))
+
+
+@pytest.mark.parametrize("setup", ["usual", "default"])
+def test_baton_answers_as_zookeeper(rig, ours, setup):
+    play(rig(ours, need(servers.ZOOKEEPER_39), setup=setup), range(1, 1 + SEEDS))
+
+
+# --- canaries: one thing altered in what one of two equal servers answers -----------------------
+
+def version_of_stat(payload):
+    """The version in the Stat of an exists or a setData."""
+    if len(payload) != 16 + 68:
+        return payload
+    at = 16 + 32
+    return payload[:at] + struct.pack(">i", struct.unpack_from(">i", payload, at)[0] ^ 4) + payload[at + 4:]
+
+
+def zxid_of_errors(payload):
+    xid, zxid, err = struct.unpack_from(">iqi", payload)
+    return struct.pack(">iqi", xid, zxid + 1, err) if err and xid > 0 and zxid > 0 else payload
+
+
+def another_error(payload):
+    return payload[:12] + struct.pack(">i", -101) if payload[12:16] == struct.pack(">i", -110) else payload
+
+
+def lost_event(payload):
+    return None if payload[:4] == b"\xff\xff\xff\xff" else payload
+
+
+def byte_behind_a_reply(payload):
+    return payload + b"\x00" if len(payload) == 16 and payload[:4] < b"\x80" else payload
+
+
+def old_time(payload):
+    """The ctime of an exists is an hour off."""
+    if len(payload) != 16 + 68:
+        return payload
+    at = 16 + 16
+    ms = struct.unpack_from(">q", payload, at)[0]
+    return payload[:at] + struct.pack(">q", ms - 3600000) + payload[at + 8:] if ms else payload
+
+
+CANARIES = (version_of_stat, zxid_of_errors, another_error, lost_event, byte_behind_a_reply, old_time)
+
+
+@pytest.fixture
+def twins(rig, ours):
+    """Two servers of one kind."""
+    return rig(ours, ours)
+
+
+def test_what_is_altered_is_found(twins):
+    """And nothing is found where nothing is altered, so that the comparison itself is sound."""
+    seeds = range(1, 1 + CANARY_SEEDS)
+    play(twins, seeds, sequence.AREAS)
+    for canary in CANARIES:
+        twins.pair.theirs.alter = canary
+        for seed in seeds:
+            steps = sequence.generate(seed)
+            found = twins.pair.play(steps)
+            if found:
+                break
+        else:
+            pytest.fail("%s is not found" % canary.__name__)
+        less, again = shrink.shrink(twins.pair, steps, found)
+        assert again.what == found.what and len(less) <= min(len(steps), 6), (canary.__name__, less)
+        twins.pair.theirs.alter = None
