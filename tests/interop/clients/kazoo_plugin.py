@@ -2,15 +2,20 @@
 runs them, before anything of kazoo is imported.
 
 Kazoo's tests ask `kazoo.testing.common` for a cluster, which starts Java from a class path. The class below stands in
-that module's place, so that the tests run as they were written. What each test came to goes into a file, a line of JSON
-for each, since the numbers that pytest prints say too little.
+that module's place, so that the tests run as they were written. Several processes share the work, class by class. What
+each test came to goes into a file, a line of JSON for each, since the numbers that pytest prints say too little.
+
+KAZOO_SERVERS is the kind of server, KAZOO_HOME where they live, KAZOO_CLAIMS and KAZOO_RESULTS a directory and a file that
+the processes have in common.
 """
+import itertools
 import json
 import os
 import shutil
 import sys
 import tempfile
 import types
+import unittest.mock
 from pathlib import Path
 
 import pytest
@@ -106,9 +111,35 @@ JAVA_PROPERTIES = ("-Dzookeeper.DigestAuthenticationProvider.superDigest=" + SUP
                    "-Dreadonlymode.enabled=true", "-Dfile.encoding=UTF-8")
 BATON_SETTINGS = {}
 
+sys.modules.setdefault("mock", unittest.mock)   # of which kazoo 2.8 asks for the edition of its own
 stand_in = types.ModuleType("kazoo.testing.common")
 stand_in.ZookeeperCluster = Cluster
 sys.modules["kazoo.testing.common"] = stand_in
+
+
+# ---- who runs what ----
+
+def claimed(group):
+    """Whether this process runs the tests of `group`: who asks first, does."""
+    try:
+        os.close(os.open(Path(os.environ["KAZOO_CLAIMS"]) / group, os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    """As pytest's own loop, class by class: with each its servers begin and end."""
+    if session.testsfailed:
+        raise session.Interrupted("the suite could not be read")
+    for group, items in itertools.groupby(session.items, lambda item: name_of(item).rpartition("::")[0]):
+        if not claimed(group):
+            continue
+        items = list(items)
+        for item, following in zip(items, items[1:] + [None]):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+    return True
 
 
 # ---- what came of each test ----
