@@ -1,5 +1,5 @@
-"""A client program of the tests, in whatever language: it reads the name of a step, carries it out, and answers in one
-line, "ok" or what failed. Go, Java and JavaScript share this way of being asked."""
+"""A client program of the tests, in whatever language: it reads a line, does what it says, and answers in one line.
+Most read the name of a step and answer "ok", or what failed."""
 import os
 import select
 import subprocess
@@ -29,12 +29,24 @@ class Dialogue:
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line.decode("utf-8", "replace")
 
+    def tell(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def heard(self, timeout=ANSWER_TIMEOUT_S):
+        """Its answer to what it was told."""
+        return self._line(timeout)
+
     def do(self, step, timeout=ANSWER_TIMEOUT_S):
         """Has one step carried out; whatever is not "ok" fails the test, with the end of what the client logged."""
-        self.process.stdin.write(step.encode() + b"\n")
-        self.process.stdin.flush()
-        answer = self._line(timeout)
+        self.tell(step)
+        answer = self.heard(timeout)
         assert answer == "ok", "%s: %s\n%s" % (step, answer, self.log_tail())
+
+    def kill(self):
+        """SIGKILL: whatever it holds is left as it is."""
+        self.process.kill()
+        self.process.wait()
 
     def log_tail(self, lines=40):
         return "\n".join(self.log_path.read_text("utf-8", "replace").splitlines()[-lines:])
