@@ -34,10 +34,40 @@ struct snapshot_job {
         } kind;
         struct database *db;
         int64_t zxid;
+        uint64_t since_ms;
         bool read_out; /* all portions handed over, END is under way */
         struct snapfile_writer file;
         uint64_t begin;  /* ticket of its first effect: what is told of earlier ones was of another job */
         uint64_t ticket; /* the effect whose completion lets it go on */
+};
+
+/* Quotas exceeded. */
+struct quota_log {
+        uint64_t next_ms; /* no line in the log before */
+        uint64_t unsaid;  /* excesses since the last one */
+        struct quota_refusals *refusals;
+        size_t refusal_count, refusal_capacity;
+};
+
+/* What mntr and the status call count of the server as a whole, since its start or the last srst. Milliseconds, but
+ * where it is said otherwise. */
+struct server_figures {
+        uint64_t looks;
+        uint64_t snapshots, snapshot_errors; /* files written, and given up */
+        uint64_t revalidations;              /* sessions that learners asked the leader about */
+        uint64_t sessions_expired;
+        uint64_t prepared;                 /* requests made transactions of, by the leader */
+        struct summary election;           /* from looking to knowing whom to follow */
+        struct summary unavailable;        /* not serving, up to the moment it serves again */
+        struct summary leader_unavailable; /* the same where it leads then */
+        struct summary follower_sync;      /* from following to serving */
+        struct summary observer_sync;
+        struct summary snapshot;             /* from the first byte of a snapshot file to its durable end */
+        struct summary fsync_us;             /* microseconds the disk took, each time */
+        struct summary batch;                /* transactions made durable together */
+        struct histogram propagation;        /* from the transaction's making, by its leader's clock, to here */
+        struct histogram commit_propagation; /* the same, of learners */
+        struct histogram proposal;           /* from its making to its arrival at a learner */
 };
 
 struct server {
@@ -67,9 +97,13 @@ struct server {
         char role_reason[EFFECT_TEXT_MAX];
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
-        uint64_t digest_mismatches, snapshots, looks;
-        int64_t trace_mask; /* gtmk, stmk */
-        uint32_t resyncs;   /* snapshots asked for because of a tree that differs, since one last agreed */
+        struct server_figures figures;
+        uint64_t digest_mismatches;
+        struct quota_log quota;
+        uint64_t looking_ms, sync_ms; /* when it began to look, to learn; 0: it does neither */
+        uint64_t unavailable_ms;      /* when it ceased to serve, or was started */
+        int64_t trace_mask;           /* gtmk, stmk */
+        uint32_t resyncs;             /* snapshots asked for because of a tree that differs, since one last agreed */
 };
 
 /* Snapshots asked for because of a tree that differs from the leader's, without one transaction in between after
@@ -103,6 +137,13 @@ void server__snapshot_abort(struct server *s, struct effects *fx);
 /* The same, saying what waits for it: a disk that hangs must not look like a server that does nothing. */
 void server__snapshot_yield(struct server *s, const char *waits, struct effects *fx);
 void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
+
+/* server_quota.c */
+/* Says and counts what prep has met at a quota's limits. */
+void server__quota_excess(struct server *s, struct effects *fx);
+/* The lines of mntr about quotas. */
+void server__mntr_quota(const struct server *s, struct jute_writer *w);
+void server__quota_done(struct server *s);
 
 /* server_words.c */
 void server__word(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w);
