@@ -109,7 +109,7 @@ class Cluster:
 
 JAVA_PROPERTIES = ("-Dzookeeper.DigestAuthenticationProvider.superDigest=" + SUPER_DIGEST,
                    "-Dreadonlymode.enabled=true", "-Dfile.encoding=UTF-8")
-BATON_SETTINGS = {}
+BATON_SETTINGS = {"super_digest": SUPER_DIGEST}
 
 sys.modules.setdefault("mock", unittest.mock)   # of which kazoo 2.8 asks for the edition of its own
 stand_in = types.ModuleType("kazoo.testing.common")
