@@ -117,6 +117,10 @@ static const struct plant_row rows[] = {
                                     "a leader deletes what has got a child meanwhile"},
         [PLANT_TTL_COUNTED_FROM_CTIME] = {"ttl-counted-from-ctime", LIVES_CLIENTS, "S12",
                                           "a write does not begin a node's time to live anew"},
+        [PLANT_IDENTITIES_SURVIVE] = {"identities-survive", LIVES_CLIENTS, "A1",
+                                      "who a connection was, its session's next one is too"},
+        [PLANT_NODE_ASKED_FOR_PARENT] = {"node-asked-for-parent", LIVES_CLIENTS, "A1",
+                                         "a deletion is judged by the list of the node, not of its parent"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

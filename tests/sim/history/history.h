@@ -104,6 +104,7 @@ struct history_entry {
         int32_t err;             /* 0, the protocol's, or HISTORY_UNKNOWN */
         int64_t zxid;            /* 0: none was said; an event's: of the change it tells of */
         text_id path, data, acl; /* as asked; of an answer to getACL, acl */
+        text_id who;             /* whom the connection had authenticated as when it asked; absent: not said */
         text_id name;            /* the path that was made */
         text_id got;             /* data that was read */
         int32_t version;         /* -1: any; of transactions, the new one */

@@ -309,6 +309,9 @@ static void get_value(struct reading *r, enum history_key key, char *value)
         case KEY_ACL:
                 e->acl = get_text(r, value);
                 break;
+        case KEY_WHO:
+                e->who = get_text(r, value);
+                break;
         case KEY_NAME:
                 e->name = get_path(r, value);
                 break;

@@ -38,6 +38,7 @@ enum history_key {
         KEY_RW,
         KEY_SEEN,
         KEY_REL,
+        KEY_WHO,
         KEY_MAX,
 };
 

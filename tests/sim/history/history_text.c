@@ -127,6 +127,7 @@ static void put_asked(struct line *l, const struct history_entry *e)
         put_text(l, "path", e->path);
         put_text(l, "data", e->data);
         put_text(l, "acl", e->acl);
+        put_text(l, "who", e->who);
         if (e->flags)
                 put(l, " flags=");
         for (int i = 0; history__flag_letter[i]; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define XID_EVENT (-1)
+#define XID_AUTH  (-4)
 
 static void trouble(struct load_client *a, const char *what, int64_t number)
 {
@@ -16,8 +17,11 @@ static void trouble(struct load_client *a, const char *what, int64_t number)
 
 /* ---- what the client remembers ---- */
 
+/* What is not for everybody is looked at by those alone who know that. */
 static void remember(struct load *l, text_id path)
 {
+        if (!strncmp(history_string(l->history, path), "/r", 2))
+                return;
         l->known[l->known_count++ % LOAD_KNOWN] = path;
 }
 
@@ -215,6 +219,7 @@ static void count(struct load *l, const struct load_request *q)
         l->tally.reads += reads;
         l->tally.syncs += e->verb == VERB_SYNC && !e->err;
         l->tally.watches_restored += e->verb == VERB_SET_WATCHES && !e->err;
+        l->tally.no_auths += e->err == ZK_NO_AUTH;
         l->tally.watches_removed += e->verb == VERB_REMOVE_WATCHES && !e->err;
         l->tally.broken_multis += e->verb == VERB_MULTI && e->err;
         if (reads || e->verb >= VERB_SYNC)
@@ -281,6 +286,19 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
         mem_free(q);
 }
 
+/* Out of turn, but in the order of the packets: the one that is refused is the last. */
+static void authenticated(struct load_client *a, struct load_link *k, const struct jute_reply_header *h)
+{
+        const int32_t expected = k->auths == 1 && k->auth_fails ? ZK_AUTH_FAILED : ZK_OK;
+        if (!k->auths || h->err != expected || h->zxid) {
+                trouble(a, "an answer to authentication that can't be, error", h->err);
+                return;
+        }
+        k->auths--;
+        a->load->tally.auths += !h->err;
+        a->load->tally.refused_auths += h->err != 0;
+}
+
 static void happened(struct load_client *a, struct load_link *k, int64_t zxid, struct jute_reader *r)
 {
         struct load *l = a->load;
@@ -311,6 +329,8 @@ void load__frame(struct load_client *a, struct load_link *k, struct jute_reader 
                 trouble(a, "a frame without a header", 0);
         else if (h.xid == XID_EVENT)
                 happened(a, k, h.zxid, r);
+        else if (h.xid == XID_AUTH)
+                authenticated(a, k, &h);
         else
                 answered(a, k, &h, r);
 }

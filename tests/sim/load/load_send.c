@@ -9,12 +9,15 @@
 static_assert(LIST_MAX == HISTORY_WATCHED_MAX, "a history keeps the same lists");
 
 #define XID_PING        (-2)
+#define XID_AUTH        (-4)
 #define XID_SET_WATCHES (-8)
 /* Create modes (client-protocol.md 5): ephemeral, sequential; containers have an opcode of their own. */
 #define MODE_EPHEMERAL  1
 #define MODE_SEQUENTIAL 2
 #define MODE_CONTAINER  4
 #define MODE_TTL        5
+
+static text_id who(struct load *l, uint32_t set);
 
 void load__send(struct load_link *k, const struct jute_writer *frame)
 {
@@ -45,6 +48,7 @@ struct load_request *load__ask(struct load_client *a, struct load_link *k, enum 
         q->e.conn = k->conn;
         q->e.session = k->session;
         q->e.cxid = header.xid;
+        q->e.who = who(a->load, k->users);
         k->pending[k->count++] = q;
         struct jute_writer frame;
         jute_writer_init(&frame, SIZE_MAX);
@@ -67,31 +71,109 @@ static struct jute_str text_of(const struct load *l, text_id text)
 
 /* ---- ACLs ---- */
 
+#define WORLD  "world", "anyone"
+#define ANN    "digest", "ann:/z4T+iO8KvuCdw3Y3chpp6R6RTg="
+#define BOB    "digest", "bob:PCGRUm8WFBmVOxjVyjYw7YBN8J8="
+#define SUPER  "super", ""
+#define RIGHTS 2 /* entries of a list, at most */
+
+struct right {
+        const char *scheme, *id;
+        int32_t perms;
+};
+
+/* There is always somebody who may change a list again. */
+static const struct right acls[LOAD_ACLS][RIGHTS] = {
+        {{WORLD, 31}},
+        {{WORLD, 31}, {"digest", "one:AbC=", 7}},
+        {{WORLD, 31}, {"digest", "two:DeF=", 7}},
+        {{ANN, 31}},
+        {{ANN, 31}, {WORLD, 1}},
+        {{BOB, 31}, {WORLD, 16}},
+        {{ANN, 3}, {BOB, 28}},
+        {{BOB, 31}, {ANN, 1}},
+        {{WORLD, 20}, {ANN, 11}},
+};
+
+static const struct right *right_at(uint32_t number, size_t i)
+{
+        return i < RIGHTS && acls[number][i].scheme ? &acls[number][i] : NULL;
+}
+
 static void put_acl(struct jute_writer *w, uint32_t number)
 {
-        static const char *const ids[] = {NULL, "one:AbC=", "two:DeF="};
-        struct jute_acl open = {.perms = 31, .id = {.scheme = jute_cstr("world"), .id = jute_cstr("anyone")}};
-        jute_put_int(w, number ? 2 : 1);
-        jute_put_acl(w, &open);
-        if (!number)
-                return;
-        struct jute_acl more = {.perms = 7, .id = {.scheme = jute_cstr("digest"), .id = jute_cstr(ids[number])}};
-        jute_put_acl(w, &more);
+        int32_t count = 0;
+        while (right_at(number, (size_t)count))
+                count++;
+        jute_put_int(w, count);
+        for (size_t i = 0; right_at(number, i); i++) {
+                const struct right *r = right_at(number, i);
+                struct jute_acl entry = {.perms = r->perms,
+                                         .id = {.scheme = jute_cstr(r->scheme), .id = jute_cstr(r->id)}};
+                jute_put_acl(w, &entry);
+        }
 }
 
 text_id load__acl(struct load *l, uint32_t number)
 {
-        static const char *const texts[] = {"world:anyone:31", "world:anyone:31+digest:one:AbC=:7",
-                                            "world:anyone:31+digest:two:DeF=:7"};
-        return history_cstr(l->history, texts[number]);
+        char text[256] = "";
+        size_t len = 0;
+        for (size_t i = 0; right_at(number, i); i++) {
+                const struct right *r = right_at(number, i);
+                len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s:%d", i ? "|" : "", r->scheme, r->id,
+                                        r->perms);
+        }
+        return history_text(l->history, text, len);
 }
 
 static uint32_t acl_number(struct load *l, text_id acl)
 {
-        for (uint32_t i = 1; i < 3; i++)
+        for (uint32_t i = 1; i < LOAD_ACLS; i++)
                 if (acl && load__acl(l, i) == acl)
                         return i;
         return 0;
+}
+
+/* ---- who asks ---- */
+
+static const struct {
+        const char *password, *scheme, *id;
+} users[LOAD_USERS] = {{"ann:1", ANN}, {"bob:2", BOB}, {"super:admin", SUPER}};
+
+static text_id who(struct load *l, uint32_t set)
+{
+        char text[256] = "";
+        size_t len = 0;
+        for (uint32_t i = 0; i < LOAD_USERS; i++)
+                if (set & 1u << i)
+                        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s", len ? "|" : "",
+                                                users[i].scheme, users[i].id);
+        return history_text(l->history, text, len);
+}
+
+/* Its answer may overtake others; what is sent from here on is asked by that user too. One in so many names a scheme
+ * that there is not: it is refused, and the connection closed. */
+#define UNKNOWN_SCHEME_ODDS 12
+void load__send_auth(struct load_client *a)
+{
+        struct load_link *k = &a->link;
+        const uint32_t user = (uint32_t)(load__draw(a, 8) ? load__draw(a, LOAD_USERS - 1) : LOAD_USERS - 1);
+        struct jute_request_header header = {.xid = XID_AUTH, .type = OP_AUTH};
+        struct jute_auth_packet packet = {.scheme = jute_cstr("digest"), .auth = jute_cstr(users[user].password)};
+        struct jute_writer frame;
+        if (k->auth_fails)
+                return;
+        k->auth_fails = !load__draw(a, UNKNOWN_SCHEME_ODDS);
+        if (k->auth_fails)
+                packet.scheme = jute_cstr("none");
+        else
+                k->users |= 1u << user;
+        jute_writer_init(&frame, SIZE_MAX);
+        jute_put_request_header(&frame, &header);
+        jute_put_auth_packet(&frame, &packet);
+        load__send(k, &frame);
+        jute_writer_done(&frame);
+        k->auths++;
 }
 
 /* ---- one operation ---- */
