@@ -109,6 +109,8 @@ static const struct plant_row rows[] = {
                                          "a damaged record at the end of the log is cut like a torn one"},
         [PLANT_ENDS_IGNORED] = {"ends-ignored", LIVES_SERVERS, "D5 S3 D1 D3 D4 Z3",
                                 "nothing tells that the log once reached further"},
+        [PLANT_DELETION_NOT_COUNTED] = {"deletion-not-counted", LIVES_CLIENTS, "D4 S11 S5",
+                                        "a deletion below a quota leaves its stats alone"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

@@ -10,6 +10,8 @@
 /* One frame that is larger was never asked for. */
 #define FRAME_BYTES_MAX (8u << 20)
 #define TAKE_BYTES      4096
+/* Tells the draws of quotas from all others. */
+#define QUOTA_DRAW 0x71756f7461
 
 uint64_t load__draw(struct load_client *a, uint64_t below)
 {
@@ -74,6 +76,36 @@ static void name_nodes(struct load *l)
         l->container = history_cstr(h, "/c");
 }
 
+/* Parents of sequential nodes and of ephemerals get a hard limit that their clients will meet; one with children of
+ * children, and one whose data all change, are counted only. Drawn apart, so that lives without quotas stay what they
+ * were. */
+static void name_quotas(struct load *l, uint64_t seed)
+{
+        static const char *const names[LOAD_QUOTA_NODES] = {"", "/zookeeper_limits", "/zookeeper_stats"};
+        const text_id of[LOAD_QUOTAS] = {l->sequential[0], l->ephemeral[0], l->plain[0], l->hot[0]};
+        struct prng p = {.state = hash_u64(seed ^ QUOTA_DRAW)};
+        char text[LOAD_PATH_BYTES];
+        l->habits.quotas = prng_next(&p) % 3 == 0;
+        for (int i = 0; i < LOAD_QUOTAS; i++) {
+                for (int k = 0; k < LOAD_QUOTA_NODES; k++) {
+                        (void)snprintf(text, sizeof text, "/zookeeper/quota%s%s", history_string(l->history, of[i]),
+                                       names[k]);
+                        l->quota[i][k] = history_cstr(l->history, text);
+                }
+                (void)snprintf(text, sizeof text, i < 2 ? "count=-1,bytes=-1=;countHardLimit=%u" : "count=%u",
+                               2 + (unsigned)(prng_next(&p) % 30));
+                l->limits[i] = history_cstr(l->history, text);
+        }
+}
+
+text_id load__setup_data(const struct load *l, text_id path)
+{
+        for (int i = 0; i < LOAD_QUOTAS; i++)
+                if (path == l->quota[i][1])
+                        return l->limits[i];
+        return TEXT_ABSENT;
+}
+
 bool load__setup(const struct load *l, size_t n, text_id *ret)
 {
         if (n < LOAD_HOT)
@@ -86,7 +118,9 @@ bool load__setup(const struct load *l, size_t n, text_id *ret)
                 *ret = l->ephemeral[n];
         else if ((n -= LOAD_PARENTS) < 1)
                 *ret = l->container;
-        else if ((n -= 1) < LOAD_BULK_NODES && l->habits.bulky)
+        else if ((n -= 1) < LOAD_QUOTAS * LOAD_QUOTA_NODES && l->habits.quotas)
+                *ret = l->quota[n / LOAD_QUOTA_NODES][n % LOAD_QUOTA_NODES];
+        else if ((n -= l->habits.quotas ? LOAD_QUOTAS * LOAD_QUOTA_NODES : 0) < LOAD_BULK_NODES && l->habits.bulky)
                 *ret = l->bulk[n];
         else
                 return false;
@@ -102,6 +136,7 @@ struct load *load_new(struct world *w, struct history *h, struct verdict *v, uin
         l->verdict = v;
         draw_habits(&l->habits, &p);
         name_nodes(l);
+        name_quotas(l, seed);
         l->client_count = 2 + (size_t)(prng_next(&p) % (LOAD_CLIENTS_MAX - 1));
         for (size_t i = 0; i < l->client_count; i++) {
                 struct load_client *a = &l->clients[i];

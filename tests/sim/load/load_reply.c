@@ -16,8 +16,11 @@ static void trouble(struct load_client *a, const char *what, int64_t number)
 
 /* ---- what the client remembers ---- */
 
+/* Nodes of quotas are not to be read, whose data change by themselves, nor to be deleted. */
 static void remember(struct load *l, text_id path)
 {
+        if (!strncmp(history_string(l->history, path), "/zookeeper/", 11))
+                return;
         l->known[l->known_count++ % LOAD_KNOWN] = path;
 }
 
