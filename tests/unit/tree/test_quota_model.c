@@ -137,8 +137,8 @@ static const char *random_data(struct world *x)
 
 static struct make random_op(struct world *x, char path[PATH_SIZE])
 {
-        static const int32_t types[] = {OP_CREATE,   OP_CREATE2, OP_CREATE, OP_CREATE_CONTAINER, OP_SET_DATA,
-                                        OP_SET_DATA, OP_DELETE,  OP_DELETE, OP_SET_ACL};
+        static const int32_t types[] = {OP_CREATE,   OP_CREATE2,  OP_CREATE, OP_CREATE_CONTAINER,
+                                        OP_SET_DATA, OP_SET_DATA, OP_DELETE, OP_DELETE};
         return (struct make){.type = types[below(&x->p, sizeof types / sizeof *types)],
                              .path = random_path(x, path),
                              .data = random_data(x),
