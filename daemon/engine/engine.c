@@ -2,6 +2,7 @@
 #include "daemon/engine/engine.h"
 
 #include "daemon/common/log.h"
+#include "daemon/engine/audit_log.h"
 #include "daemon/engine/control.h"
 #include "daemon/engine/facts.h"
 #include "daemon/engine/log_writer.h"
@@ -93,6 +94,8 @@ static void halt(struct engine *e, const struct effect *effect)
 {
         e->halted = true;
         e->status = effect->halt.status;
+        if (e->parts.config->server.audit)
+                audit_log_server("serverStop", e->status ? "failure" : "success");
         log_line(e->status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", effect->halt.text);
 }
 
@@ -133,6 +136,9 @@ static void carry_out(struct engine *e, const struct effect *effect)
         case EFFECT_REPORT:
                 say(effect);
                 break;
+        case EFFECT_AUDIT:
+                audit_log(effect->audit.failed, effect->audit.text);
+                break;
         case EFFECT_ROLE:
                 say_role(e, effect->role.text);
                 break;
@@ -171,7 +177,11 @@ static void on_log_result(void *ctx, struct disk_result *result)
 {
         struct event event = {.type = result->status < 0 ? EVENT_DISK_FAILED : EVENT_DISK_DONE,
                               .status = result->status,
-                              .disk = {.ticket = result->ticket, .reloaded = result->reloaded, .why = result->why}};
+                              .disk = {.ticket = result->ticket,
+                                       .reloaded = result->reloaded,
+                                       .why = result->why,
+                                       .fsync_us = result->sync_us,
+                                       .batch = result->batch}};
         step(ctx, &event);
         if (!result->reloaded)
                 return;
@@ -369,6 +379,8 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
         e->armed_ms = UINT64_MAX;
         effects_init(&e->fx);
         facts_once(&e->facts);
+        e->facts.recovery_ms = parts->recovery_ms;
+        e->facts.recovered_txns = parts->recovered_txns;
         *ret = e;
         int r = start_loop(e);
         if (r < 0) {
@@ -394,6 +406,8 @@ int engine_run(struct engine *e)
         (void)uv_prepare_start(&e->before_wait, on_before_wait); /* these fail without a callback only */
         (void)uv_check_start(&e->after_wait, on_after_wait);
         net_accept(e->net);
+        if (e->parts.config->server.audit)
+                audit_log_server("serverStart", "success");
         step(e, &start);
         (void)uv_run(&e->loop, UV_RUN_DEFAULT); /* returns when every handle is closed */
         assert(e->closed);

@@ -12,6 +12,8 @@
 
 #include "election/base/effect.h"
 #include "election/base/ensemble.h"
+#include "election/base/summary.h"
+#include "election/server/acl.h"
 #include "election/txnlog/store.h"
 
 #include <stdbool.h>
@@ -39,6 +41,11 @@
 /* The same for a peer of the ensemble. */
 #define SERVER_PEER_BACKLOG_BYTES (512u << 20)
 
+/* Bytes of a super user's digest, "super:" and base64 of SHA-512 with NUL included; longer ones match nobody. */
+#define SERVER_SUPER_DIGEST_MAX 128
+/* Schemes of which one must have been used, where authentication is enforced. */
+#define SERVER_SCHEMES_MAX 8
+
 struct server_config {
         char name[64];
         int64_t sid;
@@ -57,6 +64,12 @@ struct server_config {
         char words[SERVER_WORDS_MAX][5];                                /* allowed four-letter words; "*" allows all */
         size_t word_count;
         bool enforce_quota; /* hard limits refuse: zookeeper.enforceQuota */
+        struct acl_policy acl;
+        char digest_algorithm[16];                    /* of scheme digest, OpenSSL's name; "": SHA1 */
+        char super_digest[SERVER_SUPER_DIGEST_MAX];   /* whose digest identity is this may do all; "": nobody */
+        char enforced_schemes[SERVER_SCHEMES_MAX][8]; /* a connection needs an identity of one of them */
+        size_t enforced_scheme_count;                 /* 0: it needs none */
+        bool audit;                                   /* entries are made (audit.h) */
         char data_dir[256];
         char version[32];  /* as shown by srvr: "3.9.5-REVISION", which tools parse */
         char built_on[24]; /* "2026-11-30 00:00 UTC" */
@@ -115,6 +128,9 @@ struct event {
                         struct recovered *reloaded; /* TRUNCATE with reload that reached its zxid; the core takes
                                                        what it needs, the shell frees the rest */
                         const char *why;
+                        /* DISK_DONE, to be shown only: the syncs since the last one, each with the microseconds it
+                           took, and with the transactions it made durable. */
+                        struct summary fsync_us, batch;
                 } disk;
         };
 };
@@ -124,6 +140,8 @@ struct server_facts {
         int64_t data_dir_size, log_dir_size;
         int64_t open_files, max_files;
         uint64_t queued_client_bytes;
+        uint64_t recovery_ms;    /* what reading snapshot and log took at the start ... */
+        uint64_t recovered_txns; /* ... and how many transactions of the log that were */
         /* For envi: where the process runs, as whom, and bytes of memory. */
         char host_name[65], os_name[32], os_arch[32], os_version[65];
         char user_name[33], user_home[128], work_dir[128];

@@ -3,6 +3,7 @@
 #include "election/server/server_internal.h"
 
 #include "election/base/plant.h"
+#include "election/server/audit.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -30,14 +31,26 @@ static void server_compare(struct server *s, struct effects *fx)
                             : "it is served no more, and replaced by a leader's snapshot");
         if (leads)
                 return;
+        s->unavailable_ms = s->event->now.mono_ms;
         s->serving = false;
         clients_mute(s->clients);
         zab_distrust(s->zab);
 }
 
+/* By two clocks, which may differ. */
+static void note_propagation(struct server *s, struct histogram *h, int64_t made_ms)
+{
+        const int64_t ms = s->event->now.wall_ms - made_ms;
+        if (s->serving && ms >= 0)
+                histogram_add(h, (uint64_t)ms);
+}
+
 static void server_applied(struct server *s, struct effects *fx)
 {
         const struct outcome *o = &s->outcome;
+        note_propagation(s, &s->figures.propagation, o->header.time);
+        if (zab_role(s->zab) != ZAB_LEADING)
+                note_propagation(s, &s->figures.commit_propagation, o->header.time);
         server_compare(s, fx);
         if (s->prep && s->serving)
                 prep_applied(s->prep, o->header.zxid);
@@ -47,6 +60,8 @@ static void server_applied(struct server *s, struct effects *fx)
                 if (s->touches)
                         session_touches_remove(s->touches, o->header.session_id);
         }
+        if (s->config.audit && s->clock && s->serving && o->header.type == OP_CLOSE_SESSION)
+                audit_session_end(o, fx);
         if (s->serving)
                 clients_applied(s->clients, s->event, o, fx);
         server__snapshot_counted(s, fx);
@@ -74,6 +89,7 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
         if (!zxid)
                 return 0;
         jute_writer_reset(&s->txn);
+        s->figures.prepared++;
         if (s->sweeper)
                 sweeper_stamp(s->sweeper, &s->event->now, zxid);
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
@@ -85,7 +101,13 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
 
 static bool host_readable(void *ctx, const uint8_t *payload, size_t len)
 {
-        (void)ctx;
+        struct server *s = ctx;
+        struct jute_reader r;
+        struct jute_txn_header h;
+        jute_reader_init(&r, payload, len, INT32_MAX);
+        jute_get_txn_header(&r, &h);
+        if (!r.error)
+                note_propagation(s, &s->figures.proposal, h.time);
         return database_reads(payload, len);
 }
 
@@ -131,7 +153,21 @@ static void server_lead(struct server *s, int64_t epoch, struct effects *fx)
         session_table_each(database_sessions(s->db), clock_session, s);
         s->prep = prep_new(s->db, s->clock, server_item_max(&s->config), (size_t)s->config.max_buffer);
         prep_enforce_quota(s->prep, s->config.enforce_quota);
+        prep_set_acl_policy(s->prep, &s->config.acl);
         lead_sweeping(s, fx);
+}
+
+/* How long it took to be there again. */
+static void note_serving(struct server *s)
+{
+        struct server_figures *f = &s->figures;
+        const uint64_t now_ms = s->event->now.mono_ms;
+        const enum zab_role role = zab_role(s->zab);
+        summary_add(&f->unavailable, now_ms - s->unavailable_ms);
+        if (role == ZAB_LEADING)
+                summary_add(&f->leader_unavailable, now_ms - s->unavailable_ms);
+        else
+                summary_add(role == ZAB_OBSERVING ? &f->observer_sync : &f->follower_sync, now_ms - s->sync_ms);
 }
 
 static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
@@ -143,6 +179,7 @@ static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
                 s->touches = session_touches_new();
         s->serving = true;
         s->serving_since_ms = s->event->now.mono_ms;
+        note_serving(s);
         vote_set_epoch(s->vote, epoch);
         clients_serve(s->clients, (int64_t)((uint64_t)epoch << 32));
         effect_role(fx, "%s, epoch %" PRId64, zab_role_name(zab_role(s->zab)), epoch);
@@ -153,6 +190,8 @@ static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
 static void host_ended(void *ctx, const char *reason, struct effects *fx)
 {
         struct server *s = ctx;
+        if (s->serving)
+                s->unavailable_ms = s->event->now.mono_ms;
         s->serving = false;
         s->role_over = true;
         clients_mute(s->clients);
@@ -204,6 +243,7 @@ static void host_synced(void *ctx, struct effects *fx)
 static bool host_revalidate(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms)
 {
         struct server *s = ctx;
+        s->figures.revalidations++;
         if (PLANTED(REFUSES_LIVING_SESSION) && s->clock &&
             session_clock_check(s->clock, session, from_sid) == SESSION_MOVED)
                 return false;
