@@ -20,11 +20,11 @@
 #define LOAD_SUBS_MAX    6
 #define LOAD_WATCHES_MAX 48
 /* Nodes that were made, as far as they are remembered. */
-#define LOAD_KNOWN      128
+#define LOAD_KNOWN 128
 /* Paths with a quota, in lives that have some, and the nodes that make one. */
 #define LOAD_QUOTAS      4
 #define LOAD_QUOTA_NODES 3
-#define LOAD_PATH_BYTES 64
+#define LOAD_PATH_BYTES  64
 
 enum load_action {
         ACT_CREATE,
