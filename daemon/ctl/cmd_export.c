@@ -206,6 +206,7 @@ static int copy(struct ctl *c, const struct ctl_options *o, struct tree_read *wh
         }
         if (status == CTL_DONE)
                 tree_show_applied(o, to, how->dry, &applied);
+        what->ctx = NULL;
         tree_done(&g.tree);
         return status;
 }
