@@ -41,6 +41,14 @@ struct snapshot_job {
         uint64_t ticket; /* the effect whose completion lets it go on */
 };
 
+/* Quotas exceeded. */
+struct quota_log {
+        uint64_t next_ms; /* no line in the log before */
+        uint64_t unsaid;  /* excesses since the last one */
+        struct quota_refusals *refusals;
+        size_t refusal_count, refusal_capacity;
+};
+
 /* What mntr and the status call count of the server as a whole, since its start or the last srst. Milliseconds, but
  * where it is said otherwise. */
 struct server_figures {
@@ -91,6 +99,7 @@ struct server {
         int fail_status;
         struct server_figures figures;
         uint64_t digest_mismatches;
+        struct quota_log quota;
         uint64_t looking_ms, sync_ms; /* when it began to look, to learn; 0: it does neither */
         uint64_t unavailable_ms;      /* when it ceased to serve, or was started */
         int64_t trace_mask;           /* gtmk, stmk */
@@ -128,6 +137,13 @@ void server__snapshot_abort(struct server *s, struct effects *fx);
 /* The same, saying what waits for it: a disk that hangs must not look like a server that does nothing. */
 void server__snapshot_yield(struct server *s, const char *waits, struct effects *fx);
 void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
+
+/* server_quota.c */
+/* Says and counts what prep has met at a quota's limits. */
+void server__quota_excess(struct server *s, struct effects *fx);
+/* The lines of mntr about quotas. */
+void server__mntr_quota(const struct server *s, struct jute_writer *w);
+void server__quota_done(struct server *s);
 
 /* server_words.c */
 void server__word(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w);

@@ -198,6 +198,7 @@ static void mntr_quorum(const struct server *s, const struct zab_stats *z, struc
                 mntr_leader(s, z, w);
         if (zab_role(s->zab) == ZAB_OBSERVING)
                 words__key(w, "observer_master_id", zab_leader(s->zab));
+        server__mntr_quota(s, w);
 }
 
 void words__mntr(struct server *s, struct jute_writer *w)
