@@ -315,6 +315,9 @@ static void server_dispatch(struct server *s, const struct event *e, struct effe
         case EVENT_SNAPSHOT_DONE:
                 server__snapshot_done(s, e, fx);
                 break;
+        case EVENT_SNAPSHOT_WANTED:
+                server__snapshot_wanted(s, fx);
+                break;
         case EVENT_TICK:
                 server_tick(s, now_ms, fx);
                 break;
