@@ -83,6 +83,11 @@ void server_stats_reset(struct server *s)
         s->figures = (struct server_figures){.looks = 0};
 }
 
+void server_connections_reset(struct server *s)
+{
+        clients_each_reset(s->clients);
+}
+
 void server__fail(struct server *s, int status, const char *why)
 {
         if (s->failed || s->state == SERVER_HALTED)

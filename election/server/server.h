@@ -151,5 +151,7 @@ uint64_t server_deadline(const struct server *s);
 void server_set_facts(struct server *s, const struct server_facts *facts);
 /* Whatever mntr and srvr count begins anew. */
 void server_stats_reset(struct server *s);
+/* And what is counted of each connection. */
+void server_connections_reset(struct server *s);
 
 #endif
