@@ -455,7 +455,7 @@ int engine_control(struct engine *e, int fd)
 
 int engine_status(struct engine *e, int fd)
 {
-        const struct status_host host = {.ctx = e, .ask = on_status_asked};
+        const struct status_host host = {.ctx = e, .ask = on_status_asked, .client_ms = STATUS_CLIENT_MS};
         return status_new(&e->loop, fd, &host, &e->status_call);
 }
 

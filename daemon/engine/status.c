@@ -1,7 +1,7 @@
 /* See status.h. A client's life: reading -> (waiting) -> writing -> closing -> freed by on_closed(). */
 #include "daemon/engine/status.h"
 
-#include "daemon/common/json.h"
+#include "daemon/engine/status_json.h"
 #include "election/base/alloc.h"
 #include "election/base/list.h"
 
@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* KiB thrown away of what a client says beyond its line. */
+#define STATUS_DRAIN_MAX 64
 
 struct client {
         uv_pipe_t pipe;
@@ -115,16 +118,28 @@ static void on_timer(uv_timer_t *timer)
 static void client_time(struct client *c)
 {
         list_remove(&c->timed);
-        c->deadline_ms = uv_now(c->status->loop) + STATUS_CLIENT_MS;
+        c->deadline_ms = uv_now(c->status->loop) + c->status->host.client_ms;
         list_push(&c->status->timed, &c->timed);
         arm(c->status);
 }
 
 /* ---- answering ---- */
 
+/* What it has said beyond its line is thrown away: unread, it would make of the close a reset. */
+static void drain(const struct client *c)
+{
+        char rest[1024];
+        uv_os_fd_t fd;
+        if (uv_fileno((const uv_handle_t *)&c->pipe, &fd) < 0)
+                return;
+        for (size_t i = 0; i < STATUS_DRAIN_MAX && read(fd, rest, sizeof rest) > 0; i++)
+                continue;
+}
+
 static void on_written(uv_write_t *write, int status)
 {
         (void)status; /* whoever is gone needs no answer */
+        drain(write->data);
         client_close(write->data);
 }
 
@@ -141,10 +156,7 @@ static void client_answer(struct client *c, char *text)
 
 static void client_refuse(struct client *c, const char *why)
 {
-        json_t *o = json_pack("{s:s}", "error", why);
-        char *text = json_value_write(o);
-        json_decref(o);
-        client_answer(c, text);
+        client_answer(c, status_json_error(why));
 }
 
 static void client_ask(struct client *c, size_t len)
@@ -152,7 +164,6 @@ static void client_ask(struct client *c, size_t len)
         struct status *s = c->status;
         struct status_request request;
         const char *why;
-        (void)uv_read_stop((uv_stream_t *)&c->pipe); /* always 0 */
         if (len && c->line[len - 1] == '\r')
                 len--;
         if (status_request_parse(c->line, len, &request, &why) < 0) {
@@ -208,6 +219,8 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
         }
         c->len += len > 0 ? (size_t)len : 0;
         const char *end = memchr(c->line, '\n', c->len);
+        if (end || len == UV_EOF || c->len == sizeof c->line)
+                (void)uv_read_stop(stream); /* always 0 */
         if (end)
                 client_ask(c, (size_t)(end - c->line));
         else if (c->len == sizeof c->line)

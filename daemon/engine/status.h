@@ -20,6 +20,7 @@ struct status_host {
         /* The answer, to be freed with free(); or NULL: status_answer() will bring it. That is asked for by one client
          * at a time. */
         char *(*ask)(void *ctx, const struct status_request *r);
+        uint32_t client_ms; /* STATUS_CLIENT_MS */
 };
 
 /* Takes `fd`, a listening Unix socket, also when it fails. 0 or -errno. */
