@@ -23,7 +23,13 @@
  *   cmd_count.c     count ephemerals
  *   cmd_delete.c    delete rm
  *   cmd_multi.c     multi
+ *   quota_text.c    limits and use of a quota
+ *   cmd_quota.c     setquota listquota delquota
  *   cmd_export.c    export import cp
+ *   restore.c       a snapshot put into an empty data directory
+ *   cmd_restore.c   restore
+ *   shell.c         shell
+ *   shell_edit.c    its lines: editing, history, completion
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
  *   cmd_engine.c    status --engine, snapshot
@@ -87,12 +93,21 @@ void ctl_unshare(struct ctl *c);
 const struct ctl_options *ctl_options(const struct ctl *c);
 /* The node's own configuration; NULL where --hosts was enough and there is none. */
 const struct node_config *ctl_config(const struct ctl *c);
+/* For the shell: connects at once, and begins a new session where one expires. */
+void ctl_keep(struct ctl *c);
+/* The session has ended for good: an identity was refused. */
+bool ctl_is_over(const struct ctl *c);
+/* Then: a new client, with the identities of the options. Returns an exit status, the reason printed. */
+int ctl_begin_anew(struct ctl *c);
+/* The server in use, or the next to be tried, with the root of all paths; for a prompt. */
+void ctl_where(const struct ctl *c, char *ret, size_t size);
 /* The server that answered last, as HOST:PORT. */
 const char *ctl_server(const struct ctl *c);
 
 /* Told while anything is waited for. */
 struct ctl_hooks {
         void (*on_state)(void *ctx, enum client_state state, const char *why);
+        void (*on_event)(void *ctx, enum client_event event, const char *path); /* of ctl_add_watch(), …_watched() */
         void *ctx;
 };
 void ctl_hook(struct ctl *c, const struct ctl_hooks *hooks);
@@ -144,6 +159,28 @@ int ctl_watch(struct ctl *c, const char *path, struct ctl_reply *ret);
 /* Waits for a watch of ctl_watch(), without a limit of time. CLIENT_EVENT_NONE: the session ended, or we were told to
  * end (SIGINT, SIGTERM). */
 enum client_event ctl_wait_event(struct ctl *c);
+/* A watch that stays; its events go to the hooks. */
+int ctl_add_watch(struct ctl *c, const char *path, enum client_watch_mode mode, struct ctl_reply *ret);
+int ctl_remove_watches(struct ctl *c, const char *path, enum client_watch_type type, struct ctl_reply *ret);
+/* A read with a one-shot watch, whose event goes to the hooks: OP_GET_DATA, OP_EXISTS or OP_GET_CHILDREN2. */
+int ctl_read_watched(struct ctl *c, enum opcode op, const char *path, struct ctl_reply *ret);
+
+/* Waits until there is something to read, while the session is kept and hooks are called. 1, 0 when we were told to end
+ * (see ctl_told()), -errno. */
+int ctl_wait_readable(struct ctl *c, int fd);
+/* SIGINT or SIGTERM, where it came since the last call, and it is forgotten; else 0. */
+int ctl_told(struct ctl *c);
+/* ctl_children() that prints nothing; CTL_DONE only when they are there. */
+int ctl_children_for_completion(struct ctl *c, const char *path, uint64_t wait_ms, struct ctl_reply *ret);
+
+enum ctl_wait {
+        CTL_WAIT_DONE, /* *what is true */
+        CTL_WAIT_TOLD, /* to end, by SIGINT or SIGTERM */
+        CTL_WAIT_OVER, /* the session is */
+        CTL_WAIT_LATE,
+};
+/* Waits until *what, which a hook sets; at most so long, 0 for ever. */
+enum ctl_wait ctl_wait(struct ctl *c, const bool *what, uint64_t timeout_ms);
 /* Waits until we are told to end, keeping the session. */
 void ctl_wait_end(struct ctl *c);
 
@@ -174,10 +211,17 @@ int ctl_make_parents(struct ctl *c, const char *path);
 /* A child's path, to be freed with mem_free(). */
 char *ctl_child_path(const char *parent, const char *name);
 
+/* ---- cmd_watch.c ---- */
+
+/* One line, or one JSON object. */
+void ctl_show_event(bool json, enum client_event event, const char *path);
+
 /* ---- commands.c ---- */
 
 /* Does what argv says: a command and its arguments. */
 int ctl_run(const struct ctl_options *o, int argc, char **argv);
+/* Names of commands, zkCli's too, one after the other; NULL behind the last. */
+const char *ctl_command_name(size_t index);
 void ctl_print_help(void);
 
 /* ---- commands: argv[0] is the command's name; each prints what is wrong with its arguments ---- */
@@ -197,9 +241,15 @@ int cmd_whoami(const struct ctl_options *o, int argc, char **argv);
 int cmd_count(const struct ctl_options *o, int argc, char **argv);
 int cmd_ephemerals(const struct ctl_options *o, int argc, char **argv);
 int cmd_multi(const struct ctl_options *o, int argc, char **argv);
+int cmd_setquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_listquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_delquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_restore(const struct ctl_options *o, int argc, char **argv);
 int cmd_cp(const struct ctl_options *o, int argc, char **argv);
 int cmd_export(const struct ctl_options *o, int argc, char **argv);
 int cmd_import(const struct ctl_options *o, int argc, char **argv);
+int cmd_removewatches(const struct ctl_options *o, int argc, char **argv);
+int cmd_shell(const struct ctl_options *o, int argc, char **argv);
 int cmd_watch(const struct ctl_options *o, int argc, char **argv);
 int cmd_status(const struct ctl_options *o, int argc, char **argv);
 int cmd_members(const struct ctl_options *o, int argc, char **argv);

@@ -56,7 +56,7 @@ static void mntr_connections(const struct clients_stats *c, const struct status_
         v->number(v->ctx, "cnxn_closed_without_zk_server_running", (int64_t)c->not_serving);
         v->number(v->ctx, "sessionless_connections_expired", (int64_t)c->sessionless_expired);
         v->number(v->ctx, "large_requests_rejected", (int64_t)c->dropped_input);
-        v->number(v->ctx, "auth_failed_count", 0);
+        v->number(v->ctx, "auth_failed_count", (int64_t)c->auth_failed);
         v->number(v->ctx, "outstanding_tls_handshake", 0); /* clients can't speak TLS to this server yet */
         v->number(v->ctx, "non_mtls_remote_conn_count", 0);
         v->number(v->ctx, "non_mtls_local_conn_count", 0);

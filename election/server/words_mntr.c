@@ -3,6 +3,7 @@
 #include "election/server/words.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void put_text(void *ctx, const char *name, const char *value)
 {
@@ -11,7 +12,9 @@ static void put_text(void *ctx, const char *name, const char *value)
 
 static void put_number(void *ctx, const char *name, int64_t value)
 {
-        words__put(ctx, "zk_%s\t%" PRId64 "\n", name, value);
+        words__put(ctx, "zk_");
+        jute_put_raw(ctx, name, strlen(name)); /* of a quota's key, as long as a path */
+        words__put(ctx, "\t%" PRId64 "\n", value);
 }
 
 static void put_real(void *ctx, const char *name, uint64_t sum, uint64_t count, uint64_t divisor)

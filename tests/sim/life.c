@@ -440,6 +440,9 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
+        c->extended_types = true;
+        c->container_check_interval_ms = p->sweep_interval_ms;
+        c->container_max_per_minute = p->sweeps_per_minute;
         l->oracle = oracle_new(l->world, &l->result->verdict, coverage(l));
         faults_init(&l->faults, l->world, &p->faults, p->seed);
         l->faults.oracle = l->oracle;
@@ -472,10 +475,14 @@ static void count_load(struct life *l)
         marks[MARK_SESSION_GONE] += t->expired;
         marks[MARK_WATCH_FIRED] += t->events;
         marks[MARK_WATCHES_RESTORED] += t->watches_restored;
+        marks[MARK_WATCH_PERSISTENT] += t->persistent_events;
+        marks[MARK_WATCH_RECURSIVE] += t->recursive_events;
+        marks[MARK_WATCH_REMOVED] += t->watches_removed;
         marks[MARK_LEFT_CONNECTION_SPOKE] += t->ghosts;
         marks[MARK_UNKNOWN_OUTCOME] += t->unknown;
         marks[MARK_MULTI_ROLLED_BACK] += t->broken_multis;
         marks[MARK_WRONG_PASSWORD] += t->refused_passwords;
+        marks[MARK_MULTI_READ] += t->multi_reads;
         l->result->operations = t->asked;
         trace_line(&l->trace, world_now(l->world),
                    "%" PRIu64 " requests, %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " without an answer",

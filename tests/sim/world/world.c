@@ -52,6 +52,7 @@ struct world *world_new(int voters, int observers, uint64_t seed)
                                            .outstanding_limit = 1000,
                                            .words = {"*"},
                                            .word_count = 1,
+                                           .super_digest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=",
                                            .data_dir = "/memory",
                                            .version = "3.9.5",
                                            .built_on = "2026-11-30 00:00 UTC"};
@@ -182,6 +183,9 @@ static void node_effect(struct world_node *n, const struct effect *e)
                 break;
         case EFFECT_REPORT:
                 world__note(n, e->report.text);
+                break;
+        case EFFECT_AUDIT:
+                world__note(n, e->audit.text);
                 break;
         case EFFECT_ROLE:
                 world__note(n, e->role.text);
