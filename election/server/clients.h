@@ -149,8 +149,10 @@ struct client_info {
         size_t watch_bytes;   /* what its watches are charged */
         size_t unread_bytes;  /* of requests not taken yet */
 };
-/* Calls `fn` for each connection, the oldest first, until it returns false. What `info` points to lives until then. */
-void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct client_info *info), void *ctx);
+/* Calls `fn` for each connection accepted after `after` (0: all), the oldest first, until it returns false. What
+ * `info` points to lives until then. */
+void clients_each(const struct clients *c, conn_id after, bool (*fn)(void *ctx, const struct client_info *info),
+                  void *ctx);
 /* The session of a connection, 0 for none. */
 int64_t clients_session(const struct clients *c, conn_id conn);
 /* All watches of this server's connections. */

@@ -91,6 +91,9 @@ struct jute_vec seed_acl(void)
 
 static void words(void)
 {
+        seed_text("status_line", "status", -1, "status");
+        seed_text("status_line", "page", -1, "connections 42 100");
+        seed_text("status_line", "snapshot", -1, " snapshot ");
         seed_text("words", "plain", -1, "/usr/bin/nginx -g 'daemon off;'");
         seed_text("words", "quotes", -1, "a \"b \\\" \\\\ c\" 'd e'\\ f\t\"\" ''");
         seed_text("words", "open", -1, "a 'b");
