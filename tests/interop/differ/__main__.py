@@ -25,8 +25,8 @@ def arguments():
     parser.add_argument("--against", choices=servers.KINDS, default=servers.ZOOKEEPER_39,
                         help="the reference (zookeeper-3.9)")
     parser.add_argument("--servers", type=int, choices=(1, 3), default=1, help="how many on either side (1)")
-    parser.add_argument("--mixed", action="store_true",
-                        help="one ensemble of three: clients of its ZooKeeper member against clients of its baton member")
+    parser.add_argument("--mixed", choices=("ours", "theirs"), metavar="LEADER",
+                        help="one ensemble of three, led by ours or theirs: clients of a member of either kind")
     parser.add_argument("--stop-after", type=int, default=10, metavar="N", help="end after so many differences (10)")
     parser.add_argument("--minutes", type=float, metavar="M", help="end after so long")
     return parser.parse_args()
@@ -52,7 +52,7 @@ def run(args, areas, rig):
     seeds = [args.seed] if args.seed is not None else range(args.first, args.first + args.seeds)
     done = 0
     for seed in seeds:
-        steps = sequence.generate(seed, areas)
+        steps = sequence.generate(seed, areas, shared=not args.mixed)
         if args.keep:
             steps = [steps[int(n)] for n in args.keep.split(",")]
         found, text = examine(rig, seed, steps, args, differences)
@@ -97,11 +97,10 @@ def replay_command(seed, args):
     parts = ["./dev differ --seed %d --trace" % seed]
     if args.areas != ",".join(sequence.AREAS):
         parts.append("--areas %s" % args.areas)
-    for name, usual in (("setup", "usual"), ("ours", servers.BATON), ("against", servers.ZOOKEEPER_39), ("servers", 1)):
+    for name, usual in (("setup", "usual"), ("ours", servers.BATON), ("against", servers.ZOOKEEPER_39), ("servers", 1),
+                        ("mixed", None)):
         if getattr(args, name) != usual:
             parts.append("--%s %s" % (name, getattr(args, name)))
-    if args.mixed:
-        parts.append("--mixed")
     return " ".join(parts)
 
 

@@ -24,10 +24,16 @@ SETUPS = {
 MEMORY = "/dev/shm"                     # where files cost no disk: thousands of transactions are synced
 
 
-class Rig:
-    """Both sides, started; renew() gives fresh ones."""
+def mixed_of(leader, ours, theirs):
+    """An ensemble of both kinds: 1 is ours, 2 is theirs; 3, the greatest, leads at first."""
+    return {1: ours, 2: theirs, 3: ours if leader == "ours" else theirs}
 
-    def __init__(self, ours, theirs, setup="usual", count=1, mixed=False):
+
+class Rig:
+    """Both sides, started; renew() gives fresh ones. `mixed`: both are members of one ensemble, led by
+    "ours" or "theirs"."""
+
+    def __init__(self, ours, theirs, setup="usual", count=1, mixed=None):
         self.home = Path(tempfile.mkdtemp(prefix="baton-differ-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
         self.kinds = (ours, theirs)
         self.setup = setup
@@ -50,17 +56,19 @@ class Rig:
         self.times += 1
         self.lab = servers.Lab(self.home / str(self.times))
         properties, keys = SETUPS[self.setup]
-        made = [self.lab.ensemble({sid: kind for sid in range(1, self.count + 1)}, java_properties=properties,
-                                  baton_extra=keys) for kind in self.kinds]
+        dealt = [mixed_of(self.mixed, *self.kinds)] if self.mixed else [dict.fromkeys(range(1, self.count + 1), k) for k in self.kinds]
+        made = [self.lab.ensemble(kinds, java_properties=properties, baton_extra=keys) for kinds in dealt]
         for ensemble in made:
             for server in ensemble:
                 server.start()
-        targets = []
-        for kind, ensemble in zip(self.kinds, made):
+        for ensemble in made:
             for server in ensemble:
                 server.wait_serving()
-            targets.append(Target(kind, ensemble.addresses(), event_zxids=servers.ZOOKEEPER_38 not in self.kinds))
-        self.pair = Pair(*targets, spread=self.count > 1)
+        sides = [made[0].addresses(1), made[0].addresses(2)] if self.mixed else [e.addresses() for e in made]
+        event_zxids = servers.ZOOKEEPER_38 not in self.kinds
+        targets = [Target(kind, addresses, event_zxids, self.mixed or self.count > 1, not self.mixed)
+                   for kind, addresses in zip(self.kinds, sides)]
+        self.pair = Pair(*targets, spread=self.count > 1 and not self.mixed, in_turn=self.mixed)
 
     def close(self):
         self._stop()

@@ -13,12 +13,14 @@ UNKNOWN_SESSION = 0x0123456789abcdef
 
 
 class Pair:
-    """`spread`: the targets are ensembles, so every session is brought up to date after each step."""
+    """`spread`: the targets are ensembles, so every session is brought up to date after each step.
+    `in_turn`: they are members of one ensemble, so one side plays to the end before the other begins."""
 
-    def __init__(self, ours, theirs, spread=False):
+    def __init__(self, ours, theirs, spread=False, in_turn=False):
         self.ours = ours
         self.theirs = theirs
         self.spread = spread
+        self.in_turn = in_turn
         self.played = 0
 
     def both(self):
@@ -27,44 +29,40 @@ class Pair:
     def play(self, steps, transcript=None):
         """The first Difference, or None. `transcript` gets (step, messages of ours, of theirs)."""
         self.played += 1
-        root = "/d%d/%d" % (self.played // 200, self.played)
-        for target in self.both():
-            target.begin(root)
-        try:
-            for n, step in enumerate(steps):
-                got = [[], []]
-                for target, out in zip(self.both(), got):
-                    out += start(target, step)
-                for target, out in zip(self.both(), got):
-                    out += finish(target, step)
-                if self.spread:
-                    for target, out in zip(self.both(), got):
-                        out += bring_up_to_date(target, step)
-                found = self._compare(n, step, got, transcript)
-                if found:
-                    return found
-            return self._at_the_end(len(steps), transcript)
-        finally:
-            for target in self.both():
-                target.end()
+        root = "d%d/%d" % (self.played // 200, self.played)
+        if self.in_turn:
+            sides = [list(rounds(steps, [target], "/%s%s" % (side, root), self.spread))
+                     for side, target in zip("ab", self.both())]
+            together = ((a[0], a[1] + b[1]) for a, b in zip(*sides))
+        else:
+            together = rounds(steps, self.both(), "/a" + root, self.spread)
+        for n, (step, got) in enumerate(together):
+            if transcript is not None:
+                transcript.append((step, got[0], got[1]))
+            if got[0] != got[1]:
+                return Difference(n, what_differs(got[0], got[1]), got[0], got[1])
+        return None
 
-    def _at_the_end(self, n, transcript):
-        got = [[], []]
-        for target, out in zip(self.both(), got):
-            for name in sorted(target.slots):
-                out += [(name, m) for m in target.fence(name)]
-        found = self._compare(n, "events that were on their way", got, transcript)
-        if found:
-            return found
-        return self._compare(n, "the tree", [[(None, m) for m in target.tree()] for target in self.both()], transcript)
 
-    @staticmethod
-    def _compare(n, step, got, transcript):
-        if transcript is not None:
-            transcript.append((step, got[0], got[1]))
-        if got[0] == got[1]:
-            return None
-        return Difference(n, what_differs(got[0], got[1]), got[0], got[1])
+def rounds(steps, targets, root, spread):
+    """Plays a sequence. Yields each step with the messages that each target had for it, and then what is
+    there in the end."""
+    for target in targets:
+        target.begin(root)
+    try:
+        for step in steps:
+            got = [start(target, step) for target in targets]
+            for target, out in zip(targets, got):
+                out += finish(target, step)
+                if spread:
+                    out += bring_up_to_date(target, step)
+            yield step, got
+        yield "events that were on their way", [
+            [(name, m) for name in sorted(target.slots) for m in target.fence(name)] for target in targets]
+        yield "the tree", [[(None, m) for m in target.tree()] for target in targets]
+    finally:
+        for target in targets:
+            target.end()
 
 
 def what_differs(ours, theirs):

@@ -40,7 +40,8 @@ HASHED = {"ann:secret": "ann:FNaYVq6eNRTuBCKcw2wsWxI9ZKI=", "bob:word": "bob:KNb
 class Draw:
     """What generating one sequence needs: the generator and the areas it may draw from."""
 
-    def __init__(self, seed, areas):
+    def __init__(self, seed, areas, shared):
+        self.shared = SHARED if shared else NAMES
         self.rng = random.Random("differ %d" % seed)
         self.areas = frozenset(areas)
         self.slots = self.rng.choice((1, 2, 2, SLOTS_MAX))
@@ -59,7 +60,7 @@ class Draw:
         if at < 0.90:
             return self.choice(NAMES)
         if at < 0.95 or not self.has("bad"):
-            return self.choice(SHARED)
+            return self.choice(self.shared)
         return self.choice(BAD_PATHS)
 
     def watch(self):
@@ -340,9 +341,9 @@ def odd_step(d, slot):
     return d.choice(drawn) if drawn else None
 
 
-def generate(seed, areas=AREAS):
-    """The steps of a sequence."""
-    d = Draw(seed, areas)
+def generate(seed, areas=AREAS, shared=True):
+    """The steps of a sequence; `shared`: it may touch nodes outside its directory."""
+    d = Draw(seed, areas, shared)
     drawn = kinds(d)
     steps = []
     for slot in range(d.slots):

@@ -83,13 +83,17 @@ class Slot:
 
 
 class Target:
-    """`addresses` are the servers; slot n uses number n modulo their count. `alter` is a canary's: it
-    is given every payload from the server and returns what is to be taken for it, or None."""
+    """`addresses` are the servers; slot n uses number n modulo their count. `event_zxids`: whether both
+    sides put them into events. `is_ensemble`: more servers decide, so that this one may lag. `is_alone`:
+    nobody else changes its tree. `alter` is a canary's: it is given every payload from the server and
+    returns what is to be taken for it, or None."""
 
-    def __init__(self, name, addresses, event_zxids=True, alter=None):
+    def __init__(self, name, addresses, event_zxids=True, is_ensemble=False, is_alone=True, alter=None):
         self.name = name
         self.addresses = addresses
         self.event_zxids = event_zxids
+        self.is_ensemble = is_ensemble
+        self.is_alone = is_alone
         self.alter = alter
         self.control = None
         self.slots = {}
@@ -105,6 +109,8 @@ class Target:
         self.times = {}
         self.began_ms = time.time() * 1000
         self._control_ready()
+        if self.is_ensemble:
+            self.control.sync()
         at = ""
         for part in root.strip("/").split("/"):
             at += "/" + part
@@ -310,13 +316,24 @@ class Target:
                 fields.append(("unreadable body", body))
         name = record.NAMES.get(op, "op %s" % op)
         closing = (err in CLOSING_ERRORS or (err, zxid) == (wire.UNIMPLEMENTED, -1) or op == wire.CLOSE_SESSION)
-        return Message("reply to %s" % name, tuple(fields)), closing
+        return Message("reply to %s" % name, self._local(fields)), closing
 
     def _event(self, zxid, err, body):
         r = Reader(body)
         fields = (("type", r.i32()), ("state", r.i32()), ("path", record.text(r)), ("zxid", self.zxid(zxid) if self.event_zxids else "not compared"),
                   ("err", err), ("rest", body[r.at:]))
-        return Message("event", fields)
+        return Message("event", self._local(fields))
+
+    def _local(self, fields):
+        """With "~" for the directory of the sequence, which is another one on either side of a mixed ensemble."""
+        return tuple((name, self._local_text(value)) for name, value in fields)
+
+    def _local_text(self, value):
+        if isinstance(value, str) and value.startswith(self.root):
+            return "~" + value[len(self.root):]
+        if isinstance(value, list):
+            return [self._local_text(item) for item in value]
+        return value
 
     def zxid(self, value):
         if value <= 0:
@@ -355,6 +372,8 @@ class Target:
     def tree(self):
         """Every node below the root of the sequence: its data, ACL, children and Stat; and the Stat of
         those that all sequences share."""
+        if self.is_ensemble:
+            self.control.sync()
         out, level = [], [self.root]
         while level:
             for op in (wire.GET_DATA, wire.GET_ACL, wire.GET_CHILDREN2):
@@ -369,11 +388,11 @@ class Target:
                     node.append(("err", reply.err))
                     if reply.err == 0:
                         node += record.decode(op, {}, reply.body, self.stat)
-                out.append(Message("node %s" % path, tuple(node)))
+                out.append(Message("node %s" % self._local_text(path), self._local(node)))
                 if children.err == 0:
                     deeper += ["%s/%s" % (path, name) for name in sorted(Reader(children.body).strings())]
             level = deeper
-        for path in SHARED:
+        for path in SHARED if self.is_alone else ():
             reply = self.control.request(wire.EXISTS, wire.ustr(path) + b"\x00")
             out.append(Message("node %s" % path, tuple(self.stat(Reader(reply.body).stat()))))
         out.append(Message("end", (("zxid", self.zxid(self.control.ping().zxid)),)))
