@@ -368,6 +368,7 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
         e->parts = *parts;
         e->armed_ms = UINT64_MAX;
         effects_init(&e->fx);
+        facts_once(&e->facts);
         *ret = e;
         int r = start_loop(e);
         if (r < 0) {

@@ -420,7 +420,10 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->outstanding_limit = (uint32_t)raw->outstanding_limit;
         memcpy(s->data_dir, raw->data_dir, sizeof s->data_dir);
         memcpy(c->data_dir, raw->data_dir, sizeof c->data_dir);
-        (void)snprintf(s->version, sizeof s->version, "3.8.0-baton-%s", BATON_VERSION);
+        s->client_port = c->client_port;
+        s->listen_backlog = -1;
+        (void)snprintf(s->version, sizeof s->version, "3.9.5-baton-%s", BATON_VERSION);
+        (void)snprintf(s->built_on, sizeof s->built_on, "%s", BATON_BUILT_ON);
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;

@@ -10,7 +10,9 @@
 /* Input up to this long may be a four-letter word ("srvr\r\n"); no request of a client is so short. */
 #define FACTS_WORD_BYTES 8
 
-/* What cannot be read is 0. `storage` may be NULL: no sizes. Leaves queued_client_bytes alone. */
+/* What can't change while the process lives: once, before the first facts_read(). What can't be read is empty. */
+void facts_once(struct server_facts *ret);
+/* The rest. What cannot be read is 0. `storage` may be NULL: no sizes. Leaves queued_client_bytes alone. */
 void facts_read(const struct storage_posix *storage, struct server_facts *ret);
 
 #endif

@@ -37,8 +37,13 @@ static void client_open(struct client *k, struct effects *fx)
         client_connect_reply(k, true, fx);
 }
 
-void client__session_created(struct client *k, struct effects *fx)
+void client__session_created(struct client *k, const struct event *e, int64_t zxid, struct effects *fx)
 {
+        struct clients *c = k->all;
+        clients__answering(c, OP_CREATE_SESSION);
+        c->answer.xid = 0;
+        c->answer.zxid = zxid;
+        client__answered(k, e, (e->now.mono_ns - k->asked_ns) / 1000);
         client_open(k, fx);
 }
 
@@ -170,6 +175,7 @@ void client__connect(struct client *k, const struct event *e, const uint8_t *dat
         c->stats.received++;
         c->stats.connects++;
         k->old = !q.has_read_only;
+        k->asked_ns = e->now.mono_ns;
         /* A client that has seen more than this server would go back in time here (safety: S7). */
         if (q.last_zxid_seen > clients__zxid(c) && !PLANTED(SEEN_ZXID_IGNORED)) {
                 client__close(k, false, fx);

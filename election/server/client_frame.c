@@ -41,15 +41,16 @@ static bool word_is_known(const uint8_t *data)
 static void client_word(struct client *k, const struct event *e, const uint8_t *data, struct effects *fx)
 {
         struct clients *c = k->all;
-        char word[4];
-        memcpy(word, data, sizeof word);
+        client__set_state(k, CLIENT_ENDING); /* and is shown as one that is not read */
         k->received++;
         c->stats.received++;
         jute_writer_reset(&c->scratch);
-        c->host.word(c->host.ctx, e, word, &c->scratch);
-        struct blob *b = jute_writer_blob(&c->scratch);
+        c->host.word(c->host.ctx, e, data, &c->scratch);
+        struct blob *b = c->scratch.len ? jute_writer_blob(&c->scratch) : NULL;
         if (b)
                 effect_send(fx, k->conn, b);
+        clients__scratch_rest(c);
+        c->stats.sent++;
         client__close(k, true, fx);
 }
 
@@ -119,6 +120,8 @@ static int64_t client_frames(struct client *k, const struct event *e, const uint
         size_t at = 0;
         while (client__ready(k) && len - at >= 4) {
                 if (k->state == CLIENT_NEW && word_is_known(data + at)) {
+                        if (len - at < c->host.word_bytes(c->host.ctx, data + at))
+                                break;
                         client_word(k, e, data + at, fx);
                         return -1;
                 }

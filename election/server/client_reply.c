@@ -9,6 +9,12 @@
 
 /* ---- sending ---- */
 
+void clients__scratch_rest(struct clients *c)
+{
+        if (c->scratch.capacity > CLIENT_SCRATCH_KEEP_BYTES)
+                jute_writer_done(&c->scratch);
+}
+
 /* Who is sent more in one step than the shell would keep unread can't have read it, and is not worth the
  * memory of the rest. */
 static void send_counted(struct client *k, size_t size)
@@ -45,8 +51,7 @@ void client__send(struct client *k, struct effects *fx)
                 effect_send(fx, k->conn, jute_writer_blob(w));
                 window_check(k, fx);
         }
-        if (w->capacity > CLIENT_SCRATCH_KEEP_BYTES)
-                jute_writer_done(w);
+        clients__scratch_rest(k->all);
 }
 
 void client__sent(struct client *k, struct effects *fx)
@@ -65,17 +70,13 @@ struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t z
         jute_writer_reset(w);
         jute_put_int(w, 0);
         jute_put_reply_header(w, &header);
+        k->all->answer.xid = xid;
+        k->all->answer.zxid = zxid;
         return w;
 }
 
-static void stats_reply(struct clients_stats *s, size_t size, uint64_t latency_us)
+static void stats_reply(struct clients_stats *s, size_t size)
 {
-        s->latency_count++;
-        s->latency_sum_us += latency_us;
-        if (latency_us > s->latency_max_us)
-                s->latency_max_us = latency_us;
-        if (s->latency_count == 1 || latency_us < s->latency_min_us)
-                s->latency_min_us = latency_us;
         s->reply_size_last = size > INT32_MAX ? INT32_MAX : (int32_t)size;
         if (s->reply_size_min < 0 || s->reply_size_last < s->reply_size_min)
                 s->reply_size_min = s->reply_size_last;
@@ -85,7 +86,8 @@ static void stats_reply(struct clients_stats *s, size_t size, uint64_t latency_u
 
 void client__reply_end(struct client *k, const struct event *e, uint64_t received_ns, struct effects *fx)
 {
-        stats_reply(&k->all->stats, k->all->scratch.len, (e->now.mono_ns - received_ns) / 1000);
+        stats_reply(&k->all->stats, k->all->scratch.len);
+        client__answered(k, e, (e->now.mono_ns - received_ns) / 1000);
         client__send(k, fx);
 }
 
@@ -166,6 +168,7 @@ void client__write_reply(struct client *k, const struct event *e, const struct c
         const bool multi = o->header.type == OP_MULTI;
         const int32_t err = multi ? ZK_OK : o->err;
         struct jute_writer *w = client__reply_begin(k, q->xid, o->header.zxid, err);
+        clients__answering(k->all, o->header.type == OP_ERROR ? OP_ERROR : q->opcode);
         if (multi)
                 put_multi(w, o);
         else if (!err && o->op_count)

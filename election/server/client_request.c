@@ -12,6 +12,7 @@
 static void client_run(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
                        uint64_t received_ns, struct effects *fx)
 {
+        clients__answering(k->all, opcode);
         if (opcode == OP_ERROR) /* a write whose body could not be read */
                 client__reply_error(k, e, xid, clients__zxid(k->all), ZK_MARSHALLING_ERROR, received_ns, fx);
         else
@@ -202,6 +203,7 @@ static void session_closed(struct client *k, const struct event *e, const struct
         if (k->state == CLIENT_RESUMING)
                 return; /* the leader knows, and its answer refuses the session properly */
         if (k->state == CLIENT_ENDING && request__is_answered(q, o) && q->opcode == OP_CLOSE_SESSION) {
+                clients__answering(k->all, OP_CLOSE_SESSION);
                 client__reply_error(k, e, q->xid, o->header.zxid, ZK_OK, q->received_ns, fx);
                 client__drop(k, q);
                 client__close(k, true, fx);
@@ -210,10 +212,10 @@ static void session_closed(struct client *k, const struct event *e, const struct
         client__close(k, false, fx); /* expired: a bare close */
 }
 
-static void session_created(struct client *k, const struct outcome *o, struct effects *fx)
+static void session_created(struct client *k, const struct event *e, const struct outcome *o, struct effects *fx)
 {
         if (o->header.type == OP_CREATE_SESSION)
-                client__session_created(k, fx);
+                client__session_created(k, e, o->header.zxid, fx);
         else
                 client__close(k, false, fx); /* refused; nothing is known of that session */
 }
@@ -262,7 +264,7 @@ static void answer(struct clients *c, const struct event *e, const struct outcom
         if (o->header.type == OP_CLOSE_SESSION)
                 session_closed(k, e, o, fx);
         else if (k->state == CLIENT_CREATING)
-                session_created(k, o, fx);
+                session_created(k, e, o, fx);
         else
                 client_outcome(k, e, o, fx);
 }
@@ -285,6 +287,7 @@ static void sync_reply(struct client *k, const struct event *e, const struct cli
 {
         struct clients *c = k->all;
         struct jute_str path;
+        clients__answering(c, OP_SYNC);
         (void)sync_path(jute_str_of(q->body, q->body_len), c->item_max, &path); /* it could be read when it came */
         jute_put_str(client__reply_begin(k, q->xid, clients__zxid(c), ZK_OK), path);
         client__reply_end(k, e, q->received_ns, fx);

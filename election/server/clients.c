@@ -1,4 +1,4 @@
-/* The table of client connections: limits, life and death, serving or not, watch delivery, figures. */
+/* The table of client connections: limits, life and death, serving or not, watch delivery. */
 #include "election/server/clients_internal.h"
 
 #include "election/base/alloc.h"
@@ -6,9 +6,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 struct clients *clients_new(const struct server_config *config, const struct clients_host *host, int64_t first_session)
 {
@@ -224,9 +221,11 @@ void clients_accepted(struct clients *c, const struct event *e, struct effects *
         k->state = CLIENT_NEW;
         k->since_ms = e->now.mono_ms;
         k->heard_ms = e->now.mono_ms;
+        k->since_wall_ms = e->now.wall_ms;
         k->remote_port = e->accepted.remote_port;
         k->address = clients__address_get(c, e->accepted.address);
         k->ids = client_ip_identity(k->address->text);
+        client__figures_reset(k);
         list_init(&k->queue);
         list_init(&k->paused_link);
         list_init(&k->released_link);
@@ -325,35 +324,4 @@ uint64_t clients_deadline(const struct clients *c)
         uint64_t fresh =
                 LIST_ENTRY(c->fresh.next, const struct client, fresh_link)->since_ms + SERVER_CONNECT_TIMEOUT_MS;
         return fresh < at ? fresh : at;
-}
-
-/* ---- figures ---- */
-
-void clients_stats(const struct clients *c, struct clients_stats *ret)
-{
-        *ret = c->stats;
-        ret->connections = c->by_conn.count;
-        ret->watches = watches_count(c->watches);
-}
-
-void clients_stats_reset(struct clients *c)
-{
-        size_t outstanding = c->stats.outstanding;
-        c->stats = (struct clients_stats){
-                .outstanding = outstanding, .reply_size_last = -1, .reply_size_min = -1, .reply_size_max = -1};
-}
-
-void clients_list(const struct clients *c, struct jute_writer *w)
-{
-        for (const struct list *l = c->list.next; l != &c->list; l = l->next) {
-                const struct client *k = LIST_ENTRY(l, const struct client, link);
-                char line[CLIENT_ADDRESS_MAX + 128];
-                int len = snprintf(line, sizeof line,
-                                   strchr(k->address->text, ':')
-                                           ? " /[%s]:%u[%d](queued=%zu,recved=%" PRIu64 ",sent=%" PRIu64 ")\n"
-                                           : " /%s:%u[%d](queued=%zu,recved=%" PRIu64 ",sent=%" PRIu64 ")\n",
-                                   k->address->text, k->remote_port, list_empty(&k->paused_link) ? 1 : 0, k->queue_len,
-                                   k->received, k->sent);
-                jute_put_raw(w, line, (size_t)len);
-        }
 }

@@ -69,8 +69,10 @@ struct clients_host {
         bool (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
         /* The present database. */
         struct database *(*database)(void *ctx);
-        /* Answer to a four-letter word: text appended to `w`. */
-        void (*word)(void *ctx, const struct event *e, const char word[4], struct jute_writer *w);
+        /* How many bytes a four-letter word has before it can be answered: 4, or more where it has an argument. */
+        size_t (*word_bytes)(void *ctx, const uint8_t word[4]);
+        /* Answer to a four-letter word of word_bytes(): text appended to `w`. */
+        void (*word)(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w);
 };
 
 struct clients *clients_new(const struct server_config *config, const struct clients_host *host, int64_t first_session);
@@ -119,7 +121,32 @@ struct clients_stats {
 };
 void clients_stats(const struct clients *c, struct clients_stats *ret);
 void clients_stats_reset(struct clients *c);
-/* One line per connection as `stat` prints it. */
-void clients_list(const struct clients *c, struct jute_writer *w);
+
+/* What is known of one connection. Times are milliseconds; latencies are those of answered requests, from the
+ * bytes' arrival to the reply, in microseconds. */
+struct client_info {
+        conn_id conn;
+        const char *address;
+        uint16_t port;
+        bool reading;            /* its next request is read when it comes */
+        size_t queued;           /* requests without an answer */
+        uint64_t received, sent; /* packets */
+        int64_t session;         /* 0 before one is bound; the rest up to the latencies means something with one only */
+        int32_t timeout_ms;
+        const char *last_operation; /* as `cons` names it; "NA" before the first */
+        int64_t last_xid;           /* of an ordinary request, -1 before the first */
+        int64_t last_zxid;          /* shown with the last reply, -1 before the first */
+        uint64_t last_reply_ms;     /* monotonic, 0 before the first */
+        uint32_t latency_last_us, latency_min_us, latency_max_us;
+        uint64_t latency_sum_us, latency_count;
+        int64_t since_ms;     /* wall clock, when it was accepted */
+        uint64_t deadline_ms; /* monotonic: when it is closed if nothing is heard of it */
+        size_t watch_bytes;   /* what its watches are charged */
+        size_t unread_bytes;  /* of requests not taken yet */
+};
+/* Calls `fn` for each connection, the oldest first, until it returns false. What `info` points to lives until then. */
+void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct client_info *info), void *ctx);
+/* Forgets what was counted of each connection. */
+void clients_each_reset(struct clients *c);
 
 #endif

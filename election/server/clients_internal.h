@@ -48,6 +48,16 @@ struct client_address {
         char text[CLIENT_ADDRESS_MAX];
 };
 
+/* What `cons` tells of a session's connection: of requests that were answered. */
+struct client_figures {
+        uint64_t count, sum_us;
+        uint32_t last_us, min_us, max_us;
+        int32_t operation; /* opcode of the last one, 0 before the first */
+        int32_t xid;       /* of the last ordinary one, -1 before the first */
+        int64_t zxid;      /* in the last one's reply, -1 before the first */
+        uint64_t at_ms;    /* of the last reply, monotonic */
+};
+
 struct client {
         struct clients *all;
         conn_id conn;
@@ -61,7 +71,9 @@ struct client {
         uint16_t remote_port;
         struct jute_vec ids; /* identities, encoded; data owned */
         uint64_t since_ms, heard_ms;
-        int64_t session; /* 0 before one is bound */
+        int64_t since_wall_ms;
+        uint64_t asked_ns; /* when the ConnectRequest came */
+        int64_t session;   /* 0 before one is bound */
         int32_t timeout_ms;
         bool old; /* a client that sent no read-only byte */
         bool doomed;
@@ -78,6 +90,14 @@ struct client {
         size_t watch_bytes;
         uint64_t told;           /* clients.deletions when it was last told of one */
         uint64_t received, sent; /* packets */
+        struct client_figures figures;
+};
+
+/* A reply in the making, for the figures. */
+struct client_answer {
+        int32_t operation; /* 0: not to be told of */
+        int32_t xid;
+        int64_t zxid;
 };
 
 struct clients {
@@ -100,6 +120,7 @@ struct clients {
         size_t turn_bytes; /* sent since the last one */
         size_t queue_bytes, input_bytes, watch_bytes;
         struct jute_writer scratch;
+        struct client_answer answer;
         struct clients_stats stats;
         int32_t item_max;
 };
@@ -130,7 +151,7 @@ void clients__asked_done(struct clients *c, struct client_asked *a);
 
 /* client_connect.c */
 void client__connect(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
-void client__session_created(struct client *k, struct effects *fx);
+void client__session_created(struct client *k, const struct event *e, int64_t zxid, struct effects *fx);
 
 /* client_frame.c: goes on with what was read; called again when a pause ends. */
 void client__feed(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
@@ -176,6 +197,13 @@ void client__request(struct client *k, const struct event *e, const uint8_t *dat
 /* The connection is going: has what was held back behind a sync executed all the same. */
 void client__submit_held(struct client *k, const struct event *e, struct effects *fx);
 
+/* client_figures.c */
+/* The next reply answers a request of this type. */
+void clients__answering(struct clients *c, int32_t opcode);
+/* A request came to its end after `latency_us`; what clients__answering() and the reply's header said is noted. */
+void client__answered(struct client *k, const struct event *e, uint64_t latency_us);
+void client__figures_reset(struct client *k);
+
 /* client_read.c: answers a read, ping or setWatches now. */
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
                   uint64_t received_ns, struct effects *fx);
@@ -202,6 +230,8 @@ void client__reply_error(struct client *k, const struct event *e, int32_t xid, i
 void client__notify(struct client *k, enum watch_event type, struct jute_str path, struct effects *fx);
 /* Sends the scratch writer's content as one packet. */
 void client__send(struct client *k, struct effects *fx);
+/* The scratch writer's content has been taken: it gives back what is more than it needs every day. */
+void clients__scratch_rest(struct clients *c);
 /* EVENT_CONN_SENT. */
 void client__sent(struct client *k, struct effects *fx);
 /* The reply to a write. */

@@ -1,5 +1,6 @@
 /* The door of the core: one event in, effects out; and the way between looking and a role. */
 #include "election/server/server_internal.h"
+#include "election/server/words.h"
 
 #include "election/base/alloc.h"
 
@@ -37,6 +38,7 @@ struct server *server_new(const struct server_config *config, struct recovered *
         struct server *s = mem_zalloc(sizeof *s);
         s->config = *config;
         s->prng.state = config->seed;
+        s->trace_mask = WORDS_TRACE_MASK_DEFAULT;
         s->db = r->db;
         r->db = NULL;
         s->txns_since_snapshot = r->replayed > UINT32_MAX ? UINT32_MAX : (uint32_t)r->replayed;
@@ -69,6 +71,15 @@ void server_free(struct server *s)
 void server_set_facts(struct server *s, const struct server_facts *facts)
 {
         s->facts = *facts;
+}
+
+void server_stats_reset(struct server *s)
+{
+        clients_stats_reset(s->clients);
+        zab_stats_reset(s->zab);
+        s->digest_mismatches = 0;
+        s->snapshots = 0;
+        s->looks = 0;
 }
 
 void server__fail(struct server *s, int status, const char *why)

@@ -45,11 +45,14 @@ struct server_config {
         uint32_t commit_log_count; /* recent transactions kept for servers that come back: their DIFF */
         int32_t max_buffer;        /* jute.maxbuffer */
         uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
+        uint16_t client_port;            /* only to be shown (conf), like these */
+        int32_t listen_backlog;          /* -1: the shell's own choice */
         char words[SERVER_WORDS_MAX][5]; /* allowed four-letter words; "*" allows all */
         size_t word_count;
-        char data_dir[256]; /* only to be shown (conf) */
-        char version[32];   /* as shown by srvr: "3.8.0"-like text that tools parse */
-        uint64_t seed;      /* randomness for jitter and snapshot timing */
+        char data_dir[256];
+        char version[32];  /* as shown by srvr: "3.9.5-REVISION", which tools parse */
+        char built_on[24]; /* "2026-11-30 00:00 UTC" */
+        uint64_t seed;     /* randomness for jitter and snapshot timing */
 };
 
 /* Longest string or buffer inside anything received: jute.maxbuffer and as much again, as ZooKeeper grants
@@ -112,6 +115,11 @@ struct server_facts {
         int64_t data_dir_size, log_dir_size;
         int64_t open_files, max_files;
         uint64_t queued_client_bytes;
+        /* For envi: where the process runs, as whom, and bytes of memory. */
+        char host_name[65], os_name[32], os_arch[32], os_version[65];
+        char user_name[33], user_home[128], work_dir[128];
+        uint64_t memory_free, memory_max; /* of the machine */
+        uint64_t memory_total;            /* taken by this process */
 };
 
 struct server;
@@ -124,5 +132,7 @@ void server_step(struct server *s, const struct event *e, struct effects *fx);
 /* When EVENT_TICK is wanted next (monotonic ms), UINT64_MAX for never. Ask after each step. */
 uint64_t server_deadline(const struct server *s);
 void server_set_facts(struct server *s, const struct server_facts *facts);
+/* Whatever mntr and srvr count begins anew. */
+void server_stats_reset(struct server *s);
 
 #endif

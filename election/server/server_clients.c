@@ -67,6 +67,7 @@ const struct clients_host *server__clients_host(void)
                 .revalidate = host_revalidate,
                 .touch = host_touch,
                 .database = host_database,
+                .word_bytes = server__word_bytes,
                 .word = server__word,
         };
         return &host;

@@ -66,7 +66,8 @@ struct server {
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
         uint64_t digest_mismatches, snapshots, looks;
-        uint32_t resyncs; /* snapshots asked for because of a tree that differs, since one last agreed */
+        int64_t trace_mask; /* gtmk, stmk */
+        uint32_t resyncs;   /* snapshots asked for because of a tree that differs, since one last agreed */
 };
 
 /* Snapshots asked for because of a tree that differs from the leader's, without one transaction in between after
@@ -102,6 +103,7 @@ void server__snapshot_yield(struct server *s, const char *waits, struct effects 
 void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
 
 /* server_words.c */
-void server__word(void *ctx, const struct event *e, const char word[4], struct jute_writer *w);
+void server__word(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w);
+size_t server__word_bytes(void *ctx, const uint8_t word[4]);
 
 #endif

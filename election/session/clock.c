@@ -253,3 +253,33 @@ size_t session_clock_count(const struct session_clock *c)
 {
         return c->by_id.count;
 }
+
+static size_t bucket_count(const struct bucket *b)
+{
+        size_t count = 0;
+        for (const struct list *l = b->entries.next; l != &b->entries; l = l->next)
+                count++;
+        return count;
+}
+
+static bool bucket_show(const struct bucket *b, const struct session_clock_visitor *v)
+{
+        if (!v->bucket(v->ctx, b->deadline_ms, bucket_count(b)))
+                return false;
+        for (const struct list *l = b->entries.next; l != &b->entries; l = l->next)
+                if (!v->session(v->ctx, LIST_ENTRY(l, const struct entry, in_bucket)->id))
+                        return false;
+        return true;
+}
+
+void session_clock_show(const struct session_clock *c, const struct session_clock_visitor *v)
+{
+        for (const struct list *l = c->buckets.next; l != &c->buckets; l = l->next)
+                if (!bucket_show(LIST_ENTRY(l, const struct bucket, order), v))
+                        return;
+}
+
+size_t session_clock_buckets(const struct session_clock *c)
+{
+        return c->by_deadline.count;
+}

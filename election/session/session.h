@@ -66,6 +66,16 @@ bool session_clock_set_owner(struct session_clock *c, int64_t id, int64_t sid);
 uint64_t session_clock_deadline(const struct session_clock *c);
 /* Yields one session whose deadline has passed and marks it closing; false when there is none left. */
 bool session_clock_expire(struct session_clock *c, uint64_t now_ms, int64_t *ret_id);
+/* Shows every session that is not closing, deadline by deadline, the earliest first: `bucket` begins one with the
+ * number of its sessions, `session` tells each; either returns false to end. Nothing may be changed meanwhile. */
+struct session_clock_visitor {
+        bool (*bucket)(void *ctx, uint64_t deadline_ms, size_t sessions);
+        bool (*session)(void *ctx, int64_t id);
+        void *ctx;
+};
+void session_clock_show(const struct session_clock *c, const struct session_clock_visitor *v);
+/* Deadlines that sessions have. */
+size_t session_clock_buckets(const struct session_clock *c);
 size_t session_clock_count(const struct session_clock *c);
 
 /* ---- a learner's touches since its last report to the leader ---- */

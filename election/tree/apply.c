@@ -316,6 +316,7 @@ int database_apply(struct database *db, const uint8_t *payload, size_t len, stru
                 out->digest_agrees = comparable && (uint64_t)txn.digest.tree_digest == tree_digest(db->tree);
                 out->digest_mismatch = comparable && !out->digest_agrees;
         }
+        digest_log_note(&db->digests, txn.header.zxid, tree_digest(db->tree));
         database_set_zxid(db, txn.header.zxid); /* after the whole of it (ZOOKEEPER-3127) */
         return 0;
 }

@@ -17,6 +17,7 @@ void database_free(struct database *db)
                 return;
         tree__free(db->tree);
         session_table_free(db->sessions);
+        digest_log_done(&db->digests);
         mem_free(db);
 }
 
@@ -74,6 +75,11 @@ const struct session_table *database_sessions(const struct database *db)
 int64_t database_zxid(const struct database *db)
 {
         return db->zxid;
+}
+
+void database_digests(const struct database *db, void (*fn)(void *ctx, int64_t zxid, uint64_t digest), void *ctx)
+{
+        digest_log_each(&db->digests, fn, ctx);
 }
 
 void database_set_zxid(struct database *db, int64_t zxid)

@@ -22,6 +22,9 @@ const struct tree *database_tree(const struct database *db);
 const struct session_table *database_sessions(const struct database *db);
 /* zxid of the last transaction wholly applied (or of the snapshot, or of the epoch: see set). */
 int64_t database_zxid(const struct database *db);
+/* Calls `fn` with the tree's digest after each of the latest transactions whose zxid is a multiple of 128
+ * (digest_log.h), the oldest first. Kept since this database was made, recovered or loaded. */
+void database_digests(const struct database *db, void (*fn)(void *ctx, int64_t zxid, uint64_t digest), void *ctx);
 /* Raises it without a transaction: a leader's (epoch, 0). Never lowers. */
 void database_set_zxid(struct database *db, int64_t zxid);
 /* Installs the ensemble's configuration in /zookeeper/config, locally, without a transaction

@@ -3,6 +3,7 @@
 #define BATON_TREE_DATABASE_INTERNAL_H
 
 #include "election/tree/database.h"
+#include "election/tree/digest_log.h"
 #include "election/tree/tree_internal.h"
 
 struct database {
@@ -11,6 +12,7 @@ struct database {
         int64_t zxid;
         int64_t snapshot_zxid;
         uint64_t snapshot_digest;
+        struct digest_log digests;
 };
 
 /* Without any node, not even the root: what a loader fills. */

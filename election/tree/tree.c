@@ -194,6 +194,26 @@ size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *c
         return o->count;
 }
 
+struct each_owner {
+        void (*fn)(void *ctx, int64_t session, size_t ephemerals);
+        void *ctx;
+};
+
+static void tell_owner(void *ctx, struct index_link *l)
+{
+        const struct each_owner *each = ctx;
+        const struct owner *o = INDEX_ENTRY(l, struct owner, link);
+        each->fn(each->ctx, o->session, o->count);
+}
+
+size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, size_t ephemerals), void *ctx)
+{
+        struct each_owner each = {.fn = fn, .ctx = ctx};
+        if (fn)
+                index_each(&t->owners, tell_owner, &each);
+        return t->owners.count;
+}
+
 /* ---- changing ---- */
 
 /* Java counts UTF-16 units; legal paths have one per code point. */

@@ -44,6 +44,10 @@ struct jute_vec tree_acl(const struct tree *t, const struct znode *n);
 /* Calls `fn` for each ephemeral of a session, in no particular order; returns how many there are. */
 size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *ctx, const struct znode *n), void *ctx);
 
+/* Calls `fn` for each session that owns ephemerals, with their number, in no particular order; returns how many
+ * such sessions there are. `fn` may be NULL. */
+size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, size_t ephemerals), void *ctx);
+
 uint64_t tree_digest(const struct tree *t);
 /* Of the table of its paths; for other tables of paths. */
 uint64_t tree_hash_seed(const struct tree *t);

@@ -380,7 +380,8 @@ static void configure(struct server_config *c, int64_t sid, int voters)
                                     .words = {"*"},
                                     .word_count = 1,
                                     .data_dir = "/memory",
-                                    .version = "3.8.0",
+                                    .version = "3.9.5",
+                                    .built_on = "2026-11-30 00:00 UTC",
                                     .seed = 1};
         for (int i = 1; i <= voters; i++) {
                 struct member m = {.sid = i,

@@ -183,6 +183,10 @@ static void four_letter(void)
                 jute_put_byte(w, (uint8_t)i);
                 seed_piece(w, words[i], 4);
         }
+        jute_put_byte(w, 0);
+        seed_piece(w, "stmk\0\0\0\0\0\0\1\2", 12);
+        jute_put_byte(w, 1);
+        seed_piece(w, "\377\364\377\375", 4);
         seed_end(w, "four_letter", "all");
 }
 

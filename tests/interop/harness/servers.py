@@ -53,7 +53,8 @@ class Settings:
     """What all members of an ensemble have in common. Times as the configuration states them."""
 
     def __init__(self, tick_time=200, init_limit=10, sync_limit=5, min_session_timeout=400,
-                 max_session_timeout=40000, snap_count=100000, java_properties=(), baton_extra=None):
+                 max_session_timeout=40000, snap_count=100000, java_properties=(), baton_extra=None,
+                 words=WORDS):
         self.tick_time = tick_time
         self.init_limit = init_limit
         self.sync_limit = sync_limit
@@ -62,6 +63,7 @@ class Settings:
         self.snap_count = snap_count
         self.java_properties = tuple(java_properties)
         self.baton_extra = dict(baton_extra or {})      # more keys of [ensemble]
+        self.words = words              # the four-letter words that are answered
 
 
 class Server:
@@ -119,7 +121,7 @@ class Server:
             return [str(ENGINE), "--config", str(self.config_path)]
         version = self.kind.rpartition("-")[2]
         properties = ["-Dzookeeper.admin.enableServer=false",
-                      "-Dzookeeper.4lw.commands.whitelist=%s" % WORDS,
+                      "-Dzookeeper.4lw.commands.whitelist=%s" % self.settings.words,
                       *self.settings.java_properties]
         return [*jars.java_command(version, self.home, *properties),
                 "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config_path)]
@@ -284,7 +286,7 @@ def baton_config(server):
     for sid, member in sorted(server.members.items()):
         lines.append("server.%d = %s" % (sid, member.member_text()))
     lines += ["%s = %s" % pair for pair in s.baton_extra.items()]
-    lines.append("four_letter_words = %s" % WORDS)
+    lines.append("four_letter_words = %s" % s.words)
     return "\n".join(lines) + "\n"
 
 

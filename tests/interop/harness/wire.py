@@ -414,7 +414,7 @@ def four_letter_word(address, word, timeout=5.0):
     answer = b""
     try:
         with socket.create_connection(address, timeout) as s:
-            s.sendall(word.encode("ascii"))
+            s.sendall(word if isinstance(word, bytes) else word.encode("ascii"))
             while True:
                 s.settimeout(max(deadline - time.monotonic(), 0.01))
                 part = s.recv(1 << 16)

@@ -53,7 +53,8 @@ struct world *world_new(int voters, int observers, uint64_t seed)
                                            .words = {"*"},
                                            .word_count = 1,
                                            .data_dir = "/memory",
-                                           .version = "3.8.0"};
+                                           .version = "3.9.5",
+                                           .built_on = "2026-11-30 00:00 UTC"};
         for (int sid = 1; sid <= w->count; sid++) {
                 struct member m;
                 char text[128], why[256];
@@ -310,7 +311,7 @@ const char *world_word(struct world *w, int sid, const char *word)
         c->stream = world__client_stream(w, sid, c);
         w->text[0] = 0;
         if (c->stream) {
-                bytes_add(&c->stream->end[1].in, word, 4);
+                bytes_add(&c->stream->end[1].in, word, strlen(word));
                 for (int i = 0; i < 100 && !c->closed; i++)
                         world_run(w, 1);
                 size_t len = c->in.len < sizeof w->text - 1 ? c->in.len : sizeof w->text - 1;

@@ -122,7 +122,7 @@ struct world {
         struct server_config config;
         struct list streams;
         struct list clients;
-        char text[16384];
+        char text[1 << 16];
         uint32_t net_delay_ms, net_bytes_per_ms;
         struct world_link links[WORLD_SERVERS_MAX + 1][WORLD_SERVERS_MAX + 1]; /* [from][to] */
         size_t socket_bytes, peer_backlog_bytes, client_backlog_bytes;

@@ -85,7 +85,13 @@ static struct database *host_database(void *ctx)
         return d->db;
 }
 
-static void host_word(void *ctx, const struct event *e, const char word[4], struct jute_writer *w)
+static size_t host_word_bytes(void *ctx, const uint8_t word[4])
+{
+        (void)ctx;
+        return memcmp(word, "stmk", 4) == 0 ? 12 : 4;
+}
+
+static void host_word(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w)
 {
         (void)ctx, (void)e;
         jute_put_raw(w, word, 4);
@@ -102,6 +108,7 @@ struct desk *desk_new_on(struct database *db)
                                           .revalidate = host_revalidate,
                                           .touch = host_touch,
                                           .database = host_database,
+                                          .word_bytes = host_word_bytes,
                                           .word = host_word};
         struct desk *d = mem_zalloc(sizeof *d);
         struct clients_host h = host;

@@ -189,6 +189,43 @@ static void run(uint64_t seed)
         session_clock_free(c);
 }
 
+struct shown {
+        char text[256];
+        size_t len, sessions_max;
+};
+
+static bool show_bucket(void *ctx, uint64_t deadline_ms, size_t sessions)
+{
+        struct shown *s = ctx;
+        s->len += (size_t)snprintf(s->text + s->len, sizeof s->text - s->len, " %u@%u:", (unsigned)sessions,
+                                   (unsigned)deadline_ms);
+        return true;
+}
+
+static bool show_session(void *ctx, int64_t id)
+{
+        struct shown *s = ctx;
+        s->len += (size_t)snprintf(s->text + s->len, sizeof s->text - s->len, " %d", (int)id);
+        return --s->sessions_max > 0;
+}
+
+/* What `dump` lists: those that can expire, the earliest first. */
+static void test_sessions_are_shown_by_deadline(void **state)
+{
+        (void)state;
+        struct session_clock *c = session_clock_new(100);
+        for (int64_t id = 1; id <= 5; id++)
+                session_clock_add(c, 0, id, id % 2 ? 900 : 300, SESSION_NO_OWNER);
+        assert_true(session_clock_close(c, 3));
+        struct shown all = {.sessions_max = 100}, some = {.sessions_max = 3};
+        session_clock_show(c, &(struct session_clock_visitor){show_bucket, show_session, &all});
+        assert_string_equal(all.text, " 2@400: 2 4 2@1000: 1 5");
+        session_clock_show(c, &(struct session_clock_visitor){show_bucket, show_session, &some});
+        assert_string_equal(some.text, " 2@400: 2 4 2@1000: 1");
+        assert_int_equal(session_clock_buckets(c), 2);
+        session_clock_free(c);
+}
+
 static void test_it_agrees_with_a_dumb_twin(void **state)
 {
         (void)state;
@@ -205,6 +242,7 @@ int main(void)
                 cmocka_unit_test(test_a_closing_session_takes_part_in_nothing),
                 cmocka_unit_test(test_an_expired_session_is_closing_and_is_told_once),
                 cmocka_unit_test(test_the_first_server_to_act_becomes_the_owner),
+                cmocka_unit_test(test_sessions_are_shown_by_deadline),
                 cmocka_unit_test(test_it_agrees_with_a_dumb_twin),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
