@@ -40,8 +40,9 @@ HASHED = {"ann:secret": "ann:FNaYVq6eNRTuBCKcw2wsWxI9ZKI=", "bob:word": "bob:KNb
 class Draw:
     """What generating one sequence needs: the generator and the areas it may draw from."""
 
-    def __init__(self, seed, areas, shared):
+    def __init__(self, seed, areas, shared, ensemble):
         self.shared = SHARED if shared else NAMES
+        self.ensemble = ensemble
         self.rng = random.Random("differ %d" % seed)
         self.areas = frozenset(areas)
         self.slots = self.rng.choice((1, 2, 2, SLOTS_MAX))
@@ -177,6 +178,8 @@ def multi(d):
         if d.has("bad") and d.chance(0.03):
             kinds = [set_acl, read, sync, get_acl]
         ops.append(d.choice(kinds)(d))
+        if d.ensemble and "acl" in ops[-1][1] and ops[-1][1]["acl"] is None:
+            ops[-1][1]["acl"] = []
     return wire.MULTI, {"ops": ops}
 
 
@@ -275,6 +278,8 @@ def kinds(d):
     return out
 
 
+WRITES = (wire.CREATE, wire.CREATE2, record.CREATE_CONTAINER, record.CREATE_TTL, wire.DELETE, wire.SET_DATA,
+          wire.SET_ACL, wire.MULTI, record.RECONFIG)
 UNKNOWN_OPCODES = (10, 23, 99, 108, 1000, 0, -1, -2, 2**31 - 1, wire.CHECK)
 ODD_XIDS = (0, -3, -2, -4, -8, 2**31 - 1, -2**31, 77)
 
@@ -290,7 +295,7 @@ def mangle(d, op, fields):
 def one_request(d, drawn):
     op, fields = d.choice_of(drawn)(d)
     xid = spoil = None
-    if d.has("bad") and d.chance(0.04) and op != record.AUTH:
+    if d.has("bad") and d.chance(0.04) and op != record.AUTH and not (d.ensemble and op in WRITES):
         spoil = mangle(d, op, fields)
     if d.has("bad") and d.chance(0.02):
         xid = d.choice(ODD_XIDS)
@@ -341,9 +346,11 @@ def odd_step(d, slot):
     return d.choice(drawn) if drawn else None
 
 
-def generate(seed, areas=AREAS, shared=True):
-    """The steps of a sequence; `shared`: it may touch nodes outside its directory."""
-    d = Draw(seed, areas, shared)
+def generate(seed, areas=AREAS, shared=True, ensemble=False):
+    """The steps of a sequence. `shared`: it may touch nodes outside its directory. `ensemble`: nothing is
+    drawn that a ZooKeeper of more than one server never recovers from. That is a write whose body can't be
+    read: its error takes the zxid of the transaction before it (3.9.5; docs/compatibility.md)."""
+    d = Draw(seed, areas, shared, ensemble)
     drawn = kinds(d)
     steps = []
     for slot in range(d.slots):
