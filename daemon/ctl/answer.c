@@ -36,6 +36,20 @@ static void copy_children(struct jute_vec v, struct ctl_reply *ret)
         qsort(ret->children, ret->child_count, sizeof *ret->children, by_name);
 }
 
+/* Entries of an ACL, or, without permissions, of whoAmI. */
+static void copy_acl(struct jute_vec v, bool perms, struct acl_list *ret)
+{
+        struct jute_reader r = jute_vec_reader(&v);
+        for (int32_t i = 0; i < v.count; i++) {
+                struct jute_acl one = {.perms = 0};
+                if (perms)
+                        jute_get_acl(&r, &one);
+                else
+                        jute_get_id(&r, &one.id);
+                acl_add(ret, one.perms, one.id.scheme, one.id.id);
+        }
+}
+
 void ctl_reply_copy(const struct client_result *r, struct ctl_reply *ret)
 {
         ret->error = r->error;
@@ -49,6 +63,17 @@ void ctl_reply_copy(const struct client_result *r, struct ctl_reply *ret)
         if (r->path.len >= 0)
                 ret->path = copy_text(r->path);
         copy_children(r->children, ret);
+        copy_acl(r->acl, true, &ret->acl);
+        copy_acl(r->who, false, &ret->acl);
+        ret->number = r->number;
+        if (r->op_count)
+                ret->ops = mem_zalloc(r->op_count * sizeof *ret->ops);
+        for (; ret->op_count < r->op_count; ret->op_count++) {
+                const struct client_op_result *from = &r->ops[ret->op_count];
+                struct ctl_op_reply *to = &ret->ops[ret->op_count];
+                to->error = from->error;
+                to->path = from->path.len >= 0 ? copy_text(from->path) : NULL;
+        }
 }
 
 void ctl_reply_done(struct ctl_reply *r)
@@ -58,12 +83,20 @@ void ctl_reply_done(struct ctl_reply *r)
         for (size_t i = 0; i < r->child_count; i++)
                 mem_free(r->children[i]);
         mem_free(r->children);
+        for (size_t i = 0; i < r->op_count; i++)
+                mem_free(r->ops[i].path);
+        mem_free(r->ops);
+        acl_done(&r->acl);
         *r = (struct ctl_reply){.data = NULL};
 }
 
-static const char *error_text(int32_t error)
+const char *ctl_error_text(int32_t error)
 {
         switch (error) {
+        case ZK_RUNTIME_INCONSISTENCY:
+                return "not tried";
+        case ZK_MARSHALLING_ERROR:
+                return "the server does not understand it so";
         case ZK_NO_NODE:
                 return "no such znode";
         case ZK_NODE_EXISTS:
@@ -74,6 +107,14 @@ static const char *error_text(int32_t error)
                 return "has children (delete -R removes them too)";
         case ZK_NO_AUTH:
                 return "not allowed";
+        case ZK_INVALID_ACL:
+                return "the server does not accept that ACL";
+        case ZK_NO_WATCHER:
+                return "no such watch";
+        case ZK_AUTH_FAILED:
+                return "the authentication was refused";
+        case ZK_NOT_READ_ONLY:
+                return "the server is read-only now";
         case ZK_NO_CHILDREN_FOR_EPHEMERALS:
                 return "an ephemeral znode has no children";
         case ZK_BAD_ARGUMENTS:
@@ -93,7 +134,7 @@ static const char *error_text(int32_t error)
 
 int ctl_refused(const char *path, int32_t error)
 {
-        const char *text = error_text(error);
+        const char *text = ctl_error_text(error);
         if (text)
                 (void)fprintf(stderr, "batonctl: %s: %s\n", path, text);
         else

@@ -1,11 +1,23 @@
 /* batonctl's conversation with the ensemble: one request after the other, each waited for.
  *
- *   main.c          options, the table of commands
- *   session.c       the client, driven until an answer is there
+ *   main.c          options
+ *   commands.c      the table of commands, help
+ *   args.c          a command's own options
+ *   session.c       the servers, the client, its loop
+ *   request.c       requests, each waited for
+ *   pipeline.c      many requests of one kind, some at a time
+ *   watch.c         watches, and waiting
  *   answer.c        answers copied, errors as sentences
- *   output.c        aligned tables, JSON
+ *   acl_text.c      ACLs as text and JSON
+ *   show.c          values, Stats, JSON
+ *   output.c        aligned tables
  *   view.c          members and groups, read from their znodes
- *   cmd_tree.c      ls get set create delete watch
+ *   walk.c          all znodes below one
+ *   cmd_tree.c      ls get stat set create sync
+ *   cmd_acl.c       getacl setacl addauth whoami
+ *   cmd_count.c     count ephemerals
+ *   cmd_delete.c    delete rm
+ *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
  *   cmd_module.c    plugins MODULE
  *   cmd_check.c     check (monitoring)
@@ -14,6 +26,7 @@
 #define BATON_CTL_CTL_H
 
 #include "daemon/common/node_config.h"
+#include "daemon/ctl/acl_text.h"
 #include "election/client/client.h"
 
 #include <stdbool.h>
@@ -36,25 +49,50 @@ enum ctl_exit {
 /* Children of one znode that are listed. */
 #define CTL_CHILDREN_MAX 100000
 
-struct ctl_options {
-        const char *config; /* file; NULL: the default one, where it exists */
-        const char *hosts;  /* HOST:PORT,…; NULL: those of the configuration */
-        uint64_t wait_ms;
-        bool json;
-        bool colour;
-};
+/* Identities that one command line may give. */
+#define CTL_AUTHS_MAX 16
 
 struct ctl;
+
+struct ctl_auth {
+        char *scheme, *data;
+};
+
+struct ctl_options {
+        const char *config; /* file; NULL: the default one, where it exists */
+        const char *hosts;  /* HOST:PORT,…[/CHROOT]; NULL: those of the configuration */
+        uint64_t wait_ms;
+        int32_t session_ms; /* timeout that is asked for; 0: CTL_SESSION_TIMEOUT_MS */
+        bool json;
+        bool colour;
+        struct ctl_auth auths[CTL_AUTHS_MAX];
+        size_t auth_count;
+        struct ctl *shared; /* the shell's session, which commands use then; NULL: each command has its own */
+};
 
 /* Chooses the servers; connects with the first request. Returns 0, or an exit status, the reason printed. */
 int ctl_open(const struct ctl_options *options, struct ctl **ret);
 /* Ends the session politely. Takes NULL. */
 void ctl_close(struct ctl *c);
+/* The shell's own session: ctl_close() ends it from now on. Commands that were given it by options.shared do not. */
+void ctl_unshare(struct ctl *c);
 const struct ctl_options *ctl_options(const struct ctl *c);
 /* The node's own configuration; NULL where --hosts was enough and there is none. */
 const struct node_config *ctl_config(const struct ctl *c);
 /* The server that answered last, as HOST:PORT. */
 const char *ctl_server(const struct ctl *c);
+
+/* Told while anything is waited for. */
+struct ctl_hooks {
+        void (*on_state)(void *ctx, enum client_state state, const char *why);
+        void *ctx;
+};
+void ctl_hook(struct ctl *c, const struct ctl_hooks *hooks);
+
+struct ctl_op_reply {
+        int32_t error;
+        char *path; /* of a create */
+};
 
 /* An answer, copied. */
 struct ctl_reply {
@@ -67,6 +105,10 @@ struct ctl_reply {
         char **children; /* in order */
         size_t child_count;
         char *path;
+        struct acl_list acl; /* get_acl; of who_am_i too, without permissions */
+        int32_t number;
+        struct ctl_op_reply *ops; /* of a multi */
+        size_t op_count;
 };
 void ctl_reply_done(struct ctl_reply *r);
 
@@ -74,9 +116,21 @@ void ctl_reply_done(struct ctl_reply *r);
  * ctl_reply_done() in any case. */
 int ctl_get(struct ctl *c, const char *path, struct ctl_reply *ret);
 int ctl_children(struct ctl *c, const char *path, struct ctl_reply *ret);
-int ctl_create(struct ctl *c, const char *path, struct jute_str data, int32_t flags, struct ctl_reply *ret);
+int ctl_exists(struct ctl *c, const char *path, struct ctl_reply *ret);
+/* `op` is one of the creates. */
+int ctl_create(struct ctl *c, const struct client_op *op, struct ctl_reply *ret);
 int ctl_set(struct ctl *c, const char *path, struct jute_str data, int32_t version, struct ctl_reply *ret);
 int ctl_delete(struct ctl *c, const char *path, int32_t version, struct ctl_reply *ret);
+int ctl_get_acl(struct ctl *c, const char *path, struct ctl_reply *ret);
+int ctl_set_acl(struct ctl *c, const char *path, const struct acl_list *acl, int32_t version, struct ctl_reply *ret);
+int ctl_sync(struct ctl *c, const char *path, struct ctl_reply *ret);
+int ctl_ephemerals(struct ctl *c, const char *path, struct ctl_reply *ret);
+int ctl_all_children_number(struct ctl *c, const char *path, struct ctl_reply *ret);
+int ctl_who_am_i(struct ctl *c, struct ctl_reply *ret);
+/* CTL_REFUSED, the reason printed, when a server does not take it; the session is over then. */
+int ctl_add_auth(struct ctl *c, const char *scheme, const char *data);
+/* All or nothing; look at ret->ops where ret->error is not ZK_OK. */
+int ctl_multi(struct ctl *c, const struct client_op *ops, size_t count, struct ctl_reply *ret);
 /* Data and children of `path`, with a watch on each where none stands; then ctl_wait_event(). */
 int ctl_watch(struct ctl *c, const char *path, struct ctl_reply *ret);
 /* Waits for a watch of ctl_watch(), without a limit of time. CLIENT_EVENT_NONE: the session ended, or we were told to
@@ -89,6 +143,8 @@ void ctl_wait_end(struct ctl *c);
 
 /* Fills `ret`, which was zero. */
 void ctl_reply_copy(const struct client_result *r, struct ctl_reply *ret);
+/* A sentence without its subject; NULL for a number that no server sends. */
+const char *ctl_error_text(int32_t error);
 /* Prints "batonctl: PATH: sentence" and returns CTL_REFUSED. */
 int ctl_refused(const char *path, int32_t error);
 
@@ -98,13 +154,35 @@ int ctl_refused(const char *path, int32_t error);
  * Returns an exit status. */
 int ctl_show_module(const struct ctl_options *options, const char *name);
 
+/* ---- cmd_tree.c ---- */
+
+/* Makes the parents of a path, as far as they are missing. */
+int ctl_make_parents(struct ctl *c, const char *path);
+/* A child's path, to be freed with mem_free(). */
+char *ctl_child_path(const char *parent, const char *name);
+
+/* ---- commands.c ---- */
+
+/* Does what argv says: a command and its arguments. */
+int ctl_run(const struct ctl_options *o, int argc, char **argv);
+void ctl_print_help(void);
+
 /* ---- commands: argv[0] is the command's name; each prints what is wrong with its arguments ---- */
 
 int cmd_ls(const struct ctl_options *o, int argc, char **argv);
 int cmd_get(const struct ctl_options *o, int argc, char **argv);
+int cmd_stat(const struct ctl_options *o, int argc, char **argv);
 int cmd_set(const struct ctl_options *o, int argc, char **argv);
 int cmd_create(const struct ctl_options *o, int argc, char **argv);
+int cmd_sync(const struct ctl_options *o, int argc, char **argv);
 int cmd_delete(const struct ctl_options *o, int argc, char **argv);
+int cmd_rm(const struct ctl_options *o, int argc, char **argv);
+int cmd_getacl(const struct ctl_options *o, int argc, char **argv);
+int cmd_setacl(const struct ctl_options *o, int argc, char **argv);
+int cmd_addauth(const struct ctl_options *o, int argc, char **argv);
+int cmd_whoami(const struct ctl_options *o, int argc, char **argv);
+int cmd_count(const struct ctl_options *o, int argc, char **argv);
+int cmd_ephemerals(const struct ctl_options *o, int argc, char **argv);
 int cmd_watch(const struct ctl_options *o, int argc, char **argv);
 int cmd_status(const struct ctl_options *o, int argc, char **argv);
 int cmd_members(const struct ctl_options *o, int argc, char **argv);

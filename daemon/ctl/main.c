@@ -3,6 +3,9 @@
 #include "daemon/common/settings.h"
 #include "daemon/ctl/ctl.h"
 
+#include "election/base/alloc.h"
+
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,42 +13,64 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct command {
-        const char *name;
-        int (*run)(const struct ctl_options *o, int argc, char **argv);
-        const char *arguments, *help;
-} commands[] = {
-        {"status", cmd_status, "", "members, leader and groups at a glance"},
-        {"members", cmd_members, "", "the nodes that are alive"},
-        {"groups", cmd_groups, "", "which node has which group, and why"},
-        {"plugins", cmd_plugins, "[MODULE]", "plugin instances on all nodes; of a MODULE the settings it knows"},
-        {"check", cmd_check, "[-n MEMBERS]", "one line for a monitoring system; exit status 0, 1, 2 or 3"},
-        {"config", cmd_config, "check", "judge the configuration, print the failover times it promises"},
-        {"ls", cmd_ls, "[-R] PATH", "children of a znode; -R all below it"},
-        {"get", cmd_get, "[-s] PATH", "value of a znode; -s its Stat too"},
-        {"set", cmd_set, "[-v VERSION] PATH VALUE", "write a value (- reads stdin); makes it below /baton/config"},
-        {"create", cmd_create, "[-e] [-s] [-p] PATH [VALUE]",
-         "make a znode: -e ephemeral (until interrupted), -s sequential, -p parents too"},
-        {"delete", cmd_delete, "[-R] [-v VERSION] PATH", "remove a znode; -R with all below it"},
-        {"watch", cmd_watch, "[-n EVENTS] PATH", "print a znode whenever it changes"},
-};
-#define COMMANDS (sizeof commands / sizeof *commands)
+/* Bytes of a line of --auth-file, with its end. */
+#define AUTH_LINE_MAX 1026
 
-static void print_help(void)
+/* ---- identities ---- */
+
+static int add_auth(struct ctl_options *o, const char *text)
 {
-        (void)printf("Usage: batonctl [OPTION…] COMMAND [ARGUMENT…]\n\nCommands:\n");
-        for (size_t i = 0; i < COMMANDS; i++)
-                (void)printf("  %-8s %-28s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-        (void)printf("\nOptions:\n"
-                     "  --config FILE        this node's configuration (default " NODE_CONFIG_DEFAULT ")\n"
-                     "  --hosts HOST:PORT,…  servers to ask; default: those of the configuration\n"
-                     "  --json               for programs: JSON on stdout\n"
-                     "  --wait MS            how long each request may take (default %d)\n"
-                     "  --version, --help\n"
-                     "\nExit status: 0 done; 1 refused by the ensemble, or not there; 2 wrong usage or configuration;\n"
-                     "3 no server answered. Of check: 0 ok, 1 warning, 2 critical, 3 unknown.\n"
-                     "Colour is used on a terminal only, and not when NO_COLOR is set.\n",
-                     CTL_WAIT_MS_DEFAULT);
+        const char *colon = strchr(text, ':');
+        if (!colon || colon == text) {
+                (void)fprintf(stderr, "batonctl: an identity is SCHEME:DATA, such as digest:user:password\n");
+                return CTL_USAGE;
+        }
+        if (o->auth_count == CTL_AUTHS_MAX) {
+                (void)fprintf(stderr, "batonctl: more than %d identities\n", CTL_AUTHS_MAX);
+                return CTL_USAGE;
+        }
+        struct ctl_auth *a = &o->auths[o->auth_count++];
+        a->scheme = mem_strdup(text);
+        a->scheme[colon - text] = '\0';
+        a->data = mem_strdup(colon + 1);
+        return CTL_DONE;
+}
+
+/* One identity a line: what stands on a command line can be read by anybody on this machine. */
+static int read_auth_file(struct ctl_options *o, const char *path)
+{
+        char line[AUTH_LINE_MAX];
+        int status = CTL_DONE;
+        FILE *f = fopen(path, "re");
+        if (!f) {
+                (void)fprintf(stderr, "batonctl: %s: %s\n", path, strerror(errno));
+                return CTL_USAGE;
+        }
+        while (status == CTL_DONE && fgets(line, sizeof line, f)) {
+                size_t len = strcspn(line, "\n");
+                if (!line[len] && len == sizeof line - 1) {
+                        (void)fprintf(stderr, "batonctl: %s: a line is longer than %d bytes\n", path,
+                                      AUTH_LINE_MAX - 2);
+                        status = CTL_USAGE;
+                        break;
+                }
+                line[len] = '\0';
+                if (*line && *line != '#')
+                        status = add_auth(o, line);
+        }
+        explicit_bzero(line, sizeof line);
+        (void)fclose(f);
+        return status;
+}
+
+static void auths_done(struct ctl_options *o)
+{
+        for (size_t i = 0; i < o->auth_count; i++) {
+                explicit_bzero(o->auths[i].data, strlen(o->auths[i].data));
+                mem_free(o->auths[i].scheme);
+                mem_free(o->auths[i].data);
+        }
+        o->auth_count = 0;
 }
 
 /* Returns -1 to go on, or an exit status. */
@@ -55,12 +80,15 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                 {"config", required_argument, NULL, 'c'},
                 {"hosts", required_argument, NULL, 'H'},
                 {"json", no_argument, NULL, 'j'},
+                {"auth", required_argument, NULL, 'a'},
+                {"auth-file", required_argument, NULL, 'A'},
                 {"wait", required_argument, NULL, 'w'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
         };
         int64_t wait_ms;
+        int status;
         for (int letter; (letter = getopt_long(argc, argv, "+h", known, NULL)) != -1;) {
                 switch (letter) {
                 case 'c':
@@ -71,6 +99,12 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                         break;
                 case 'j':
                         ret->json = true;
+                        break;
+                case 'a':
+                case 'A':
+                        status = letter == 'a' ? add_auth(ret, optarg) : read_auth_file(ret, optarg);
+                        if (status != CTL_DONE)
+                                return status;
                         break;
                 case 'w':
                         if (settings_number(optarg, 1, 3600000, &wait_ms) < 0) {
@@ -83,7 +117,7 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                         (void)printf("batonctl %s\n", BATON_VERSION);
                         return CTL_DONE;
                 case 'h':
-                        print_help();
+                        ctl_print_help();
                         return CTL_DONE;
                 default:
                         (void)fprintf(stderr, "Try batonctl --help.\n");
@@ -91,23 +125,6 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                 }
         }
         return -1;
-}
-
-/* --json may stand behind the command, where people write it. */
-static int take_json(int argc, char **argv, bool *ret_json)
-{
-        int kept = 0;
-        bool options = true;
-        for (int i = 0; i < argc; i++) {
-                if (options && i > 0 && strcmp(argv[i], "--json") == 0) {
-                        *ret_json = true;
-                        continue;
-                }
-                options = options && strcmp(argv[i], "--") != 0;
-                argv[kept++] = argv[i];
-        }
-        argv[kept] = NULL;
-        return kept;
 }
 
 int main(int argc, char **argv)
@@ -118,23 +135,18 @@ int main(int argc, char **argv)
         (void)signal(SIGPIPE, SIG_IGN); /* a server that is gone is an error, not an end */
         options.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
         int status = read_options(argc, argv, &options);
-        if (status >= 0)
+        if (status >= 0) {
+                auths_done(&options);
                 return status;
+        }
         argc -= optind;
         argv += optind;
-        argc = take_json(argc, argv, &options.json);
         if (argc == 0) {
-                print_help();
+                ctl_print_help();
+                auths_done(&options);
                 return CTL_USAGE;
         }
-        for (size_t i = 0; i < COMMANDS; i++) {
-                if (strcmp(commands[i].name, argv[0]) != 0)
-                        continue;
-                status = commands[i].run(&options, argc, argv);
-                if (fflush(stdout) != 0 && status == CTL_DONE)
-                        status = CTL_REFUSED; /* whoever reads a half of it should know */
-                return status;
-        }
-        (void)fprintf(stderr, "batonctl: no such command: %s; see batonctl --help\n", argv[0]);
-        return CTL_USAGE;
+        status = ctl_run(&options, argc, argv);
+        auths_done(&options);
+        return status;
 }

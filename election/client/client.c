@@ -70,6 +70,7 @@ int client_new(const struct client_config *config, struct client **ret)
         list_init(&c->waiting);
         list_init(&c->in_flight);
         list_init(&c->watched);
+        list_init(&c->auths);
         map_init(&c->watch_paths);
         shuffle(c, config->own_first ? 1 : 0);
         *ret = c;
@@ -104,6 +105,7 @@ void client__forget_conn(struct client *c)
 {
         c->conn = 0;
         c->close_sent = false;
+        client__auth_forget_conn(c);
         mem_free(c->in);
         c->in = NULL;
         c->in_len = c->in_capacity = 0;
@@ -136,7 +138,12 @@ void client__end(struct client *c, enum client_state state, int status)
         take_open_ends(c, &ends);
         client__tell_state(c, state, status);
         client__watch_drop_all(c, &ends.watched);
-        client__fail_all(c, &ends.requests, state == CLIENT_EXPIRED ? CLIENT_ERROR_EXPIRED : CLIENT_ERROR_CLOSING);
+        int32_t error = state == CLIENT_EXPIRED ? CLIENT_ERROR_EXPIRED
+                        : status == -EACCES     ? CLIENT_ERROR_AUTH_FAILED
+                                                : CLIENT_ERROR_CLOSING;
+        client__fail_all(c, &ends.requests, error);
+        if (state == CLIENT_CLOSED) /* a new session would take them along */
+                client__auth_fail_all(c, error);
 }
 
 void client_free(struct client *c)
@@ -150,6 +157,8 @@ void client_free(struct client *c)
         take_open_ends(c, &ends);
         client__watch_drop_all(c, &ends.watched);
         client__fail_all(c, &ends.requests, CLIENT_ERROR_CLOSING);
+        client__auth_fail_all(c, CLIENT_ERROR_CLOSING);
+        client__auth_free_all(c);
         client__forget_conn(c);
         map_done(&c->watch_paths);
         mem_free(c->servers);
@@ -263,7 +272,7 @@ static uint64_t phase_deadline(const struct client *c)
         case PHASE_HANDSHAKE:
                 return c->phase_deadline_ms;
         case PHASE_OPEN:
-                if (client__can_send(c))
+                if (client__can_send(c) || c->auths_sent < c->auth_count)
                         return 0;
                 return c->sent_ms + heartbeat_ms(c) < silence_ends_ms(c) ? c->sent_ms + heartbeat_ms(c)
                                                                          : silence_ends_ms(c);

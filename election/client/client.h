@@ -19,6 +19,11 @@
  *    CLIENT_EVENT_NONE when the session has ended. It outlives connections (setWatches, client-protocol.md 7.4).
  *    The one gap is the protocol's: while disconnected, a node made and deleted again is not told to
  *    an exists-watch. Event and watch come before any reply that shows the change.
+ *  - A persistent watch (client_add_watch()) is called with every event, until a last time with CLIENT_EVENT_NONE, or
+ *    with CLIENT_EVENT_REMOVED. It outlives connections too, but what changes while there is none is not told: who
+ * needs to know reads again at CLIENT_RESUMED.
+ *  - Identities (client_add_auth()) outlive connections and sessions: they go out first on each new connection. One
+ * that a server refuses ends the client.
  *  - A lost connection is replaced at once; only when all servers in a row were tried in vain it rests, for a
  *    time that grows and is bounded. A server that stays silent for 2/3 of the timeout is left; sooner where it owes
  *    an answer and the owner says so (answer_divisor).
@@ -58,6 +63,12 @@
 #define CLIENT_SET_WATCHES_BYTES (128u << 10)
 /* Operations of one multi. */
 #define CLIENT_MULTI_OPS_MAX 1024
+/* Identities of one client. */
+#define CLIENT_AUTHS_MAX 64
+/* Bytes of all of them: they go out again with every connection. */
+#define CLIENT_AUTH_BYTES_MAX (64u << 10)
+/* The longest life of a TTL znode; ZooKeeper keeps it in 40 bits. */
+#define CLIENT_TTL_MAX_MS 0xffffffffff
 /* A dial, or the answer to a resumed session, is waited for so long at least. */
 #define CLIENT_ATTEMPT_MIN_MS 100
 /* The first rest after all servers failed; it doubles. */
@@ -88,13 +99,14 @@ enum client_state {
         CLIENT_RESUMED,    /* the same session on a new connection; its watches are being set again */
         CLIENT_SUSPENDED,  /* the connection ended; the session may live on and is being resumed */
         CLIENT_EXPIRED,    /* a server said that the session is over. Told once. Rests until client_start() */
-        CLIENT_CLOSED,     /* client_close() is done; final */
+        CLIENT_CLOSED,     /* client_close() is done, or a server refused an identity; final */
         CLIENT_STATE_MAX,
 };
 
 /* `status` says why: 0, -ECONNRESET or what the shell said of the connection, -ETIMEDOUT (silence, or no
- * answer to client_close() in time), -EPROTO (the server broke the protocol). CLOSED with 0 means that the
- * session has ended at the servers. `why` is one sentence for a log. */
+ * answer to client_close() in time), -EPROTO (the server broke the protocol), -EACCES (it refused an identity of
+ * client_add_auth()). CLOSED with 0 means that the session has ended at the servers. `why` is one sentence for a log.
+ */
 typedef void client_state_fn(void *ctx, enum client_state state, int status, const char *why);
 
 struct client_server {
@@ -175,12 +187,15 @@ enum client_error {
         CLIENT_ERROR_CONNECTION_LOSS = -4, /* CLIENT_UNKNOWN */
         CLIENT_ERROR_NOT_CONNECTED = -9,   /* an `at_once` request met a lost connection */
         CLIENT_ERROR_EXPIRED = ZK_SESSION_EXPIRED,
+        CLIENT_ERROR_AUTH_FAILED = ZK_AUTH_FAILED, /* an identity was refused, and the client has ended with it */
         CLIENT_ERROR_CLOSING = -116,
 };
 
 struct client_op_result {
         int32_t error; /* ZK_OK, the operation's own error, or -2: not tried, another one failed */
         struct jute_str path;
+        struct jute_str data;     /* OP_GET_DATA */
+        struct jute_vec children; /* OP_GET_CHILDREN */
         struct jute_stat stat;
         bool has_stat;
 };
@@ -191,35 +206,38 @@ struct client_result {
         int64_t zxid;     /* of the reply: a write's transaction, a read's state. 0 when not answered */
         uint64_t sent_ms; /* time of the call that handed it out for sending; 0 when not sent */
         conn_id conn;     /* the connection it was sent on; 0 when not sent */
-        bool watching;    /* the watch is set and will be called once */
+        bool watching;    /* the watch is set and will be called, once or as often as said at client_add_watch() */
         /* null, or empty, where the request has no such answer or failed. Paths are without the chroot. */
-        struct jute_str path;     /* create, create2, sync */
+        struct jute_str path;     /* all creates, sync */
         struct jute_str data;     /* get */
-        struct jute_vec children; /* children, children2: vector of names */
+        struct jute_vec children; /* children, children2: vector of names; ephemerals: of paths */
         struct jute_vec acl;      /* get_acl */
+        struct jute_vec who;      /* who_am_i: vector of struct jute_id, scheme and user */
+        int32_t number;           /* all_children_number; else 0 */
         struct jute_stat stat;
         bool has_stat;
-        const struct client_op_result *ops; /* multi, one for each operation, also of a failed multi */
+        const struct client_op_result *ops; /* multi, multi_read: one for each operation, also of a failed multi */
         size_t op_count;
 };
 typedef void client_done_fn(void *ctx, const struct client_result *r);
 
 enum client_event {
-        CLIENT_EVENT_NONE = -1, /* the session has ended, the watch with it */
+        CLIENT_EVENT_REMOVED = -2, /* client_remove_watches() removed the watch */
+        CLIENT_EVENT_NONE = -1,    /* the session has ended, the watch with it */
         CLIENT_EVENT_CREATED = 1,
         CLIENT_EVENT_DELETED = 2,
         CLIENT_EVENT_DATA = 3,
         CLIENT_EVENT_CHILDREN = 4,
 };
-/* `path` as it was asked for, without the chroot. */
+/* `path` as it was asked for, without the chroot; of a recursive watch, where the change is. */
 typedef void client_watch_fn(void *ctx, enum client_event event, const char *path);
 
 /* How a request is to be carried out and answered. */
 struct client_call {
         client_done_fn *done; /* may be NULL */
         void *ctx;
-        client_watch_fn *watch; /* exists, get, children, children2: NULL sets no watch. Each call sets one of its
-                                   own, so ask for none where one stands. Other requests ignore it */
+        client_watch_fn *watch; /* exists, get, children, children2, add_watch: NULL sets no watch. Each call sets one
+                                   of its own, so ask for none where one stands. Other requests ignore it */
         void *watch_ctx;
         bool at_once; /* while there is no connection: do not wait for one, fail */
 };
@@ -251,16 +269,71 @@ int client_children2(struct client *c, const char *path, const struct client_cal
 /* What is read afterwards is as new as every write acknowledged before (client-protocol.md 9). */
 int client_sync(struct client *c, const char *path, const struct client_call *call);
 int client_get_acl(struct client *c, const char *path, const struct client_call *call);
+/* `version` is the one of the ACL (aversion); -1: any. */
+int client_set_acl(struct client *c, const char *path, const struct jute_vec *acl, int32_t version,
+                   const struct client_call *call);
+
+/* These yield the Stat as create2 does. A container is removed by the servers when its last child has gone; a TTL node
+ * (`flags`: CLIENT_SEQUENTIAL or none) when it has had no child and no change for 1..CLIENT_TTL_MAX_MS. */
+int client_create_container(struct client *c, const char *path, struct jute_str data, const struct jute_vec *acl,
+                            const struct client_call *call);
+int client_create_ttl(struct client *c, const char *path, struct jute_str data, int32_t flags, int64_t ttl_ms,
+                      const struct jute_vec *acl, const struct client_call *call);
+
+/* The session's own ephemerals whose path begins with that of `path`, as a text. */
+int client_ephemerals(struct client *c, const char *path, const struct client_call *call);
+/* How many znodes there are below. */
+int client_all_children_number(struct client *c, const char *path, const struct client_call *call);
 
 struct client_op {
-        enum opcode type; /* OP_CREATE, OP_CREATE2, OP_DELETE, OP_SET_DATA, OP_CHECK */
+        /* OP_CREATE, OP_CREATE2, OP_CREATE_CONTAINER, OP_CREATE_TTL, OP_DELETE, OP_SET_DATA, OP_CHECK;
+         * of multi_read: OP_GET_DATA, OP_GET_CHILDREN */
+        enum opcode type;
         const char *path;
-        struct jute_str data;       /* create, set */
-        int32_t flags;              /* create */
-        const struct jute_vec *acl; /* create; NULL: open */
+        struct jute_str data;       /* creates, set */
+        int32_t flags;              /* creates, as in the functions above */
+        const struct jute_vec *acl; /* creates; NULL: open */
         int32_t version;            /* delete, set, check */
+        int64_t ttl_ms;             /* OP_CREATE_TTL */
 };
 /* All or nothing. 1..CLIENT_MULTI_OPS_MAX operations. */
 int client_multi(struct client *c, const struct client_op *ops, size_t count, const struct client_call *call);
+/* Reads, of one moment; each succeeds or fails on its own, and `error` is that of the whole (servers from 3.6 on). */
+int client_multi_read(struct client *c, const struct client_op *ops, size_t count, const struct client_call *call);
+
+/* ---- watches that stay, and the end of watches (servers from 3.6 on) ---- */
+
+/* The protocol's numbers. Servers before 3.9 keep one of the two on a path: the last. */
+enum client_watch_mode {
+        CLIENT_WATCH_PERSISTENT = 0, /* every event of the znode: what all one-shot watches would tell */
+        CLIENT_WATCH_RECURSIVE = 1,  /* created, deleted and data, of the znode and all below it */
+};
+/* call->watch must be given. The znode need not exist. */
+int client_add_watch(struct client *c, const char *path, enum client_watch_mode mode, const struct client_call *call);
+
+enum client_watch_type { /* the protocol's numbers; those from 4 on need servers from 3.9 on */
+                         CLIENT_WATCHES_CHILDREN = 1,
+                         CLIENT_WATCHES_DATA = 2, /* those of exists too */
+                         CLIENT_WATCHES_ANY = 3,  /* all five kinds */
+                         CLIENT_WATCHES_PERSISTENT = 4,
+                         CLIENT_WATCHES_RECURSIVE = 5,
+};
+/* Ends all watches of that type on the path, each with CLIENT_EVENT_REMOVED before `done`. None there: ZK_NO_WATCHER.
+ */
+int client_remove_watches(struct client *c, const char *path, enum client_watch_type type,
+                          const struct client_call *call);
+/* Whether the server has any: ZK_OK or ZK_NO_WATCHER. */
+int client_check_watches(struct client *c, const char *path, enum client_watch_type type,
+                         const struct client_call *call);
+
+/* ---- who one is ---- */
+
+/* Adds an identity, such as scheme "digest" and "user:password": all requests that have not been sent yet are made with
+ * it, and it is sent first on every connection from now on. `call` (done, ctx; may be NULL) completes when a server
+ * has taken it, also if that takes several connections; one that is refused ends the client (CLIENT_CLOSED, -EACCES).
+ * 0, -EINVAL (no scheme), -ENOBUFS (CLIENT_AUTHS_MAX, CLIENT_AUTH_BYTES_MAX) or -ESHUTDOWN (being closed). */
+int client_add_auth(struct client *c, const char *scheme, struct jute_str auth, const struct client_call *call);
+/* Whom the server takes us for (servers from 3.7 on). */
+int client_who_am_i(struct client *c, const struct client_call *call);
 
 #endif

@@ -156,7 +156,9 @@ static void opened(struct client *c, uint64_t now_ms, const struct jute_connect_
         memcpy(c->session.passwd, reply->passwd.data, SESSION_PASSWD_SIZE);
         c->phase = PHASE_OPEN;
         c->opened_ms = now_ms;
-        /* Before any request: a reply must not show a change that a watch has not told. */
+        /* Before any request: a reply must not show a change that a watch has not told, nor a request be refused, or an
+         * event withheld, for want of an identity. */
+        client__auth_send(c, now_ms, fx);
         client__watch_send(c, fx);
         client__tell_state(c, resumed ? CLIENT_RESUMED : CLIENT_CONNECTED, 0);
 }

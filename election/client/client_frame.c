@@ -85,7 +85,10 @@ static void frame(struct client *c, uint64_t now_ms, const uint8_t *data, size_t
                 client__protocol_error(c, now_ms, "sent a reply without a header", fx);
         else if (h.xid == CLIENT_XID_NOTIFICATION)
                 notified(c, now_ms, &r, fx);
-        else if (h.xid == CLIENT_XID_SET_WATCHES && h.err != ZK_OK)
+        else if (h.xid == CLIENT_XID_AUTH) {
+                if (!client__auth_answer(c, &h, fx))
+                        client__protocol_error(c, now_ms, "answered an authentication that nobody asked for", fx);
+        } else if (h.xid == CLIENT_XID_SET_WATCHES && h.err != ZK_OK)
                 client__protocol_error(c, now_ms, "refused to set watches again", fx);
         else if (h.xid != CLIENT_XID_SET_WATCHES && h.xid != CLIENT_XID_PING)
                 replied(c, now_ms, &h, &r, fx);

@@ -69,3 +69,10 @@ struct jute_str client__path_strip(const struct client *c, struct jute_str path)
                 return path;
         return jute_str_of(path.data + c->chroot_len, len - c->chroot_len);
 }
+
+void client__paths_strip(const struct client *c, struct jute_vec paths, struct jute_writer *w)
+{
+        struct jute_reader r = jute_vec_reader(&paths);
+        for (int32_t i = 0; i < paths.count; i++)
+                jute_put_str(w, client__path_strip(c, jute_get_str(&r)));
+}

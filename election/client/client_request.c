@@ -1,4 +1,4 @@
-/* Requests: made, kept in order, sent as far as the window allows.
+/* The queue of requests: kept in order, sent as far as the window allows.
  *
  * A request is encoded when it is made and gets its xid when it is sent, so that xids rise in the order of
  * sending whatever was thrown out of the queue in between. Source of the records: client-protocol.md 4. */
@@ -13,14 +13,11 @@
 /* Where a frame has its xid: after the length. */
 #define XID_OFFSET 4
 
-/* world:anyone, all permissions: client-protocol.md 8. */
-#define PERMISSIONS_ALL 31
+const struct client_call client__no_call;
 
-static const struct client_call no_call;
+/* ---- the door ---- */
 
-/* ---- making ---- */
-
-static int may_request(const struct client *c, const struct client_call *call)
+int client__may_request(const struct client *c, const struct client_call *call)
 {
         if (c->closing || c->state == CLIENT_EXPIRED || c->state == CLIENT_CLOSED)
                 return -ESHUTDOWN;
@@ -31,8 +28,13 @@ static int may_request(const struct client *c, const struct client_call *call)
         return 0;
 }
 
-/* A frame that the server would refuse leaves the writer's error behind. */
-static void frame_begin(const struct client *c, struct jute_writer *w, int32_t op)
+int client__may_ask(const struct client *c, const char *path, bool open_end, const struct client_call *call)
+{
+        int r = client__may_request(c, call);
+        return r < 0 ? r : client__path_check(c, path, open_end);
+}
+
+void client__frame_begin(const struct client *c, struct jute_writer *w, int32_t op)
 {
         struct jute_request_header h = {.xid = 0, .type = op};
         jute_writer_init(w, (size_t)c->max_buffer + XID_OFFSET);
@@ -40,7 +42,7 @@ static void frame_begin(const struct client *c, struct jute_writer *w, int32_t o
         jute_put_request_header(w, &h);
 }
 
-static struct blob *frame_end(struct jute_writer *w)
+struct blob *client__frame_end(struct jute_writer *w)
 {
         jute_patch_int(w, 0, (int32_t)(w->len - XID_OFFSET));
         struct blob *b = jute_writer_blob(w);
@@ -48,16 +50,15 @@ static struct blob *frame_end(struct jute_writer *w)
         return b;
 }
 
-static bool op_watches(int32_t op)
+bool client__op_watches(int32_t op)
 {
         return op == OP_EXISTS || op == OP_GET_DATA || op == OP_GET_CHILDREN || op == OP_GET_CHILDREN2;
 }
 
-/* The one door into the queue. Ends `w` in any case. */
-static int enqueue(struct client *c, int32_t op, struct jute_writer *w, const char *path,
-                   const struct client_call *call)
+int client__enqueue(struct client *c, int32_t op, struct jute_writer *w, const char *path,
+                    const struct client_call *call, struct client_request **ret)
 {
-        bool watches = call->watch && op_watches(op);
+        bool watches = call->watch && (client__op_watches(op) || op == OP_ADD_WATCH);
         int r = 0;
         if (w->error)
                 r = w->error;
@@ -74,7 +75,7 @@ static int enqueue(struct client *c, int32_t op, struct jute_writer *w, const ch
         struct client_request *q = mem_zalloc(sizeof *q);
         q->op = op;
         q->size_bytes = w->len;
-        q->frame = frame_end(w);
+        q->frame = client__frame_end(w);
         q->at_once = call->at_once;
         q->done = call->done;
         q->ctx = call->ctx;
@@ -84,191 +85,8 @@ static int enqueue(struct client *c, int32_t op, struct jute_writer *w, const ch
         list_push(&c->waiting, &q->link);
         c->waiting_count++;
         c->waiting_bytes += q->size_bytes;
-        return 0;
-}
-
-static int path_and_state_check(const struct client *c, const char *path, bool open_end, const struct client_call *call)
-{
-        int r = may_request(c, call);
-        return r < 0 ? r : client__path_check(c, path, open_end);
-}
-
-static void put_acl(struct jute_writer *w, const struct jute_vec *acl)
-{
-        static const char scheme[] = "world", id[] = "anyone";
-        if (acl) {
-                jute_put_vec(w, *acl);
-                return;
-        }
-        struct jute_acl open = {.perms = PERMISSIONS_ALL, .id = {.scheme = jute_cstr(scheme), .id = jute_cstr(id)}};
-        jute_put_int(w, 1);
-        jute_put_acl(w, &open);
-}
-
-static bool flags_ok(int32_t flags)
-{
-        return (flags & ~(CLIENT_EPHEMERAL | CLIENT_SEQUENTIAL)) == 0;
-}
-
-static void put_create(const struct client *c, struct jute_writer *w, const char *path, struct jute_str data,
-                       int32_t flags, const struct jute_vec *acl)
-{
-        client__put_path(c, w, path);
-        jute_put_str(w, data);
-        put_acl(w, acl);
-        jute_put_int(w, flags);
-}
-
-static int create(struct client *c, int32_t op, const char *path, struct jute_str data, int32_t flags,
-                  const struct jute_vec *acl, const struct client_call *call)
-{
-        struct jute_writer w;
-        call = call ? call : &no_call;
-        if (!flags_ok(flags))
-                return -EINVAL;
-        int r = path_and_state_check(c, path, flags & CLIENT_SEQUENTIAL, call);
-        if (r < 0)
-                return r;
-        frame_begin(c, &w, op);
-        put_create(c, &w, path, data, flags, acl);
-        return enqueue(c, op, &w, path, call);
-}
-
-int client_create(struct client *c, const char *path, struct jute_str data, int32_t flags, const struct jute_vec *acl,
-                  const struct client_call *call)
-{
-        return create(c, OP_CREATE, path, data, flags, acl, call);
-}
-
-int client_create2(struct client *c, const char *path, struct jute_str data, int32_t flags, const struct jute_vec *acl,
-                   const struct client_call *call)
-{
-        return create(c, OP_CREATE2, path, data, flags, acl, call);
-}
-
-int client_delete(struct client *c, const char *path, int32_t version, const struct client_call *call)
-{
-        struct jute_writer w;
-        call = call ? call : &no_call;
-        int r = path_and_state_check(c, path, false, call);
-        if (r < 0)
-                return r;
-        frame_begin(c, &w, OP_DELETE);
-        client__put_path(c, &w, path);
-        jute_put_int(&w, version);
-        return enqueue(c, OP_DELETE, &w, path, call);
-}
-
-int client_set(struct client *c, const char *path, struct jute_str data, int32_t version,
-               const struct client_call *call)
-{
-        struct jute_writer w;
-        call = call ? call : &no_call;
-        int r = path_and_state_check(c, path, false, call);
-        if (r < 0)
-                return r;
-        frame_begin(c, &w, OP_SET_DATA);
-        client__put_path(c, &w, path);
-        jute_put_str(&w, data);
-        jute_put_int(&w, version);
-        return enqueue(c, OP_SET_DATA, &w, path, call);
-}
-
-/* Reads that are a path, and for some a watch flag behind it. */
-static int read_path(struct client *c, int32_t op, const char *path, const struct client_call *call)
-{
-        struct jute_writer w;
-        call = call ? call : &no_call;
-        int r = path_and_state_check(c, path, false, call);
-        if (r < 0)
-                return r;
-        frame_begin(c, &w, op);
-        client__put_path(c, &w, path);
-        if (op_watches(op))
-                jute_put_bool(&w, call->watch != NULL);
-        return enqueue(c, op, &w, path, call);
-}
-
-int client_exists(struct client *c, const char *path, const struct client_call *call)
-{
-        return read_path(c, OP_EXISTS, path, call);
-}
-
-int client_get(struct client *c, const char *path, const struct client_call *call)
-{
-        return read_path(c, OP_GET_DATA, path, call);
-}
-
-int client_children(struct client *c, const char *path, const struct client_call *call)
-{
-        return read_path(c, OP_GET_CHILDREN, path, call);
-}
-
-int client_children2(struct client *c, const char *path, const struct client_call *call)
-{
-        return read_path(c, OP_GET_CHILDREN2, path, call);
-}
-
-int client_sync(struct client *c, const char *path, const struct client_call *call)
-{
-        return read_path(c, OP_SYNC, path, call);
-}
-
-int client_get_acl(struct client *c, const char *path, const struct client_call *call)
-{
-        return read_path(c, OP_GET_ACL, path, call);
-}
-
-/* ---- multi ---- */
-
-static int op_check(const struct client *c, const struct client_op *op)
-{
-        bool creates = op->type == OP_CREATE || op->type == OP_CREATE2;
-        if (!creates && op->type != OP_DELETE && op->type != OP_SET_DATA && op->type != OP_CHECK)
-                return -EINVAL;
-        if (creates && !flags_ok(op->flags))
-                return -EINVAL;
-        return client__path_check(c, op->path, creates && (op->flags & CLIENT_SEQUENTIAL));
-}
-
-static void put_op(const struct client *c, struct jute_writer *w, const struct client_op *op)
-{
-        struct jute_multi_header h = {.type = (int32_t)op->type, .done = false, .err = -1};
-        jute_put_multi_header(w, &h);
-        if (op->type == OP_CREATE || op->type == OP_CREATE2) {
-                put_create(c, w, op->path, op->data, op->flags, op->acl);
-                return;
-        }
-        client__put_path(c, w, op->path);
-        if (op->type == OP_SET_DATA)
-                jute_put_str(w, op->data);
-        jute_put_int(w, op->version);
-}
-
-int client_multi(struct client *c, const struct client_op *ops, size_t count, const struct client_call *call)
-{
-        const struct jute_multi_header end = {.type = -1, .done = true, .err = -1};
-        struct jute_writer w;
-        call = call ? call : &no_call;
-        if (count < 1 || count > CLIENT_MULTI_OPS_MAX)
-                return -EINVAL;
-        int r = may_request(c, call);
-        for (size_t i = 0; i < count && r == 0; i++)
-                r = op_check(c, &ops[i]);
-        if (r < 0)
-                return r;
-        frame_begin(c, &w, OP_MULTI);
-        for (size_t i = 0; i < count; i++)
-                put_op(c, &w, &ops[i]);
-        jute_put_multi_header(&w, &end);
-        r = enqueue(c, OP_MULTI, &w, NULL, call);
-        if (r < 0)
-                return r;
-        struct client_request *q = LIST_ENTRY(c->waiting.prev, struct client_request, link);
-        q->op_types = mem_alloc(count * sizeof *q->op_types);
-        q->op_count = count;
-        for (size_t i = 0; i < count; i++)
-                q->op_types[i] = (int32_t)ops[i].type;
+        if (ret)
+                *ret = q;
         return 0;
 }
 
@@ -282,7 +100,7 @@ static int32_t take_xid(struct client *c)
         return xid;
 }
 
-static void store_xid(struct blob *frame, int32_t xid)
+void client__frame_xid(struct blob *frame, int32_t xid)
 {
         uint32_t v = (uint32_t)xid;
         for (int i = 0; i < 4; i++)
@@ -302,7 +120,7 @@ static void send_request(struct client *c, uint64_t now_ms, struct client_reques
         q->xid = take_xid(c);
         q->sent_ms = now_ms;
         q->conn = c->conn;
-        store_xid(q->frame, q->xid);
+        client__frame_xid(q->frame, q->xid);
         effect_send(fx, c->conn, q->frame);
         q->frame = NULL;
         c->sent_ms = now_ms;
@@ -313,6 +131,8 @@ static void send_request(struct client *c, uint64_t now_ms, struct client_reques
 
 void client__send_waiting(struct client *c, uint64_t now_ms, struct effects *fx)
 {
+        if (c->phase == PHASE_OPEN)
+                client__auth_send(c, now_ms, fx); /* whoever asks next may count on them */
         while (client__can_send(c)) {
                 struct client_request *q = LIST_ENTRY(c->waiting.next, struct client_request, link);
                 list_remove(&q->link);
@@ -325,9 +145,9 @@ void client__send_waiting(struct client *c, uint64_t now_ms, struct effects *fx)
 void client__send_ping(struct client *c, uint64_t now_ms, struct effects *fx)
 {
         struct jute_writer w;
-        frame_begin(c, &w, OP_PING);
-        struct blob *frame = frame_end(&w);
-        store_xid(frame, CLIENT_XID_PING);
+        client__frame_begin(c, &w, OP_PING);
+        struct blob *frame = client__frame_end(&w);
+        client__frame_xid(frame, CLIENT_XID_PING);
         effect_send(fx, c->conn, frame);
         c->sent_ms = now_ms;
 }
@@ -336,10 +156,10 @@ void client__send_close(struct client *c, uint64_t now_ms, struct effects *fx)
 {
         struct jute_writer w;
         struct client_request *q = mem_zalloc(sizeof *q);
-        frame_begin(c, &w, OP_CLOSE_SESSION);
+        client__frame_begin(c, &w, OP_CLOSE_SESSION);
         q->op = OP_CLOSE_SESSION;
         q->size_bytes = w.len;
-        q->frame = frame_end(&w);
+        q->frame = client__frame_end(&w);
         send_request(c, now_ms, q, fx);
         c->close_sent = true;
 }

@@ -13,6 +13,7 @@ static void request_free(struct client_request *q)
 {
         blob_unref(q->frame);
         mem_free(q->watch_path);
+        mem_free(q->remove_path);
         mem_free(q->op_types);
         mem_free(q);
 }
@@ -35,6 +36,7 @@ static struct client_result result_of(const struct client_request *q)
                                       .data = no_str,
                                       .children = no_vec,
                                       .acl = no_vec,
+                                      .who = no_vec,
                                       .sent_ms = q->sent_ms,
                                       .conn = q->conn};
 }
@@ -55,25 +57,39 @@ static struct jute_str get_path(const struct client *c, struct jute_reader *r)
         return client__path_strip(c, path);
 }
 
-/* One operation of a multi. `asked` is its type in the request; a container made by flags answers as create2. ZooKeeper
- * 3.8.0 answers a create2 as create, without a Stat. */
+/* Whether a result of type `type` answers an operation of type `asked`. All creates but the plain one answer as
+ * create2, and so does a container made by flags; ZooKeeper 3.8.0 answers a create2 as create, without a Stat. */
+static bool op_answers(int32_t type, int32_t asked)
+{
+        if (client__op_creates(asked))
+                return type == OP_CREATE || type == OP_CREATE2;
+        return type == asked;
+}
+
+/* One operation of a multi or multiRead. `asked` is its type in the request. */
 static void get_op(const struct client *c, struct jute_reader *r, int32_t asked, struct client_op_result *ret)
 {
         struct jute_multi_header h;
         jute_get_multi_header(r, &h);
-        *ret = (struct client_op_result){.error = h.err, .path = {.data = NULL, .len = -1}};
+        *ret = (struct client_op_result){.error = h.err,
+                                         .path = {.data = NULL, .len = -1},
+                                         .data = {.data = NULL, .len = -1},
+                                         .children = {.data = NULL, .count = -1}};
         if (h.done)
                 jute_fail(r);
         if (h.type == OP_ERROR) {
                 ret->error = jute_get_int(r);
                 return;
         }
-        if (h.type != asked && !(asked == OP_CREATE && h.type == OP_CREATE2) &&
-            !(asked == OP_CREATE2 && h.type == OP_CREATE))
+        if (!op_answers(h.type, asked))
                 jute_fail(r);
         if (h.type == OP_CREATE || h.type == OP_CREATE2)
                 ret->path = get_path(c, r);
-        if (h.type == OP_CREATE2 || h.type == OP_SET_DATA)
+        if (h.type == OP_GET_DATA)
+                ret->data = jute_get_str(r);
+        if (h.type == OP_GET_CHILDREN)
+                ret->children = jute_get_str_vec(r);
+        if (h.type == OP_CREATE2 || h.type == OP_SET_DATA || h.type == OP_GET_DATA)
                 get_stat(r, &ret->stat, &ret->has_stat);
 }
 
@@ -104,7 +120,8 @@ static void get_multi(const struct client *c, const struct client_request *q, st
                 return;
         ret->ops = ops;
         ret->op_count = q->op_count;
-        ret->error = multi_error(ops, q->op_count);
+        if (q->op == OP_MULTI) /* reads fail one by one */
+                ret->error = multi_error(ops, q->op_count);
 }
 
 static void get_body(const struct client *c, const struct client_request *q, struct jute_reader *r,
@@ -116,11 +133,14 @@ static void get_body(const struct client *c, const struct client_request *q, str
                 ret->path = get_path(c, r);
                 break;
         case OP_CREATE2:
+        case OP_CREATE_CONTAINER:
+        case OP_CREATE_TTL:
                 ret->path = get_path(c, r);
                 get_stat(r, &ret->stat, &ret->has_stat);
                 break;
         case OP_EXISTS:
         case OP_SET_DATA:
+        case OP_SET_ACL:
                 get_stat(r, &ret->stat, &ret->has_stat);
                 break;
         case OP_GET_DATA:
@@ -132,21 +152,42 @@ static void get_body(const struct client *c, const struct client_request *q, str
                 get_stat(r, &ret->stat, &ret->has_stat);
                 break;
         case OP_GET_CHILDREN:
+        case OP_GET_EPHEMERALS:
                 ret->children = jute_get_str_vec(r);
                 break;
+        case OP_GET_ALL_CHILDREN_NUMBER:
+                ret->number = jute_get_int(r);
+                break;
+        case OP_WHO_AM_I:
+                ret->who = jute_get_id_vec(r); /* of the same form */
+                break;
+        case OP_ADD_WATCH: {
+                /* An ErrorResponse, as client libraries expect it (client-protocol.md 4.2). */
+                int32_t error = jute_get_int(r);
+                ret->error = r->error ? ret->error : error;
+                break;
+        }
         case OP_GET_CHILDREN2:
                 ret->children = jute_get_str_vec(r);
                 get_stat(r, &ret->stat, &ret->has_stat);
                 break;
         case OP_MULTI:
+        case OP_MULTI_READ:
                 get_multi(c, q, r, ops, ret);
                 break;
-        default: /* delete, closeSession: no body */
+        default: /* delete, closeSession, removeWatches, checkWatches: no body */
                 break;
         }
 }
 
 /* ---- completions ---- */
+
+static enum client_watch_kind kind_of(const struct client_request *q)
+{
+        if (q->op == OP_ADD_WATCH)
+                return q->watch_type == CLIENT_WATCH_RECURSIVE ? WATCH_RECURSIVE : WATCH_PERSISTENT;
+        return q->op == OP_GET_CHILDREN || q->op == OP_GET_CHILDREN2 ? WATCH_CHILD : WATCH_DATA;
+}
 
 /* The watch that came with the request: set by its reply, or not. */
 static bool settle_watch(struct client *c, struct client_request *q, int32_t error)
@@ -154,8 +195,7 @@ static bool settle_watch(struct client *c, struct client_request *q, int32_t err
         if (!q->watch_path)
                 return false;
         if (error == ZK_OK) {
-                bool children = q->op == OP_GET_CHILDREN || q->op == OP_GET_CHILDREN2;
-                client__watch_add(c, children ? WATCH_CHILD : WATCH_DATA, q->watch_path, q->watch, q->watch_ctx);
+                client__watch_add(c, kind_of(q), q->watch_path, q->watch, q->watch_ctx);
                 return true;
         }
         if (error == ZK_NO_NODE && q->op == OP_EXISTS) {
@@ -164,6 +204,22 @@ static bool settle_watch(struct client *c, struct client_request *q, int32_t err
         }
         client__watch_unreserve(c, strlen(q->watch_path));
         return false;
+}
+
+/* Paths of ephemerals come with the chroot. */
+static void complete_stripped(struct client *c, struct client_request *q, struct client_result *result)
+{
+        struct jute_writer w;
+        if (q->op != OP_GET_EPHEMERALS || result->children.count <= 0 || !c->chroot_len) {
+                complete(c, q, result);
+                return;
+        }
+        jute_writer_init(&w, SIZE_MAX);
+        client__paths_strip(c, result->children, &w);
+        result->children.data = w.data;
+        result->children.size = w.len;
+        complete(c, q, result);
+        jute_writer_done(&w);
 }
 
 bool client__answer(struct client *c, const struct jute_reply_header *h, struct jute_reader *r)
@@ -185,7 +241,9 @@ bool client__answer(struct client *c, const struct jute_reply_header *h, struct 
         c->in_flight_count--;
         c->in_flight_bytes -= q->size_bytes;
         result.watching = settle_watch(c, q, result.error);
-        complete(c, q, &result);
+        if (q->remove_path && result.error == ZK_OK)
+                client__watch_remove(c, (enum client_watch_type)q->watch_type, q->remove_path);
+        complete_stripped(c, q, &result);
         mem_free(ops);
         return true;
 }

@@ -1,8 +1,10 @@
-/* One-shot watches. A server forgets them with the connection, so this side keeps them and sets them again.
+/* Watches, and whom an event concerns. A server forgets them with the connection, so this side keeps them.
  *
  * Which list a watch belongs to is decided by the reply that set it: exists of a missing node goes to the
- * exist list, other successes to the data or child list. The lists decide what setWatches compares
- * (client-protocol.md 7.4), and which events concern a watch (7.3). */
+ * exist list, other successes to the data or child list, addWatch says it itself. The lists decide what setWatches
+ * compares (client-protocol.md 7.4), and which events concern a watch (7.3).
+ *
+ * Callbacks change no table here: what they ask for is carried out when the event ends. */
 #include "election/client/client_internal.h"
 
 #include "election/base/alloc.h"
@@ -84,11 +86,17 @@ void client__watch_add(struct client *c, enum client_watch_kind kind, const char
         struct client_watch *w = mem_zalloc(sizeof *w);
         w->fn = fn;
         w->ctx = ctx;
+        if (kind == WATCH_RECURSIVE && list_empty(&p->kinds[kind]))
+                c->recursive_count++;
         list_push(&p->kinds[kind], &w->link);
 }
 
 /* ---- events ---- */
 
+/* Every kind there is. */
+#define KINDS_ALL ((1u << WATCH_KIND_MAX) - 1)
+
+/* The one-shot watches that an event ends. */
 static unsigned kinds_of(enum client_event event)
 {
         switch (event) {
@@ -98,16 +106,20 @@ static unsigned kinds_of(enum client_event event)
         case CLIENT_EVENT_CHILDREN:
                 return 1u << WATCH_CHILD;
         case CLIENT_EVENT_DELETED:
+                return 1u << WATCH_DATA | 1u << WATCH_EXIST | 1u << WATCH_CHILD;
         case CLIENT_EVENT_NONE:
+        case CLIENT_EVENT_REMOVED:
                 break;
         }
-        return 1u << WATCH_DATA | 1u << WATCH_EXIST | 1u << WATCH_CHILD;
+        return KINDS_ALL;
 }
 
-/* Moves the watches that an event of these kinds concerns to `ret`. Returns how many stay. */
-static size_t watched_take(struct client_watched *p, unsigned kinds, struct list *ret)
+/* Moves the watches of these kinds to `ret`. Returns how many kinds stay. */
+static size_t watched_take(struct client *c, struct client_watched *p, unsigned kinds, struct list *ret)
 {
         size_t left = 0;
+        if (kinds >> WATCH_RECURSIVE & 1 && !list_empty(&p->kinds[WATCH_RECURSIVE]))
+                c->recursive_count--;
         for (unsigned kind = 0; kind < WATCH_KIND_MAX; kind++) {
                 if (!(kinds >> kind & 1)) {
                         left += !list_empty(&p->kinds[kind]);
@@ -143,24 +155,82 @@ static size_t list_length(const struct list *head)
         return n;
 }
 
-void client__watch_fire(struct client *c, enum client_event event, struct jute_str path)
+/* Takes the watches of these kinds away from a path, which may go with them, and tells them. */
+static void watched_end(struct client *c, struct client_watched *p, unsigned kinds, enum client_event event)
 {
-        struct client_watched *p = path.len < 0 ? NULL : watched_find(c, path.data, (size_t)path.len);
         struct list due;
-        if (!p)
-                return; /* told before, under another registration */
         list_init(&due);
-        bool stays = watched_take(p, kinds_of(event), &due) > 0;
+        bool stays = watched_take(c, p, kinds, &due) > 0;
         for (size_t n = list_length(&due); n > 0; n--)
                 client__watch_unreserve(c, p->path_len);
-        /* The path must outlive the callbacks, in which the table may change. */
-        char *text = mem_strdup(p->path);
-        if (!stays) {
+        if (!stays)
                 watched_unlink(c, p);
+        watches_call(c, &due, event, p->path);
+        if (!stays)
                 watched_free(p);
+}
+
+/* Tells watches that stay. */
+static void persistent_call(struct client *c, const struct client_watched *p, enum client_watch_kind kind,
+                            enum client_event event, const char *shown)
+{
+        for (const struct list *l = p->kinds[kind].next; l != &p->kinds[kind]; l = l->next) {
+                const struct client_watch *w = LIST_ENTRY(l, struct client_watch, link);
+                c->calling++;
+                w->fn(w->ctx, event, shown);
+                c->calling--;
         }
-        watches_call(c, &due, event, text);
+}
+
+/* Recursive watches on the path and on all above it, from below upwards; none of them is told of children. */
+static void recursive_fire(struct client *c, enum client_event event, const char *path, const char *shown)
+{
+        size_t len = strlen(path);
+        if (!c->recursive_count || event == CLIENT_EVENT_CHILDREN)
+                return;
+        while (len > 0) {
+                const struct client_watched *p = watched_find(c, path, len);
+                if (p)
+                        persistent_call(c, p, WATCH_RECURSIVE, event, shown);
+                if (len == 1)
+                        return;
+                while (len > 1 && path[len - 1] != '/')
+                        len--;
+                if (len > 1)
+                        len--; /* without its slash; "/" keeps it */
+        }
+}
+
+void client__watch_fire(struct client *c, enum client_event event, struct jute_str path)
+{
+        if (path.len <= 0 || memchr(path.data, 0, (size_t)path.len))
+                return; /* no watch is on such a path */
+        char *text = mem_alloc((size_t)path.len + 1);
+        memcpy(text, path.data, (size_t)path.len);
+        text[path.len] = 0;
+        const char *shown = (const char *)client__path_strip(c, jute_cstr(text)).data;
+        struct client_watched *p = watched_find(c, text, (size_t)path.len);
+        /* None may be there: told before, under another registration. */
+        if (p)
+                persistent_call(c, p, WATCH_PERSISTENT, event, shown);
+        if (p)
+                watched_end(c, p, kinds_of(event), event);
+        recursive_fire(c, event, text, shown);
         mem_free(text);
+}
+
+void client__watch_remove(struct client *c, enum client_watch_type type, const char *path)
+{
+        static const unsigned kinds[] = {
+                [CLIENT_WATCHES_CHILDREN] = 1u << WATCH_CHILD,
+                [CLIENT_WATCHES_DATA] = 1u << WATCH_DATA | 1u << WATCH_EXIST,
+                [CLIENT_WATCHES_ANY] = KINDS_ALL,
+                [CLIENT_WATCHES_PERSISTENT] = 1u << WATCH_PERSISTENT,
+                [CLIENT_WATCHES_RECURSIVE] = 1u << WATCH_RECURSIVE,
+        };
+        struct client_watched *p = watched_find(c, path, strlen(path));
+        if (p)
+                watched_end(c, p, kinds[type], CLIENT_EVENT_REMOVED);
 }
 
 void client__watch_take_all(struct client *c, struct list *ret)
@@ -182,73 +252,21 @@ void client__watch_drop_all(struct client *c, struct list *watched)
                 struct list due;
                 list_init(&due);
                 list_remove(&p->link);
-                (void)watched_take(p, kinds_of(CLIENT_EVENT_NONE), &due); /* all of them */
+                (void)watched_take(c, p, kinds_of(CLIENT_EVENT_NONE), &due); /* all of them */
                 watches_call(c, &due, CLIENT_EVENT_NONE, p->path);
                 watched_free(p);
         }
 }
 
-/* ---- setWatches ---- */
-
-struct batch {
-        struct jute_writer paths[WATCH_KIND_MAX];
-        int32_t counts[WATCH_KIND_MAX];
-        size_t bytes;
-};
-
-static void batch_send(struct client *c, struct batch *b, struct effects *fx)
-{
-        struct jute_writer w;
-        struct jute_request_header h = {.xid = CLIENT_XID_SET_WATCHES, .type = OP_SET_WATCHES};
-        if (!b->bytes)
-                return;
-        jute_writer_init(&w, SIZE_MAX);
-        jute_put_int(&w, 0);
-        jute_put_request_header(&w, &h);
-        jute_put_long(&w, c->session.last_zxid);
-        for (int kind = 0; kind < WATCH_KIND_MAX; kind++) { /* data, exist, child: the record's order */
-                jute_put_int(&w, b->counts[kind]);
-                jute_put_raw(&w, b->paths[kind].data, b->paths[kind].len);
-                jute_writer_reset(&b->paths[kind]);
-                b->counts[kind] = 0;
-        }
-        b->bytes = 0;
-        jute_patch_int(&w, 0, (int32_t)(w.len - 4));
-        effect_send(fx, c->conn, jute_writer_blob(&w));
-        jute_writer_done(&w);
-}
-
-void client__watch_send(struct client *c, struct effects *fx)
-{
-        struct batch b = {.bytes = 0};
-        for (int kind = 0; kind < WATCH_KIND_MAX; kind++)
-                jute_writer_init(&b.paths[kind], SIZE_MAX);
-        for (struct list *l = c->watched.next; l != &c->watched; l = l->next) {
-                struct client_watched *p = LIST_ENTRY(l, struct client_watched, link);
-                for (int kind = 0; kind < WATCH_KIND_MAX; kind++) {
-                        if (list_empty(&p->kinds[kind]))
-                                continue;
-                        size_t size = 4 + p->path_len; /* with its length */
-                        if (b.bytes + size > CLIENT_SET_WATCHES_BYTES)
-                                batch_send(c, &b, fx);
-                        jute_put_str(&b.paths[kind], jute_str_of(p->path, p->path_len));
-                        b.counts[kind]++;
-                        b.bytes += size;
-                }
-        }
-        batch_send(c, &b, fx);
-        for (int kind = 0; kind < WATCH_KIND_MAX; kind++)
-                jute_writer_done(&b.paths[kind]);
-}
-
 void client__watch_check(const struct client *c)
 {
-        size_t count = 0, bytes = 0;
+        size_t count = 0, bytes = 0, recursive = 0;
         for (const struct list *l = c->watched.next; l != &c->watched; l = l->next) {
                 const struct client_watched *p = LIST_ENTRY(l, struct client_watched, link);
                 size_t here = 0;
                 for (int kind = 0; kind < WATCH_KIND_MAX; kind++)
                         here += list_length(&p->kinds[kind]);
+                recursive += !list_empty(&p->kinds[WATCH_RECURSIVE]);
                 assert(here > 0);
                 assert(watched_find(c, p->path, p->path_len) == p);
                 count += here;
@@ -264,6 +282,7 @@ void client__watch_check(const struct client *c)
                                 bytes += strlen(q->watch_path);
                         }
                 }
+        assert(recursive == c->recursive_count);
         assert(count == c->watch_count);
         assert(bytes == c->watch_bytes);
 }

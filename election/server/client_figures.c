@@ -131,7 +131,7 @@ static struct client_info client_info(const struct client *k)
                 .latency_count = f->count,
                 .since_ms = k->since_wall_ms,
                 .deadline_ms = idle_deadline(k),
-                .watch_bytes = k->watch_bytes,
+                .watch_bytes = watches_weight_of(k->all->watches, k->conn),
                 .unread_bytes = k->input_len,
         };
 }

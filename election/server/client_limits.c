@@ -5,7 +5,6 @@
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,93 +83,27 @@ void clients__shed_input(struct clients *c)
 
 static size_t watch_weight(const struct client *k)
 {
-        return k->watch_bytes;
+        return watches_weight_of(k->all->watches, k->conn);
 }
 
-/* One that is doomed keeps what it is charged until it is forgotten. */
-static void watches_discharge(struct client *k, size_t bytes)
-{
-        if (k->doomed)
-                return;
-        k->watch_bytes -= bytes;
-        k->all->watch_bytes -= bytes;
-}
-
-/* Its watches go when it is closed; they count no more, lest others be closed for them until then. */
+/* Its watches go at once, lest others be closed for them: it is told nothing any more. */
 static void watches_doom(struct client *k)
 {
-        struct clients *c = k->all;
-        client__doom(k, &c->stats.dropped_watches);
-        c->watch_bytes -= k->watch_bytes;
-        k->watch_bytes = 0;
+        client__doom(k, &k->all->stats.dropped_watches);
+        watches_drop(k->all->watches, k->conn);
 }
 
-static void watches_check(struct client *k)
+void client__watch(struct client *k, enum watch_table table, enum watch_mode mode, struct jute_str path)
 {
         struct clients *c = k->all;
-        if (k->watch_bytes > CLIENT_WATCH_BYTES_MAX)
+        if (k->doomed)
+                return;
+        watches_add(c->watches, table, mode, path, k->conn);
+        if (watch_weight(k) > CLIENT_WATCH_BYTES_MAX)
                 watches_doom(k);
-        if (c->watch_bytes <= CLIENTS_WATCH_BYTES_MAX)
+        if (watches_weight(c->watches) <= c->watch_bytes_max)
                 return;
         k = largest(c, watch_weight);
         if (k)
                 watches_doom(k);
-}
-
-void client__watch(struct client *k, enum watch_table table, struct jute_str path)
-{
-        struct clients *c = k->all;
-        if (k->doomed)
-                return;
-        size_t before = watches_count(c->watches);
-        watches_add(c->watches, table, path, k->conn);
-        if (watches_count(c->watches) == before)
-                return; /* it was there */
-        size_t bytes = CLIENT_WATCH_COST_BYTES + (size_t)path.len;
-        k->watch_bytes += bytes;
-        c->watch_bytes += bytes;
-        watches_check(k);
-}
-
-struct fire {
-        struct clients *clients;
-        struct effects *fx;
-};
-
-static struct client *fired(const struct fire *f, conn_id conn, struct jute_str path)
-{
-        struct client *k = map_get(&f->clients->by_conn, conn);
-        assert(k); /* watches are dropped with their connection */
-        watches_discharge(k, CLIENT_WATCH_COST_BYTES + (size_t)path.len);
-        return k;
-}
-
-static void fire_one(void *ctx, conn_id conn, enum watch_event type, struct jute_str path)
-{
-        struct fire *f = ctx;
-        struct client *k = fired(f, conn, path);
-        if (type != EVENT_NODE_DELETED || k->told != f->clients->deletions)
-                client__notify(k, type, path, f->fx);
-}
-
-static void fire_deleted_data(void *ctx, conn_id conn, enum watch_event type, struct jute_str path)
-{
-        struct fire *f = ctx;
-        struct client *k = fired(f, conn, path);
-        (void)type;
-        k->told = f->clients->deletions;
-        client__notify(k, EVENT_NODE_DELETED, path, f->fx);
-}
-
-/* A deletion is fired in two steps, data watches first, so that each registration that goes comes by here and
- * is taken off its connection's account, the child watch too of a connection that has just been told. */
-void clients__fire(struct clients *c, const struct tree_event *e, struct effects *fx)
-{
-        struct fire f = {.clients = c, .fx = fx};
-        if (e->type == EVENT_NODE_DELETED) {
-                const struct tree_event data = {.type = EVENT_NODE_DATA_CHANGED, .path = e->path};
-                c->deletions++;
-                watches_fire(c->watches, &data, fire_deleted_data, &f);
-        }
-        watches_fire(c->watches, e, fire_one, &f);
 }

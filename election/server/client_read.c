@@ -27,7 +27,11 @@ bool client__is_read(int32_t opcode)
         case OP_GET_ACL:
         case OP_GET_CHILDREN:
         case OP_GET_CHILDREN2:
+        case OP_CHECK_WATCHES:
+        case OP_REMOVE_WATCHES:
         case OP_SET_WATCHES:
+        case OP_SET_WATCHES2:
+        case OP_ADD_WATCH:
         case OP_MULTI_READ:
         case OP_GET_EPHEMERALS:
         case OP_GET_ALL_CHILDREN_NUMBER:
@@ -70,7 +74,7 @@ static int32_t read_check(const struct read *q, const struct znode *n, int32_t p
 
 static void watch(struct read *q, enum watch_table table, struct jute_str path)
 {
-        client__watch(q->k, table, path);
+        client__watch(q->k, table, WATCH_ONE_SHOT, path);
 }
 
 /* The common beginning of getData and getChildren: NULL when the reply has been sent. */
@@ -200,68 +204,24 @@ static void read_acl(struct read *q)
         read_end(q);
 }
 
-/* ---- setWatches: what changed while the client was away fires at once, the rest is registered ---- */
+/* ---- watches ---- */
 
-static void set_data_watch(struct read *q, struct jute_str path, int64_t since)
+static void read_set_watches(struct read *q, int32_t opcode)
 {
-        const struct znode *n = tree_find(q->tree, path);
-        struct jute_stat stat;
-        if (n)
-                znode_stat(n, &stat);
-        if (!n)
-                client__notify(q->k, EVENT_NODE_DELETED, path, q->fx);
-        else if (stat.mzxid > since && !PLANTED(M19_RESTORED_UNCOMPARED))
-                client__notify(q->k, EVENT_NODE_DATA_CHANGED, path, q->fx);
-        else
-                watch(q, WATCH_DATA, path);
+        read_status(q, client__set_watches(q->k, q->tree, opcode, &q->body, q->fx));
 }
 
-static void set_exist_watch(struct read *q, struct jute_str path, int64_t since)
+/* Unlike the other requests of its kind it is answered with a code within the body too: clients that find none
+ * there give the connection up (13.1). */
+static void read_add_watch(struct read *q)
 {
-        (void)since; /* the node was missing when the watch was set: being there is the news */
-        if (tree_find(q->tree, path))
-                client__notify(q->k, EVENT_NODE_CREATED, path, q->fx);
-        else
-                watch(q, WATCH_DATA, path);
-}
-
-static void set_child_watch(struct read *q, struct jute_str path, int64_t since)
-{
-        const struct znode *n = tree_find(q->tree, path);
-        struct jute_stat stat;
-        if (n)
-                znode_stat(n, &stat);
-        if (!n)
-                client__notify(q->k, EVENT_NODE_DELETED, path, q->fx);
-        else if (stat.pzxid > since)
-                client__notify(q->k, EVENT_NODE_CHILDREN_CHANGED, path, q->fx);
-        else
-                watch(q, WATCH_CHILD, path);
-}
-
-static void each_path(struct read *q, const struct jute_vec *paths, int64_t since,
-                      void (*fn)(struct read *q, struct jute_str path, int64_t since))
-{
-        struct jute_reader r = jute_vec_reader(paths);
-        for (int32_t i = 0; i < paths->count; i++) {
-                struct jute_str path = jute_get_str(&r);
-                if (path.len >= 0)
-                        fn(q, path, since);
-        }
-}
-
-static void read_set_watches(struct read *q)
-{
-        struct jute_set_watches request;
-        jute_get_set_watches(&q->body, &request);
-        if (q->body.error) {
-                read_status(q, ZK_MARSHALLING_ERROR);
+        int32_t err = client__add_watch(q->k, &q->body);
+        if (err) {
+                read_status(q, err);
                 return;
         }
-        each_path(q, &request.data, request.relative_zxid, set_data_watch);
-        each_path(q, &request.exist, request.relative_zxid, set_exist_watch);
-        each_path(q, &request.child, request.relative_zxid, set_child_watch);
-        read_status(q, ZK_OK);
+        jute_put_int(read_begin(q), ZK_OK);
+        read_end(q);
 }
 
 /* A name in a list of children, as a guess. */
@@ -327,7 +287,17 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                 read_children(&q, true);
                 break;
         case OP_SET_WATCHES:
-                read_set_watches(&q);
+        case OP_SET_WATCHES2:
+                read_set_watches(&q, opcode);
+                break;
+        case OP_ADD_WATCH:
+                read_add_watch(&q);
+                break;
+        case OP_CHECK_WATCHES:
+                read_status(&q, client__check_watches(k, &q.body));
+                break;
+        case OP_REMOVE_WATCHES:
+                read_status(&q, client__remove_watches(k, &q.body));
                 break;
         default:
                 client__read_many(k, e, xid, opcode, body, received_ns, fx);

@@ -98,11 +98,12 @@ void client__reply_error(struct client *k, const struct event *e, int32_t xid, i
         client__reply_end(k, e, received_ns, fx);
 }
 
-void client__notify(struct client *k, enum watch_event type, struct jute_str path, struct effects *fx)
+void client__notify(struct client *k, int64_t zxid, enum watch_event type, struct jute_str path, struct effects *fx)
 {
         enum { STATE_SYNC_CONNECTED = 3, XID_NOTIFICATION = -1 };
         struct jute_watcher_event event = {.type = (int32_t)type, .state = STATE_SYNC_CONNECTED, .path = path};
-        jute_put_watcher_event(client__reply_begin(k, XID_NOTIFICATION, -1, 0), &event);
+        jute_put_watcher_event(client__reply_begin(k, XID_NOTIFICATION, zxid, 0), &event);
+        k->all->stats.watch_bytes += k->all->scratch.len;
         client__send(k, fx);
 }
 

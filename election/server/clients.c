@@ -26,6 +26,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         list_init(&c->resumes);
         list_init(&c->orphan_sessions);
         c->watches = watches_new();
+        c->watch_bytes_max = CLIENTS_WATCH_BYTES_MAX;
         watches_seed(c->watches, hash_u64(config->seed));
         jute_writer_init(&c->scratch, SIZE_MAX);
         c->item_max = server_item_max(config);
@@ -49,7 +50,6 @@ static void client_forget(struct client *k)
         c->stats.closed++;
         client__orphan_queue(k);
         client__drop_input(k);
-        c->watch_bytes -= k->watch_bytes;
         watches_drop(c->watches, k->conn);
         (void)map_remove(&c->by_conn, k->conn);
         if (k->session && map_get(&c->by_session, (uint64_t)k->session) == k)

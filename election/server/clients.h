@@ -36,9 +36,8 @@
 /* What the results of a multiRead may come to; one that is longer fails with -5. The largest znode there can
  * be has room in it. */
 #define CLIENT_MULTI_READ_BYTES_MAX (48u << 20)
-/* A watch weighs its path and this. A connection whose watches come to more than its limit is closed; past
- * the limit for all connections the one that watches most is. */
-#define CLIENT_WATCH_COST_BYTES 192
+/* A connection whose watches weigh more than its limit (watches_weight_of()) is closed; past the limit for all
+ * connections the one that watches most is. */
 #define CLIENT_WATCH_BYTES_MAX  (64u << 20)
 #define CLIENTS_WATCH_BYTES_MAX (512u << 20)
 /* Syncs and resumed sessions that the leader was asked about and has not answered; past it a connection that
@@ -116,6 +115,7 @@ struct clients_stats {
         uint64_t dropped_idle;        /* ... because nothing was heard from them */
         uint64_t sessionless_expired; /* ... because they did not connect */
         uint64_t not_serving;         /* ConnectRequests met while not serving */
+        uint64_t watch_bytes;         /* sent in events */
         size_t connections, outstanding, watches;
         int32_t reply_size_last, reply_size_min, reply_size_max; /* -1 before the first */
 };

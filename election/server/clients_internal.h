@@ -87,8 +87,6 @@ struct client {
         bool choked;   /* which is not answered yet */
         uint64_t turn; /* of clients.turn, in which it was sent ... */
         size_t turn_bytes;
-        size_t watch_bytes;
-        uint64_t told;           /* clients.deletions when it was last told of one */
         uint64_t received, sent; /* packets */
         struct client_figures figures;
 };
@@ -114,11 +112,11 @@ struct clients {
         struct map orphans; /* client_orphans, by session */
         struct list orphan_sessions;
         struct watches *watches;
-        uint64_t deletions;
+        size_t watch_bytes_max; /* CLIENTS_WATCH_BYTES_MAX; tests have less */
         uint64_t idle_check_ms;
         uint64_t turn;     /* counts settlings */
         size_t turn_bytes; /* sent since the last one */
-        size_t queue_bytes, input_bytes, watch_bytes;
+        size_t queue_bytes, input_bytes;
         struct jute_writer scratch;
         struct client_answer answer;
         struct clients_stats stats;
@@ -164,10 +162,8 @@ void client__drop_input(struct client *k);
 struct client_address *clients__address_get(struct clients *c, const char *text);
 void clients__address_put(struct clients *c, struct client_address *a);
 size_t clients__address_count(const struct clients *c, const char *text);
-/* Registers a watch and charges it. */
-void client__watch(struct client *k, enum watch_table table, struct jute_str path);
-/* Tells the watchers concerned by one change. */
-void clients__fire(struct clients *c, const struct tree_event *e, struct effects *fx);
+/* Registers a watch, as far as the connection may have more. */
+void client__watch(struct client *k, enum watch_table table, enum watch_mode mode, struct jute_str path);
 /* Room for unfinished frames ran out: dooms the connection with most of them. */
 void clients__shed_input(struct clients *c);
 
@@ -204,7 +200,7 @@ void clients__answering(struct clients *c, int32_t opcode);
 void client__answered(struct client *k, const struct event *e, uint64_t latency_us);
 void client__figures_reset(struct client *k);
 
-/* client_read.c: answers a read, ping or setWatches now. */
+/* client_read.c: answers a read, a ping or a request about watches now. */
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
                   uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
@@ -220,6 +216,17 @@ void client__read_many(struct client *k, const struct event *e, int32_t xid, int
                        uint64_t received_ns, struct effects *fx);
 size_t client__read_many_weight(const struct client *k, int32_t opcode, struct jute_str body);
 
+/* client_watch.c: requests about watches, of which the body alone is left to be read. Each returns the code of
+ * the reply. */
+/* OP_SET_WATCHES or OP_SET_WATCHES2. */
+int32_t client__set_watches(struct client *k, const struct tree *tree, int32_t opcode, struct jute_reader *body,
+                            struct effects *fx);
+int32_t client__add_watch(struct client *k, struct jute_reader *body);
+int32_t client__check_watches(const struct client *k, struct jute_reader *body);
+int32_t client__remove_watches(struct client *k, struct jute_reader *body);
+/* Tells the watchers concerned by one change of the transaction `zxid`. */
+void clients__fire(struct clients *c, const struct tree_event *e, int64_t zxid, struct effects *fx);
+
 /* client_reply.c: begin leaves room for the frame length and writes the header; end sends. */
 /* Where the header's error stands. */
 #define CLIENT_REPLY_ERR_AT 16
@@ -227,7 +234,8 @@ struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t z
 void client__reply_end(struct client *k, const struct event *e, uint64_t received_ns, struct effects *fx);
 void client__reply_error(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err,
                          uint64_t received_ns, struct effects *fx);
-void client__notify(struct client *k, enum watch_event type, struct jute_str path, struct effects *fx);
+/* `zxid`: of the transaction that is told of, -1 for none. */
+void client__notify(struct client *k, int64_t zxid, enum watch_event type, struct jute_str path, struct effects *fx);
 /* Sends the scratch writer's content as one packet. */
 void client__send(struct client *k, struct effects *fx);
 /* The scratch writer's content has been taken: it gives back what is more than it needs every day. */

@@ -28,6 +28,7 @@ void acl_table_init(struct acl_table *a, uint64_t hash_seed)
 {
         index_init(&a->by_key);
         index_init(&a->by_content);
+        a->dead = NULL;
         a->next_key = 1;
         a->hash_seed = hash_seed;
 }
@@ -40,6 +41,7 @@ static void row_free(void *ctx, struct index_link *l)
 
 void acl_table_done(struct acl_table *a)
 {
+        acl_table_bury(a);
         index_each(&a->by_key, row_free, NULL);
         index_done(&a->by_key);
         index_done(&a->by_content);
@@ -93,11 +95,22 @@ static struct acl_row *add(struct acl_table *a, int64_t key, struct jute_vec acl
         return row;
 }
 
+/* The dead hang on each other by a link that they need no more. */
 static void drop(struct acl_table *a, struct acl_row *row)
 {
         index_remove(&a->by_key, &row->by_key);
         index_remove(&a->by_content, &row->by_content);
-        mem_free(row);
+        row->by_key.next = a->dead ? &a->dead->by_key : NULL;
+        a->dead = row;
+}
+
+void acl_table_bury(struct acl_table *a)
+{
+        for (struct acl_row *row = a->dead, *next; row; row = next) {
+                next = row->by_key.next ? INDEX_ENTRY(row->by_key.next, struct acl_row, by_key) : NULL;
+                mem_free(row);
+        }
+        a->dead = NULL;
 }
 
 int64_t acl_table_intern(struct acl_table *a, struct jute_vec acl)
@@ -138,10 +151,23 @@ bool acl_table_has(const struct acl_table *a, int64_t key)
 
 struct jute_vec acl_table_get(const struct acl_table *a, int64_t key)
 {
+        return acl_row_list(acl_table_row(a, key));
+}
+
+const struct acl_row *acl_table_row(const struct acl_table *a, int64_t key)
+{
+        static const struct acl_row missing = {.count = -1};
         if (key == ACL_KEY_OPEN)
-                return (struct jute_vec){.data = open_acl, .size = sizeof open_acl, .count = 1};
+                return NULL;
         const struct acl_row *row = find_key(a, key);
-        if (!row || row->count < 0)
+        return row ? row : &missing;
+}
+
+struct jute_vec acl_row_list(const struct acl_row *row)
+{
+        if (!row)
+                return (struct jute_vec){.data = open_acl, .size = sizeof open_acl, .count = 1};
+        if (row->count < 0)
                 return (struct jute_vec){.data = NULL, .size = 0, .count = -1};
         return (struct jute_vec){.data = row->data, .size = row->size, .count = row->count};
 }

@@ -11,9 +11,12 @@
 
 #include <stdbool.h>
 
+struct acl_row;
+
 struct acl_table {
         struct index by_key;
         struct index by_content;
+        struct acl_row *dead; /* dropped since the last acl_table_bury() */
         int64_t next_key;
         uint64_t hash_seed;
 };
@@ -24,12 +27,18 @@ void acl_table_done(struct acl_table *a);
 int64_t acl_table_intern(struct acl_table *a, struct jute_vec acl);
 /* Does nothing for ACL_KEY_OPEN; sets an unknown key aside for good. */
 void acl_table_ref(struct acl_table *a, int64_t key);
-/* Drops the row with its last reference. Does nothing for keys without a row. */
+/* Drops the row with its last reference; whoever holds it by acl_table_row() may read it until
+ * acl_table_bury(). Does nothing for keys without a row. */
 void acl_table_unref(struct acl_table *a, int64_t key);
+void acl_table_bury(struct acl_table *a);
 /* Whether `key` names a list: ACL_KEY_OPEN or a row. */
 bool acl_table_has(const struct acl_table *a, int64_t key);
 /* The list; null for an unknown key. */
 struct jute_vec acl_table_get(const struct acl_table *a, int64_t key);
+/* The row itself, for those who look at a list after the transaction that dropped it: NULL for the open list.
+ * It lives until the first acl_table_bury() after its last reference went. */
+const struct acl_row *acl_table_row(const struct acl_table *a, int64_t key);
+struct jute_vec acl_row_list(const struct acl_row *row);
 /* Adds a row of a snapshot, not referred to yet. False for a key that is below 1 or there already. */
 bool acl_table_load(struct acl_table *a, int64_t key, struct jute_vec acl);
 /* Drops rows that no node refers to. */

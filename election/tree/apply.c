@@ -73,7 +73,7 @@ static int32_t apply_create(const struct apply *a, const struct txn_body *b)
         if (n)
                 raise_creations(a, parent, b->number);
         if (err == 0)
-                outcome__event(a->out, EVENT_NODE_CREATED, b->path);
+                outcome__event(a->out, EVENT_NODE_CREATED, b->path, a->tree, n);
         outcome__op(a->out, b->type, err, b->path, err ? NULL : n);
         return err;
 }
@@ -98,7 +98,7 @@ static void remove_below(struct tree *t, struct znode *top, struct outcome *out)
                         continue;
                 }
                 struct znode *parent = n->parent;
-                outcome__event_copy(out, EVENT_NODE_DELETED, znode_path(n));
+                outcome__event_copy(out, EVENT_NODE_DELETED, znode_path(n), t, n);
                 tree__remove(t, n);
                 n = parent;
         }
@@ -109,9 +109,9 @@ void database__remove(struct database *db, struct znode *n, int64_t zxid, struct
         struct znode *parent = n->parent;
         remove_below(db->tree, n, out);
         if (path.data)
-                outcome__event(out, EVENT_NODE_DELETED, path);
+                outcome__event(out, EVENT_NODE_DELETED, path, db->tree, n);
         else
-                outcome__event_copy(out, EVENT_NODE_DELETED, znode_path(n));
+                outcome__event_copy(out, EVENT_NODE_DELETED, znode_path(n), db->tree, n);
         tree__remove(db->tree, n);
         raise_pzxid(db->tree, parent, zxid);
 }
@@ -152,7 +152,7 @@ static int32_t apply_set_data(const struct apply *a, const struct txn_body *b)
                 n->mzxid = a->zxid;
                 n->mtime = a->time;
                 tree__change_end(a->tree, n);
-                outcome__event(a->out, EVENT_NODE_DATA_CHANGED, b->path);
+                outcome__event(a->out, EVENT_NODE_DATA_CHANGED, b->path, a->tree, n);
         }
         outcome__op(a->out, b->type, err, b->path, n);
         return err;
@@ -307,6 +307,7 @@ int database_apply(struct database *db, const uint8_t *payload, size_t len, stru
                 .time = txn.header.time,
                 .out = out,
         };
+        acl_table_bury(&db->tree->acls);
         outcome__begin(out, &txn.header);
         int32_t err = apply_body(&a, &txn.body);
         outcome__end(out);

@@ -43,12 +43,20 @@ enum watch_event {
         EVENT_NODE_CHILDREN_CHANGED = 4,
 };
 
+struct acl_row;
+
 /* One change of the tree, in the order of application: what triggers watches. A creation or deletion of
- * P stands here once, as CREATED or DELETED of P; that it concerns P's parent's child watches follows. */
+ * P stands here once, as CREATED or DELETED of P; that it concerns P's parent's child watches follows.
+ * Who may be told is up to the lists as they were at this change, also where a later operation of the same
+ * transaction alters them: the rows are kept for that long, nothing is copied. */
 struct tree_event {
         enum watch_event type; /* CREATED, DELETED or DATA_CHANGED */
         struct jute_str path;
+        const struct acl_row *acl, *parent_acl; /* of the node, of its parent (not for DATA_CHANGED) */
 };
+/* The list of access that decides about an event of type `told` that this change gives rise to: the
+ * parent's for CHILDREN_CHANGED, otherwise the node's. Null: there is none to be found. */
+struct jute_vec tree_event_acl(const struct tree_event *e, enum watch_event told);
 
 /* Result of one operation, with what a reply needs. */
 struct outcome_op {
@@ -59,7 +67,7 @@ struct outcome_op {
 };
 
 /* Reused from one transaction to the next; strings live until the next apply or outcome_done(), or as
- * long as the payload. */
+ * long as the payload; lists of access until the next apply to the same database, or its end. */
 struct outcome {
         struct jute_txn_header header;
         int32_t err; /* an error transaction's code, or a single operation's; 0 for a multi (its operations have

@@ -49,10 +49,12 @@ int txn__parse_op(const struct jute_txn_op *op, int64_t session, struct txn_body
 /* All of these take NULL: nobody wants to know. */
 void outcome__begin(struct outcome *o, const struct jute_txn_header *header);
 void outcome__op(struct outcome *o, int32_t type, int32_t err, struct jute_str path, const struct znode *n);
-/* `path` must live as long as the payload. */
-void outcome__event(struct outcome *o, enum watch_event type, struct jute_str path);
+/* `n` is the node that was created or changed, or is about to go; `path` must live as long as the payload. */
+void outcome__event(struct outcome *o, enum watch_event type, struct jute_str path, const struct tree *t,
+                    const struct znode *n);
 /* The same for a path that will not: it is copied. */
-void outcome__event_copy(struct outcome *o, enum watch_event type, struct jute_str path);
+void outcome__event_copy(struct outcome *o, enum watch_event type, struct jute_str path, const struct tree *t,
+                         const struct znode *n);
 /* Copied paths get their final addresses. */
 void outcome__end(struct outcome *o);
 

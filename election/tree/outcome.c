@@ -41,17 +41,34 @@ void outcome__op(struct outcome *o, int32_t type, int32_t err, struct jute_str p
                 znode_stat(n, &op->stat);
 }
 
-void outcome__event(struct outcome *o, enum watch_event type, struct jute_str path)
+static void add_event(struct outcome *o, const struct tree_event *e)
+{
+        o->events = mem_grow(o->events, &o->event_capacity, o->event_count + 1, sizeof *o->events);
+        o->events[o->event_count++] = *e;
+}
+
+static struct tree_event make_event(enum watch_event type, struct jute_str path, const struct tree *t,
+                                    const struct znode *n)
+{
+        struct tree_event e = {.type = type, .path = path, .acl = acl_table_row(&t->acls, n->acl_key)};
+        if (type != EVENT_NODE_DATA_CHANGED && n->parent)
+                e.parent_acl = acl_table_row(&t->acls, n->parent->acl_key);
+        return e;
+}
+
+void outcome__event(struct outcome *o, enum watch_event type, struct jute_str path, const struct tree *t,
+                    const struct znode *n)
 {
         if (!o)
                 return;
-        o->events = mem_grow(o->events, &o->event_capacity, o->event_count + 1, sizeof *o->events);
-        o->events[o->event_count++] = (struct tree_event){.type = type, .path = path};
+        const struct tree_event e = make_event(type, path, t, n);
+        add_event(o, &e);
 }
 
 /* The text may still move: until outcome__end() such an event has its length only. Their order is the
  * order of the copies. */
-void outcome__event_copy(struct outcome *o, enum watch_event type, struct jute_str path)
+void outcome__event_copy(struct outcome *o, enum watch_event type, struct jute_str path, const struct tree *t,
+                         const struct znode *n)
 {
         if (!o)
                 return;
@@ -59,7 +76,12 @@ void outcome__event_copy(struct outcome *o, enum watch_event type, struct jute_s
         o->text = mem_grow(o->text, &o->text_capacity, o->text_len + len, 1);
         memcpy(o->text + o->text_len, path.data, len);
         o->text_len += len;
-        outcome__event(o, type, (struct jute_str){.data = NULL, .len = path.len});
+        outcome__event(o, type, (struct jute_str){.data = NULL, .len = path.len}, t, n);
+}
+
+struct jute_vec tree_event_acl(const struct tree_event *e, enum watch_event told)
+{
+        return acl_row_list(told == EVENT_NODE_CHILDREN_CHANGED ? e->parent_acl : e->acl);
 }
 
 void outcome__end(struct outcome *o)

@@ -1,9 +1,11 @@
 /* Watches of this server's connections.
  *
- * A registration hangs in two rings: its path's (in order of registration, which is the order of
- * delivery) and its connection's. A third way to it is by (path, connection), so that registering the
- * same again is found out without a search. Paths and connections are kept while something hangs on
- * them: memory is bounded by registrations, and those by what clients may ask (one per request). */
+ * A registration is what one connection watches at one path in one table, of whatever modes. It hangs in two
+ * rings: its path's (recursive ones first, the others in order of registration: who is told by an event below
+ * the path is found without a look at the rest) and its connection's. A third way to it is by (path,
+ * connection), so that registering the same again is found out without a search. Paths are kept while
+ * something hangs on them, connections until they are dropped: memory is bounded by registrations, and those by
+ * what clients may ask (one or two per request). */
 #include "election/tree/watch.h"
 
 #include "election/base/alloc.h"
@@ -20,16 +22,19 @@ struct target {
         struct list watchers;   /* never empty */
         uint64_t number;        /* of its own, for hashing (path, connection) */
         enum watch_table table;
-        uint32_t path_len;
+        int32_t path_len; /* -1: null */
         char path[];
 };
 
-/* A connection that watches something. */
+/* A connection that watches something, or has done so. */
 struct watcher {
         struct index_link link; /* in watches.watchers */
-        struct list targets;    /* never empty */
+        struct list targets;
         conn_id conn;
-        uint64_t told; /* number of the last deletion that it was told of */
+        uint64_t told; /* number of the last trigger that it was told of */
+        size_t weight;
+        size_t data_count; /* registrations in the data table */
+        bool listed;       /* counts as one that watches data: watches_summary() */
 };
 
 struct registration {
@@ -37,13 +42,18 @@ struct registration {
         struct list of_target, of_watcher;
         struct target *target;
         struct watcher *watcher;
+        unsigned modes; /* never 0 */
 };
 
 struct watches {
         uint64_t hash_seed;
         struct index targets, watchers, registrations;
         uint64_t target_number; /* last given */
-        uint64_t deletions;     /* fired so far */
+        uint64_t triggers;      /* so far */
+        size_t recursive;       /* registrations that are recursive, perhaps among other modes */
+        size_t weight;
+        struct watches_summary data;
+        struct watches_told told[EVENT_NODE_CHILDREN_CHANGED + 1];
 };
 
 struct watches *watches_new(void)
@@ -90,21 +100,37 @@ void watches_free(struct watches *w)
 
 /* ---- finding ---- */
 
+static uint64_t table_seed(const struct watches *w, enum watch_table table)
+{
+        return w->hash_seed + (uint64_t)table;
+}
+
+/* A null path hashes as an empty one. */
+static size_t path_bytes(struct jute_str path)
+{
+        return path.len > 0 ? (size_t)path.len : 0;
+}
+
 static uint64_t target_hash(const struct watches *w, enum watch_table table, struct jute_str path)
 {
-        return hash_bytes(path.data, (size_t)path.len, w->hash_seed + (uint64_t)table);
+        return hash_bytes(path.data, path_bytes(path), table_seed(w, table));
+}
+
+static struct target *target_find_hashed(const struct watches *w, enum watch_table table, struct jute_str path,
+                                         uint64_t hash)
+{
+        for (struct index_link *l = index_first(&w->targets, hash); l; l = index_next(l)) {
+                struct target *t = INDEX_ENTRY(l, struct target, link);
+                if (t->table == table && t->path_len == path.len &&
+                    (path.len <= 0 || memcmp(t->path, path.data, (size_t)path.len) == 0))
+                        return t;
+        }
+        return NULL;
 }
 
 static struct target *target_find(const struct watches *w, enum watch_table table, struct jute_str path)
 {
-        struct index_link *l = index_first(&w->targets, target_hash(w, table, path));
-        for (; l; l = index_next(l)) {
-                struct target *t = INDEX_ENTRY(l, struct target, link);
-                if (t->table == table && t->path_len == (uint32_t)path.len &&
-                    memcmp(t->path, path.data, t->path_len) == 0)
-                        return t;
-        }
-        return NULL;
+        return target_find_hashed(w, table, path, target_hash(w, table, path));
 }
 
 static struct watcher *watcher_find(const struct watches *w, conn_id conn)
@@ -122,31 +148,38 @@ static uint64_t registration_hash(const struct target *t, const struct watcher *
         return hash_u64(hash_u64(t->number) ^ watcher->conn);
 }
 
-static bool is_registered(const struct watches *w, const struct target *t, const struct watcher *watcher)
+static struct registration *registration_find(const struct watches *w, const struct target *t,
+                                              const struct watcher *watcher)
 {
+        if (!t || !watcher)
+                return NULL;
         struct index_link *l = index_first(&w->registrations, registration_hash(t, watcher));
         for (; l; l = index_next(l)) {
-                const struct registration *r = INDEX_ENTRY(l, struct registration, link);
+                struct registration *r = INDEX_ENTRY(l, struct registration, link);
                 if (r->target == t && r->watcher == watcher)
-                        return true;
+                        return r;
         }
-        return false;
+        return NULL;
 }
 
-/* ---- adding and dropping ---- */
+/* ---- adding ---- */
 
 static struct target *target_get(struct watches *w, enum watch_table table, struct jute_str path)
 {
-        struct target *t = target_find(w, table, path);
+        const uint64_t hash = target_hash(w, table, path);
+        const size_t len = path_bytes(path);
+        struct target *t = target_find_hashed(w, table, path, hash);
         if (t)
                 return t;
-        t = mem_zalloc(sizeof *t + (size_t)path.len);
+        t = mem_zalloc(sizeof *t + len);
         t->table = table;
         t->number = ++w->target_number;
-        t->path_len = (uint32_t)path.len;
-        memcpy(t->path, path.data, t->path_len);
+        t->path_len = path.len;
+        if (len)
+                memcpy(t->path, path.data, len);
         list_init(&t->watchers);
-        index_insert(&w->targets, &t->link, target_hash(w, table, path));
+        index_insert(&w->targets, &t->link, hash);
+        w->data.paths += table == WATCH_DATA;
         return t;
 }
 
@@ -162,46 +195,129 @@ static struct watcher *watcher_get(struct watches *w, conn_id conn)
         return watcher;
 }
 
-void watches_add(struct watches *w, enum watch_table table, struct jute_str path, conn_id conn)
+static size_t registration_weight(const struct registration *r)
 {
-        assert(conn != 0);
-        if (path.len <= 0)
-                path = jute_str_of("", 0); /* null or empty: never triggers */
-        struct target *t = target_get(w, table, path);
-        struct watcher *watcher = watcher_get(w, conn);
-        if (is_registered(w, t, watcher))
-                return;
+        return WATCH_COST_BYTES + (r->target->path_len > 0 ? (size_t)r->target->path_len : 0);
+}
+
+static void watcher_list(struct watches *w, struct watcher *watcher, bool listed)
+{
+        w->data.connections += listed;
+        w->data.connections -= watcher->listed;
+        watcher->listed = listed;
+}
+
+static struct registration *registration_add(struct watches *w, struct target *t, struct watcher *watcher)
+{
         struct registration *r = mem_zalloc(sizeof *r);
         r->target = t;
         r->watcher = watcher;
         list_push(&t->watchers, &r->of_target);
         list_push(&watcher->targets, &r->of_watcher);
         index_insert(&w->registrations, &r->link, registration_hash(t, watcher));
+        watcher->weight += registration_weight(r);
+        w->weight += registration_weight(r);
+        if (t->table != WATCH_DATA)
+                return r;
+        w->data.watches++;
+        watcher->data_count++;
+        if (!watcher->listed)
+                watcher_list(w, watcher, true);
+        return r;
 }
 
+void watches_add(struct watches *w, enum watch_table table, enum watch_mode mode, struct jute_str path, conn_id conn)
+{
+        assert(conn != 0);
+        assert(mode != WATCH_RECURSIVE || table == WATCH_DATA);
+        struct target *t = target_get(w, table, path);
+        struct watcher *watcher = watcher_get(w, conn);
+        struct registration *r = registration_find(w, t, watcher);
+        if (!r)
+                r = registration_add(w, t, watcher);
+        if (mode == WATCH_RECURSIVE && !(r->modes & WATCH_RECURSIVE)) {
+                w->recursive++;
+                list_remove(&r->of_target);
+                list_push(t->watchers.next, &r->of_target); /* before the first */
+        }
+        r->modes |= (unsigned)mode;
+}
+
+/* ---- removing and dropping ---- */
+
+static void watcher_forget(struct watches *w, struct watcher *watcher)
+{
+        watcher_list(w, watcher, false);
+        index_remove(&w->watchers, &watcher->link);
+        mem_free(watcher);
+}
+
+/* The watcher stays, perhaps with nothing. */
 static void registration_drop(struct watches *w, struct registration *r)
 {
         struct target *t = r->target;
         struct watcher *watcher = r->watcher;
+        watcher->weight -= registration_weight(r);
+        w->weight -= registration_weight(r);
+        w->recursive -= (r->modes & WATCH_RECURSIVE) != 0;
         index_remove(&w->registrations, &r->link);
         list_remove(&r->of_target);
         list_remove(&r->of_watcher);
         mem_free(r);
+        if (t->table == WATCH_DATA) {
+                w->data.watches--;
+                watcher->data_count--;
+        }
         if (list_empty(&t->watchers)) {
+                w->data.paths -= t->table == WATCH_DATA;
                 index_remove(&w->targets, &t->link);
                 mem_free(t);
         }
-        if (list_empty(&watcher->targets)) {
-                index_remove(&w->watchers, &watcher->link);
-                mem_free(watcher);
+}
+
+/* Takes modes away, and the registration with its last one. */
+static void registration_reduce(struct watches *w, struct registration *r, unsigned modes)
+{
+        if ((r->modes & ~modes) == 0) {
+                registration_drop(w, r);
+                return;
         }
+        if (r->modes & modes & WATCH_RECURSIVE) {
+                w->recursive--;
+                list_remove(&r->of_target);
+                list_push(&r->target->watchers, &r->of_target);
+        }
+        r->modes &= ~modes;
+}
+
+bool watches_has(const struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn)
+{
+        const struct registration *r = registration_find(w, target_find(w, table, path), watcher_find(w, conn));
+        return r && (r->modes & modes);
+}
+
+bool watches_remove(struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn)
+{
+        struct watcher *watcher = watcher_find(w, conn);
+        struct registration *r = registration_find(w, target_find(w, table, path), watcher);
+        if (!r || !(r->modes & modes))
+                return false;
+        registration_reduce(w, r, modes);
+        if (table == WATCH_DATA && watcher->data_count == 0)
+                watcher_list(w, watcher, false);
+        if (list_empty(&watcher->targets) && !watcher->listed)
+                watcher_forget(w, watcher);
+        return true;
 }
 
 void watches_drop(struct watches *w, conn_id conn)
 {
-        /* Looked up each time: the watcher goes with its last registration. */
-        for (struct watcher *watcher; (watcher = watcher_find(w, conn));)
+        struct watcher *watcher = watcher_find(w, conn);
+        if (!watcher)
+                return;
+        while (!list_empty(&watcher->targets))
                 registration_drop(w, LIST_ENTRY(watcher->targets.next, struct registration, of_watcher));
+        watcher_forget(w, watcher);
 }
 
 /* ---- firing ---- */
@@ -210,26 +326,83 @@ struct fire {
         struct watches *w;
         enum watch_event type;
         struct jute_str path;
-        uint64_t deletion; /* number of the deletion; 0: connections may be told twice */
+        uint64_t number; /* of the trigger: nobody is told twice of one */
+        uint64_t reached;
         void (*fn)(void *ctx, conn_id conn, enum watch_event type, struct jute_str path);
         void *ctx;
 };
 
-/* Tells all watchers of f->path in one table, each once, and forgets their registrations. */
-static void fire(const struct fire *f, enum watch_table table)
+/* False: it knows already. */
+static bool tell(const struct fire *f, struct watcher *to)
 {
-        for (struct target *t = target_find(f->w, table, f->path); t;) {
-                struct registration *r = LIST_ENTRY(t->watchers.next, struct registration, of_target);
-                const bool last = r->of_target.next == &t->watchers;
-                const conn_id conn = r->watcher->conn;
-                const bool told = f->deletion != 0 && r->watcher->told == f->deletion;
-                r->watcher->told = f->deletion;
-                registration_drop(f->w, r);
-                if (last)
-                        t = NULL; /* it went with its last registration */
-                if (!told)
-                        f->fn(f->ctx, conn, f->type, f->path);
+        if (to->told == f->number)
+                return false;
+        to->told = f->number;
+        f->fn(f->ctx, to->conn, f->type, f->path);
+        return true;
+}
+
+/* Tells all who watch f->path itself, and uses up what is one-shot. */
+static void fire_here(struct fire *f, enum watch_table table)
+{
+        struct target *t = target_find(f->w, table, f->path);
+        for (struct list *l = t ? t->watchers.next : NULL, *next; l; l = next) {
+                struct registration *r = LIST_ENTRY(l, struct registration, of_target);
+                next = l->next == &t->watchers ? NULL : l->next;
+                (void)tell(f, r->watcher); /* of one deletion it may know from the data table */
+                f->reached++;
+                registration_reduce(f->w, r, WATCH_ONE_SHOT); /* with the last one the target goes */
         }
+}
+
+/* Tells the recursive watches of one node above. */
+static void fire_at(struct fire *f, size_t len, uint64_t hash)
+{
+        const struct jute_str above = {.data = f->path.data, .len = (int32_t)len};
+        const struct target *t = target_find_hashed(f->w, WATCH_DATA, above, hash);
+        for (const struct list *l = t ? t->watchers.next : NULL; l && l != &t->watchers; l = l->next) {
+                const struct registration *r = LIST_ENTRY(l, const struct registration, of_target);
+                if (!(r->modes & WATCH_RECURSIVE))
+                        return;
+                f->reached += tell(f, r->watcher);
+        }
+}
+
+/* All nodes above, from the root on. One pass over the path gives the hash of each. */
+static void fire_above(struct fire *f)
+{
+        const size_t len = path_bytes(f->path);
+        struct hash_stream h;
+        if (f->w->recursive == 0)
+                return;
+        hash_stream_init(&h, table_seed(f->w, WATCH_DATA));
+        for (size_t i = 0; i < len; i++) {
+                const size_t end = i ? i : 1; /* the root keeps its slash */
+                if (f->path.data[i] != '/' || end == len)
+                        continue;
+                hash_stream_add(&h, f->path.data + h.len, end - h.len);
+                fire_at(f, end, hash_stream_value(&h));
+        }
+}
+
+static void note_told(struct watches_told *told, uint64_t watchers)
+{
+        if (watchers == 0)
+                return;
+        if (told->triggers++ == 0 || watchers < told->fewest)
+                told->fewest = watchers;
+        if (watchers > told->most)
+                told->most = watchers;
+        told->watchers += watchers;
+}
+
+static void fire(struct fire *f, enum watch_table table)
+{
+        f->reached = 0;
+        fire_here(f, table);
+        if (table == WATCH_DATA)
+                fire_above(f);
+        note_told(&f->w->told[f->type], f->reached);
 }
 
 static void fire_parent(struct fire f)
@@ -238,18 +411,16 @@ static void fire_parent(struct fire f)
         if (f.path.len == 0)
                 f.path = jute_str_of("/", 1);
         f.type = EVENT_NODE_CHILDREN_CHANGED;
-        f.deletion = 0;
+        f.number = ++f.w->triggers;
         fire(&f, WATCH_CHILD);
 }
 
 void watches_fire(struct watches *w, const struct tree_event *e,
                   void (*fn)(void *ctx, conn_id conn, enum watch_event type, struct jute_str path), void *ctx)
 {
-        struct fire f = {.w = w, .type = e->type, .path = e->path, .fn = fn, .ctx = ctx};
         if (w->registrations.count == 0)
                 return;
-        if (e->type == EVENT_NODE_DELETED)
-                f.deletion = ++w->deletions;
+        struct fire f = {.w = w, .type = e->type, .path = e->path, .number = ++w->triggers, .fn = fn, .ctx = ctx};
         fire(&f, WATCH_DATA);
         if (e->type == EVENT_NODE_DELETED)
                 fire(&f, WATCH_CHILD);
@@ -257,7 +428,77 @@ void watches_fire(struct watches *w, const struct tree_event *e,
                 fire_parent(f);
 }
 
+/* ---- figures ---- */
+
 size_t watches_count(const struct watches *w)
 {
         return w->registrations.count;
+}
+
+size_t watches_weight_of(const struct watches *w, conn_id conn)
+{
+        const struct watcher *watcher = watcher_find(w, conn);
+        return watcher ? watcher->weight : 0;
+}
+
+size_t watches_weight(const struct watches *w)
+{
+        return w->weight;
+}
+
+void watches_summary(const struct watches *w, struct watches_summary *ret)
+{
+        *ret = w->data;
+}
+
+void watches_told(const struct watches *w, enum watch_event type, struct watches_told *ret)
+{
+        *ret = w->told[type];
+}
+
+void watches_told_reset(struct watches *w)
+{
+        memset(w->told, 0, sizeof w->told);
+}
+
+struct each {
+        watches_each_fn *fn;
+        void *ctx;
+        bool ended;
+};
+
+static void each_pair(struct each *e, const struct registration *r)
+{
+        const struct target *t = r->target;
+        const struct jute_str path = {.data = (const uint8_t *)t->path, .len = t->path_len};
+        if (!e->ended && t->table == WATCH_DATA)
+                e->ended = !e->fn(e->ctx, r->watcher->conn, true, path);
+}
+
+static void each_of_target(void *ctx, struct index_link *link)
+{
+        struct each *e = ctx;
+        const struct target *t = INDEX_ENTRY(link, const struct target, link);
+        for (const struct list *l = t->watchers.next; l != &t->watchers && !e->ended; l = l->next)
+                each_pair(e, LIST_ENTRY(l, const struct registration, of_target));
+}
+
+static void each_of_watcher(void *ctx, struct index_link *link)
+{
+        struct each *e = ctx;
+        const struct watcher *watcher = INDEX_ENTRY(link, const struct watcher, link);
+        const struct jute_str none = {.data = NULL, .len = -1};
+        for (const struct list *l = watcher->targets.next; l != &watcher->targets && !e->ended; l = l->next)
+                each_pair(e, LIST_ENTRY(l, const struct registration, of_watcher));
+        if (!e->ended && watcher->listed && watcher->data_count == 0)
+                e->ended = !e->fn(e->ctx, watcher->conn, false, none);
+}
+
+void watches_each(const struct watches *w, enum watches_order order, watches_each_fn *fn, void *ctx)
+{
+        struct each e = {.fn = fn, .ctx = ctx};
+        if (order == WATCHES_BY_PATH)
+                index_each(&w->targets, each_of_target, &e);
+        else
+                index_each(&w->watchers, each_of_watcher, &e);
 }

@@ -11,8 +11,10 @@
  *   reply       error (a byte) and a piece: to the   finish    client_close()
  *               oldest request
  *   event       type (a byte) and a path: a notification
+ *   identity    client_add_auth()                taken     the answer to one: error (a byte)
  *
- * Each request that was taken completes exactly once, each watch that was set is called exactly once, its own
+ * Each request that was taken completes exactly once, each one-shot watch that was set is called exactly once, others
+ * until they are told their end, the client's own
  * bookkeeping holds after every step, and nothing is asked of a connection that is gone. */
 #include "election/client/client_internal.h"
 #include "tests/fuzz/fuzz.h"
@@ -25,7 +27,7 @@
 #define TIMEOUT_MS 3000
 #define SESSION    0x1234
 
-enum { DIALLED, HANDSHAKE, SAY, FRAME, REPLY, EVENT, REQUEST, CLOSED, PASS, FLUSH, FINISH, STEP_MAX };
+enum { DIALLED, HANDSHAKE, SAY, FRAME, REPLY, EVENT, REQUEST, CLOSED, PASS, FLUSH, FINISH, IDENTITY, TAKEN, STEP_MAX };
 
 struct play;
 
@@ -33,6 +35,7 @@ struct play;
 struct call {
         struct play *play;
         bool done, watches, watching, fired;
+        bool stays; /* the watch */
 };
 
 struct play {
@@ -48,6 +51,8 @@ struct play {
 
 static const char *const paths[] = {"/", "/a", "/a/b", "/b", "/zookeeper", "/a/b/c", "bad", "/a/"};
 #define PATHS (sizeof paths / sizeof *paths)
+/* What request() makes. */
+#define REQUEST_KINDS 20
 
 /* ---- what the client does ---- */
 
@@ -98,15 +103,24 @@ static void on_done(void *ctx, const struct client_result *r)
         assert(r->outcome != CLIENT_NOT_SENT || r->sent_ms == 0);
         if (r->outcome == CLIENT_ANSWERED && r->children.count > 0)
                 check_vec(r->children);
+        for (size_t i = 0; i < r->op_count; i++)
+                if (r->ops[i].children.count > 0)
+                        check_vec(r->ops[i].children);
+        struct jute_reader who = jute_vec_reader(&r->who);
+        for (int32_t i = 0; i < r->who.count; i++) {
+                struct jute_id id;
+                jute_get_id(&who, &id);
+        }
+        assert(!who.error);
 }
 
 static void on_watch(void *ctx, enum client_event event, const char *path)
 {
         struct call *k = ctx;
         assert(k->done && k->watching && !k->fired);
-        assert(event >= CLIENT_EVENT_NONE && event <= CLIENT_EVENT_CHILDREN && event != 0);
+        assert(event >= CLIENT_EVENT_REMOVED && event <= CLIENT_EVENT_CHILDREN && event != 0);
         assert(path[0] == '/');
-        k->fired = true;
+        k->fired = !k->stays || event < 0;
 }
 
 /* ---- what its owner does ---- */
@@ -124,15 +138,23 @@ static void request(struct play *p, uint8_t kind, uint8_t how)
                 {.type = OP_CHECK, .path = path, .version = -1},
                 {.type = OP_SET_DATA, .path = path, .data = data, .version = 1},
                 {.type = OP_CREATE2, .path = path, .data = data, .flags = CLIENT_EPHEMERAL},
+                {.type = OP_CREATE_CONTAINER, .path = path, .data = data},
+                {.type = OP_CREATE_TTL, .path = path, .data = data, .ttl_ms = 5},
                 {.type = OP_DELETE, .path = path, .version = 2},
         };
+        const struct client_op reads[] = {
+                {.type = OP_GET_DATA, .path = path},
+                {.type = OP_GET_CHILDREN, .path = path},
+                {.type = OP_GET_DATA, .path = "/a"},
+        };
+        const enum client_watch_type type = (enum client_watch_type)(1 + (how >> 3) % 5);
         *k = (struct call){.play = p};
         if (how & 0x80) {
                 call.watch = on_watch;
                 call.watch_ctx = k;
         }
         int r = 0;
-        switch (kind % 11) {
+        switch (kind % REQUEST_KINDS) {
         case 0:
                 r = client_create(p->c, path, data, how & 3, NULL, &call);
                 break;
@@ -167,8 +189,39 @@ static void request(struct play *p, uint8_t kind, uint8_t how)
         case 9:
                 r = client_get_acl(p->c, path, &call);
                 break;
+        case 10:
+                r = client_multi(p->c, ops, 1 + (how >> 3) % 7, &call);
+                break;
+        case 11:
+                r = client_create_container(p->c, path, data, NULL, &call);
+                break;
+        case 12:
+                r = client_create_ttl(p->c, path, data, how & 2, 1 + how, NULL, &call);
+                break;
+        case 13:
+                r = client_set_acl(p->c, path, NULL, -1, &call);
+                break;
+        case 14:
+                r = client_ephemerals(p->c, path, &call);
+                break;
+        case 15:
+                r = client_all_children_number(p->c, path, &call);
+                break;
+        case 16:
+                r = client_multi_read(p->c, reads, 1 + (how >> 3) % 3, &call);
+                break;
+        case 17:
+                k->watches = k->stays = true;
+                call.watch = on_watch;
+                call.watch_ctx = k;
+                r = client_add_watch(p->c, path, how & 0x20 ? CLIENT_WATCH_RECURSIVE : CLIENT_WATCH_PERSISTENT, &call);
+                break;
+        case 18:
+                r = how & 0x80 ? client_check_watches(p->c, path, type, &call)
+                               : client_remove_watches(p->c, path, type, &call);
+                break;
         default:
-                r = client_multi(p->c, ops, 1 + (how >> 3) % 5, &call);
+                r = client_who_am_i(p->c, &call);
                 break;
         }
         if (r < 0)
@@ -239,6 +292,26 @@ static void reply(struct play *p, uint8_t err, const struct fuzz_bytes *body)
         jute_writer_init(&w, 64);
         jute_put_reply_header(&w, &h);
         say_frame(p, &w, body);
+        jute_writer_done(&w);
+}
+
+static void identity(struct play *p, uint8_t what)
+{
+        if (p->count == CALLS_MAX)
+                return;
+        struct call *k = &p->calls[p->count++];
+        const struct client_call call = {.done = on_done, .ctx = k};
+        *k = (struct call){.play = p};
+        if (client_add_auth(p->c, what & 1 ? "digest" : "ip", jute_str_of("user:password", what % 13), &call) < 0)
+                p->count--;
+}
+
+static void taken(struct play *p, uint8_t err)
+{
+        struct jute_writer w;
+        jute_writer_init(&w, 64);
+        jute_put_reply_header(&w, &(struct jute_reply_header){.xid = CLIENT_XID_AUTH, .err = err % 4 ? 0 : -115});
+        say_frame(p, &w, NULL);
         jute_writer_done(&w);
 }
 
@@ -313,6 +386,12 @@ static void step(struct play *p, struct fuzz_input *in)
                 break;
         case PASS:
                 pass(p, fuzz_u16(in));
+                break;
+        case IDENTITY:
+                identity(p, fuzz_byte(in));
+                break;
+        case TAKEN:
+                taken(p, fuzz_byte(in));
                 break;
         case FLUSH:
                 client_flush(p->c, p->now_ms, &p->fx);

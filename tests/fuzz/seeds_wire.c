@@ -194,7 +194,9 @@ enum {
         CLIENT_LOSS,
         CLIENT_PASS,
         CLIENT_FLUSH,
-        CLIENT_FINISH
+        CLIENT_FINISH,
+        CLIENT_IDENTITY,
+        CLIENT_TAKEN
 };
 
 static void put_request(struct jute_writer *w, int kind, int how)
@@ -221,9 +223,66 @@ static void put_multi_reply(struct jute_writer *body, const struct jute_stat *st
         jute_put_multi_header(body, &(struct jute_multi_header){.type = OP_ERROR, .done = true, .err = -1});
 }
 
+/* What came with servers 3.5 to 3.7: kinds 11 to 19. */
+static void client_special(uint8_t how)
+{
+        const struct jute_stat stat = {.czxid = 1, .mzxid = 2, .num_children = 1};
+        const struct jute_id id = {.scheme = jute_cstr("ip"), .id = jute_cstr("127.0.0.1")};
+        char name[32];
+        struct jute_writer *w = seed_begin(), *body = seed_begin();
+        jute_put_byte(w, how);
+        jute_put_byte(w, CLIENT_IDENTITY);
+        jute_put_byte(w, 9);
+        jute_put_byte(w, CLIENT_HANDSHAKE);
+        jute_put_byte(w, CLIENT_TAKEN);
+        jute_put_byte(w, 1);
+        for (int kind = 11; kind <= 19; kind++)
+                put_request(w, kind, kind == 18 ? 0x11 : 0x21); /* a recursive watch; any watch removed */
+        jute_put_byte(w, CLIENT_FLUSH);
+        for (int made = 0; made < 2; made++) { /* container, TTL */
+                jute_put_cstr(body, "/a");
+                jute_put_stat(body, &stat);
+                put_reply(w, 0, body);
+        }
+        jute_put_stat(body, &stat);
+        put_reply(w, 0, body); /* set_acl */
+        jute_put_int(body, 2);
+        jute_put_cstr(body, "/a/b");
+        jute_put_cstr(body, "/c");
+        put_reply(w, 0, body); /* ephemerals */
+        jute_put_int(body, 7);
+        put_reply(w, 0, body); /* all_children_number */
+        jute_put_multi_header(body, &(struct jute_multi_header){.type = OP_GET_DATA});
+        jute_put_cstr(body, "data");
+        jute_put_stat(body, &stat);
+        jute_put_multi_header(body, &(struct jute_multi_header){.type = OP_ERROR, .done = true, .err = -1});
+        put_reply(w, 0, body); /* multi_read */
+        jute_put_int(body, 0);
+        put_reply(w, 0, body); /* add_watch */
+        jute_put_byte(w, CLIENT_EVENT);
+        jute_put_byte(w, 2);
+        jute_put_byte(w, 2);
+        jute_put_byte(w, CLIENT_LOSS);
+        jute_put_byte(w, CLIENT_HANDSHAKE);
+        put_request(w, 19, 1);
+        put_request(w, 18, 0x11);
+        jute_put_byte(w, CLIENT_FLUSH);
+        jute_put_int(body, 1);
+        jute_put_id(body, &id);
+        put_reply(w, 0, body); /* who_am_i */
+        put_reply(w, 0, body); /* remove_watches */
+        jute_put_byte(w, CLIENT_TAKEN);
+        jute_put_byte(w, 0); /* refused */
+        (void)snprintf(name, sizeof name, "special-%u", how);
+        seed_end(w, "client", name);
+        seed_drop(body);
+}
+
 static void client(void)
 {
         const struct jute_stat stat = {.czxid = 1, .mzxid = 2, .num_children = 1};
+        client_special(0);
+        client_special(1);
         for (int how = 0; how < 8; how++) {
                 char name[32];
                 struct jute_writer *w = seed_begin(), *body = seed_begin();

@@ -14,6 +14,7 @@ CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL = 1, 2, 3, 4, 5, 6,
 GET_CHILDREN, SYNC, PING, GET_CHILDREN2, CHECK, MULTI, CREATE2 = 8, 9, 11, 12, 13, 14, 15
 CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = 19, 20, 21, 22
 SET_WATCHES, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER = 101, 103, 104
+CHECK_WATCHES, REMOVE_WATCHES, SET_WATCHES2, ADD_WATCH = 17, 18, 105, 106
 CREATE_SESSION, CLOSE_SESSION = -10, -11
 
 # Fixed xids.
@@ -26,10 +27,15 @@ PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 0, 1, 2, 3
 OK, RUNTIME_INCONSISTENCY, MARSHALLING, UNIMPLEMENTED, BAD_ARGUMENTS = 0, -2, -5, -6, -8
 NO_NODE, NO_AUTH, BAD_VERSION, NO_CHILDREN_FOR_EPHEMERALS = -101, -102, -103, -108
 NODE_EXISTS, NOT_EMPTY, SESSION_EXPIRED, INVALID_ACL = -110, -111, -112, -114
+NO_WATCHER = -121
 
 # Watch events.
 NODE_CREATED, NODE_DELETED, NODE_DATA_CHANGED, NODE_CHILDREN_CHANGED = 1, 2, 3, 4
 SYNC_CONNECTED = 3
+
+# Modes of addWatch, types of checkWatches and removeWatches.
+MODE_PERSISTENT, MODE_RECURSIVE = 0, 1
+WATCH_CHILDREN, WATCH_DATA, WATCH_ANY, WATCH_PERSISTENT, WATCH_RECURSIVE = 1, 2, 3, 4, 5
 
 MAX_BUFFER = 0xFFFFF            # jute.maxbuffer: the largest frame a server accepts
 OPEN_ACL = ((31, "world", "anyone"),)
@@ -211,8 +217,8 @@ def multi_results(body):
 class Raw:
     """A socket with frames. Nothing is sent that the caller did not ask for."""
 
-    def __init__(self, address, timeout=10.0):
-        self.sock = socket.create_connection(address, timeout)
+    def __init__(self, address, timeout=10.0, source=None):
+        self.sock = socket.create_connection(address, timeout, source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(timeout)
         self.buffer = bytearray()
@@ -270,8 +276,8 @@ class Client(Raw):
     """A connected session. Requests are numbered 1, 2, 3 …; notifications are kept in `events`."""
 
     def __init__(self, address, timeout_ms=10000, session=Session(0, bytes(16)), last_zxid=0,
-                 read_only=False, timeout=10.0):
-        super().__init__(address, timeout)
+                 read_only=False, timeout=10.0, source=None):
+        super().__init__(address, timeout, source)
         self.events = collections.deque()
         self.xid = 0
         self.last_zxid = last_zxid
@@ -400,6 +406,20 @@ class Client(Raw):
     def set_watches(self, zxid, data=(), exist=(), child=()):
         return self.request(SET_WATCHES, set_watches_body(zxid, data, exist, child),
                             xid=XID_SET_WATCHES)
+
+    def set_watches2(self, zxid, data=(), exist=(), child=(), persistent=(), recursive=()):
+        body = i64(zxid) + b"".join(map(strings, (data, exist, child, persistent, recursive)))
+        return self.request(SET_WATCHES2, body, xid=XID_SET_WATCHES)
+
+    def add_watch(self, path, mode):
+        reply = self.call(ADD_WATCH, ustr(path) + i32(mode))
+        assert reply.body == i32(0), reply      # trap 1: clients look for it
+
+    def check_watches(self, path, kind):
+        return self.error_of(CHECK_WATCHES, ustr(path) + i32(kind))
+
+    def remove_watches(self, path, kind):
+        return self.error_of(REMOVE_WATCHES, ustr(path) + i32(kind))
 
     def close_session(self):
         reply = self.request(CLOSE_SESSION)

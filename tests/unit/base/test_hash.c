@@ -89,6 +89,28 @@ static void test_similar_names_spread_evenly(void **state)
                 assert_in_range(buckets[i], 50, 150);
 }
 
+/* Whatever the pieces, each beginning of a string has the hash it would have by itself. */
+static void test_stream_has_the_hash_of_each_beginning(void **state)
+{
+        (void)state;
+        uint8_t text[300];
+        struct prng p = {7};
+        for (size_t i = 0; i < sizeof text; i++)
+                text[i] = (uint8_t)prng_next(&p);
+        for (int round = 0; round < 50; round++) {
+                struct hash_stream h;
+                hash_stream_init(&h, 5);
+                assert_true(hash_stream_value(&h) == hash_bytes(text, 0, 5));
+                while (h.len < sizeof text) {
+                        size_t more = prng_next(&p) % 20;
+                        if (more > sizeof text - h.len)
+                                more = sizeof text - h.len;
+                        hash_stream_add(&h, text + h.len, more);
+                        assert_true(hash_stream_value(&h) == hash_bytes(text, h.len, 5));
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -98,6 +120,7 @@ int main(void)
                 cmocka_unit_test(test_hash_depends_on_bytes_length_and_seed),
                 cmocka_unit_test(test_hash_is_siphash_1_3),
                 cmocka_unit_test(test_similar_names_spread_evenly),
+                cmocka_unit_test(test_stream_has_the_hash_of_each_beginning),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,26 @@ static const char *op_name(int32_t op)
                 return "sync";
         case OP_MULTI:
                 return "multi";
+        case OP_MULTI_READ:
+                return "multiRead";
+        case OP_SET_ACL:
+                return "setACL";
+        case OP_CREATE_CONTAINER:
+                return "createContainer";
+        case OP_CREATE_TTL:
+                return "createTTL";
+        case OP_GET_EPHEMERALS:
+                return "getEphemerals";
+        case OP_GET_ALL_CHILDREN_NUMBER:
+                return "getAllChildrenNumber";
+        case OP_WHO_AM_I:
+                return "whoAmI";
+        case OP_ADD_WATCH:
+                return "addWatch";
+        case OP_REMOVE_WATCHES:
+                return "removeWatches";
+        case OP_CHECK_WATCHES:
+                return "checkWatches";
         case OP_CLOSE_SESSION:
                 return "closeSession";
         default:
@@ -100,9 +120,31 @@ static void note_body(struct script *s, int32_t op, struct jute_reader *r)
         struct jute_path_version version;
         struct jute_path_watch watch;
         struct jute_path path;
+        struct jute_create_ttl_request ttl;
+        struct jute_set_acl_request acl;
+        struct jute_path_type type;
         switch (op) {
+        case OP_CREATE_TTL:
+                jute_get_create_ttl_request(r, &ttl);
+                note_path(s, ttl.path);
+                note(s, " flags=%d acls=%d ttl=%" PRId64, ttl.flags, ttl.acl.count, ttl.ttl);
+                note_str(s, "data", ttl.data);
+                break;
+        case OP_SET_ACL:
+                jute_get_set_acl_request(r, &acl);
+                note_path(s, acl.path);
+                note(s, " version=%d acls=%d", acl.version, acl.acl.count);
+                break;
+        case OP_ADD_WATCH:
+        case OP_REMOVE_WATCHES:
+        case OP_CHECK_WATCHES:
+                jute_get_path_type(r, &type);
+                note_path(s, type.path);
+                note(s, " %d", type.type);
+                break;
         case OP_CREATE:
         case OP_CREATE2:
+        case OP_CREATE_CONTAINER:
                 jute_get_create_request(r, &create);
                 note_path(s, create.path);
                 note(s, " flags=%d acls=%d", create.flags, create.acl.count);
@@ -130,6 +172,8 @@ static void note_body(struct script *s, int32_t op, struct jute_reader *r)
                 break;
         case OP_GET_ACL:
         case OP_SYNC:
+        case OP_GET_EPHEMERALS:
+        case OP_GET_ALL_CHILDREN_NUMBER:
                 jute_get_path(r, &path);
                 note_path(s, path.path);
                 break;
@@ -159,6 +203,30 @@ static void note_set_watches(struct script *s, conn_id conn, struct jute_reader 
         note(s, "\n");
 }
 
+static void note_set_watches2(struct script *s, conn_id conn, struct jute_reader *r)
+{
+        struct jute_set_watches2 watches;
+        jute_get_set_watches2(r, &watches);
+        note(s, "%" PRIu64 " < setWatches2 zxid=0x%" PRIx64, conn, (uint64_t)watches.relative_zxid);
+        note_vec(s, "data", watches.data);
+        note_vec(s, "exist", watches.exist);
+        note_vec(s, "child", watches.child);
+        note_vec(s, "persistent", watches.persistent);
+        note_vec(s, "recursive", watches.recursive);
+        note(s, "\n");
+}
+
+static void note_auth(struct script *s, conn_id conn, struct jute_reader *r)
+{
+        struct jute_auth_packet auth;
+        jute_get_auth_packet(r, &auth);
+        assert_int_equal(auth.type, 0);
+        note(s, "%" PRIu64 " < auth", conn);
+        note_str(s, "scheme", auth.scheme);
+        note_str(s, "auth", auth.auth);
+        note(s, "\n");
+}
+
 static void note_request(struct script *s, conn_id conn, struct jute_reader *r)
 {
         struct jute_request_header h;
@@ -166,6 +234,11 @@ static void note_request(struct script *s, conn_id conn, struct jute_reader *r)
         if (h.xid == CLIENT_XID_PING) {
                 assert_int_equal(h.type, OP_PING);
                 note(s, "%" PRIu64 " < ping\n", conn);
+        } else if (h.xid == CLIENT_XID_AUTH) {
+                assert_int_equal(h.type, OP_AUTH);
+                note_auth(s, conn, r);
+        } else if (h.xid == CLIENT_XID_SET_WATCHES && h.type == OP_SET_WATCHES2) {
+                note_set_watches2(s, conn, r);
         } else if (h.xid == CLIENT_XID_SET_WATCHES) {
                 assert_int_equal(h.type, OP_SET_WATCHES);
                 note_set_watches(s, conn, r);
@@ -175,7 +248,7 @@ static void note_request(struct script *s, conn_id conn, struct jute_reader *r)
                 if (s->quiet)
                         return;
                 note(s, "%" PRIu64 " < %d %s", conn, h.xid, op_name(h.type));
-                if (h.type == OP_MULTI)
+                if (h.type == OP_MULTI || h.type == OP_MULTI_READ)
                         note_multi(s, r);
                 else
                         note_body(s, h.type, r);
@@ -243,9 +316,22 @@ static void note_ops(struct script *s, const struct client_result *r)
         for (size_t i = 0; i < r->op_count; i++) {
                 note(s, " (%d", r->ops[i].error);
                 note_str(s, "path", r->ops[i].path);
+                note_str(s, "data", r->ops[i].data);
+                if (r->ops[i].children.count >= 0)
+                        note_vec(s, "children", r->ops[i].children);
                 if (r->ops[i].has_stat)
                         note(s, " mzxid=0x%" PRIx64, (uint64_t)r->ops[i].stat.mzxid);
                 note(s, ")");
+        }
+}
+
+static void note_who(struct script *s, struct jute_vec who)
+{
+        struct jute_reader r = jute_vec_reader(&who);
+        for (int32_t i = 0; i < who.count; i++) {
+                struct jute_id id;
+                jute_get_id(&r, &id);
+                note(s, " %.*s:%.*s", id.scheme.len, (const char *)id.scheme.data, id.id.len, (const char *)id.id.data);
         }
 }
 
@@ -261,6 +347,9 @@ static void note_result(struct script *s, const char *label, const struct client
                 note_vec(s, "children", r->children);
         if (r->acl.count >= 0)
                 note(s, " acls=%d", r->acl.count);
+        if (r->number)
+                note(s, " number=%d", r->number);
+        note_who(s, r->who);
         if (r->has_stat)
                 note(s, " mzxid=0x%" PRIx64, (uint64_t)r->stat.mzxid);
         if (r->watching)

@@ -331,6 +331,7 @@ static void say_frame(struct desk *d, struct desk_conn *c, struct jute_reader *r
         if (h.xid == -1) {
                 struct jute_watcher_event event;
                 jute_get_watcher_event(r, &event);
+                c->event_zxid = h.zxid;
                 say(d, "!%" PRId32 " %.*s", event.type, event.path.len, (const char *)event.path.data);
                 return;
         }
@@ -382,7 +383,7 @@ void desk_add_path(struct desk *d, int32_t xid, int32_t opcode, const char *path
         struct jute_writer w;
         jute_writer_init(&w, SIZE_MAX);
         jute_put_cstr(&w, path);
-        if (opcode == OP_DELETE)
+        if (opcode == OP_DELETE || opcode == OP_ADD_WATCH || opcode == OP_CHECK_WATCHES || opcode == OP_REMOVE_WATCHES)
                 jute_put_int(&w, number);
         else if (opcode != OP_SYNC && opcode != OP_GET_ACL)
                 jute_put_bool(&w, number != 0);

@@ -27,7 +27,8 @@ struct desk_conn {
         size_t out_len, out_capacity;
         size_t sent; /* bytes in all */
         bool reading, closed, flushed, notify, answered;
-        int64_t zxid; /* of the last reply: never goes back */
+        int64_t zxid;       /* of the last reply: never goes back */
+        int64_t event_zxid; /* of the last event */
 };
 
 struct desk {

@@ -133,7 +133,7 @@ static void test_random_bytes_disturb_nobody_else(void **state)
         assert_int_equal(d->clients->stats.outstanding, 0);
         assert_int_equal(d->clients->input_bytes, 0);
         assert_int_equal(d->clients->queue_bytes, 0);
-        assert_int_equal(d->clients->watch_bytes, 0);
+        assert_int_equal(watches_weight(d->clients->watches), 0);
         assert_int_equal(d->clients->orphans.count, 0);
         desk_free(d);
 }

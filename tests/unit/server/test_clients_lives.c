@@ -208,7 +208,7 @@ static void assert_nothing_left(const struct desk *d)
         assert_int_equal(c->stats.outstanding, 0);
         assert_int_equal(c->queue_bytes, 0);
         assert_int_equal(c->input_bytes, 0);
-        assert_int_equal(c->watch_bytes, 0);
+        assert_int_equal(watches_weight(c->watches), 0);
         assert_int_equal(watches_count(c->watches), 0);
         assert_true(list_empty(&c->paused) && list_empty(&c->released) && list_empty(&c->doomed));
 }

@@ -1,4 +1,4 @@
-/* Reads, their checks, and watches (zookeeper/client-protocol.md 4.2, 5.4, 7; safety W1 to W6). */
+/* Reads and their checks (zookeeper/client-protocol.md 4.2, 5.4). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,7 +64,7 @@ static void test_nul_in_a_path(void **state)
         desk_add(d, 2, OP_GET_DATA, &w);
         desk_put(d, k);
         assert_string_equal(desk_take(d, k), "1:-8 2:-101");
-        assert_int_equal(d->clients->watch_bytes, 0);
+        assert_int_equal(watches_weight(d->clients->watches), 0);
         jute_writer_done(&w);
         desk_free(d);
 }
@@ -115,7 +115,7 @@ static void test_node_whose_acl_is_missing_is_shown_to_nobody(void **state)
                 desk_path(d, k, 1, opcodes[i], "/a", 1);
                 assert_string_equal(desk_take(d, k), "1:-5");
         }
-        assert_int_equal(d->clients->watch_bytes, 0);
+        assert_int_equal(watches_weight(d->clients->watches), 0);
         desk_free(d);
 }
 
@@ -193,243 +193,13 @@ static void test_waiting_multi_read_weighs_its_answer(void **state)
         desk_free(d);
 }
 
-/* ---- watches ---- */
-
-static void test_watch_is_set_on_success_and_by_exists_also_on_a_missing_node(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d);
-        desk_begin(d);
-        desk_add_path(d, 1, OP_GET_DATA, "/a", 1);
-        desk_add_path(d, 2, OP_GET_CHILDREN, "/a", 1);
-        desk_put(d, k);
-        assert_int_equal(watches_count(d->clients->watches), 0);
-        desk_path(d, k, 3, OP_EXISTS, "/a", 1);
-        assert_int_equal(watches_count(d->clients->watches), 1);
-        desk_create(d, k, 4, "/a");
-        desk_commit(d, 1);
-        assert_string_equal(desk_take(d, k), "1:-101 2:-101 3:-101 !1 /a 4:0");
-        desk_free(d);
-}
-
-/* W1, 7.2: registering the same again gives one event. */
-static void test_one_shot_watch_tells_once_however_often_it_was_set(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d), writer = desk_open(d);
-        desk_create(d, writer, 1, "/a");
-        desk_commit(d, 1);
-        for (int32_t i = 1; i <= 100; i++)
-                desk_path(d, k, i, i % 2 ? OP_GET_DATA : OP_EXISTS, "/a", 1);
-        assert_int_equal(d->clients->watch_bytes, CLIENT_WATCH_COST_BYTES + 2);
-        (void)desk_take(d, k);
-        desk_begin(d);
-        desk_add_set(d, 2, "/a", 1);
-        desk_add_set(d, 3, "/a", 1);
-        desk_put(d, writer);
-        desk_commit(d, 2);
-        assert_string_equal(desk_take(d, k), "!3 /a");
-        assert_int_equal(d->clients->watch_bytes, 0);
-        desk_free(d);
-}
-
-/* 7.3: a deletion tells data watchers, then child watchers that were not told, then the parent's. */
-static void test_deletion_tells_each_watcher_of_a_node_once(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id both = desk_open(d), child = desk_open(d), writer = desk_open(d);
-        desk_create(d, writer, 1, "/a");
-        desk_commit(d, 1);
-        desk_begin(d);
-        desk_add_path(d, 1, OP_GET_CHILDREN, "/a", 1);
-        desk_add_path(d, 2, OP_GET_DATA, "/a", 1);
-        desk_add_path(d, 3, OP_GET_CHILDREN, "/", 1);
-        desk_put(d, both);
-        desk_path(d, child, 1, OP_GET_CHILDREN2, "/a", 1);
-        (void)desk_take(d, both);
-        (void)desk_take(d, child);
-        desk_path(d, writer, 2, OP_DELETE, "/a", -1);
-        desk_commit(d, 1);
-        assert_string_equal(desk_take(d, both), "!2 /a !4 /");
-        assert_string_equal(desk_take(d, child), "!2 /a");
-        assert_int_equal(d->clients->watch_bytes, 0);
-        desk_free(d);
-}
-
-/* 7.5.4, trap 5: the reply that set the watch comes before its event, the event before the reply that shows
- * the change, on one connection with everything pipelined. */
-static void test_event_stands_between_the_read_and_the_change(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d);
-        desk_begin(d);
-        desk_add_create(d, 1, "/a", 1, 0);
-        desk_add_path(d, 2, OP_GET_DATA, "/a", 1);
-        desk_add_set(d, 3, "/a", 1);
-        desk_add_path(d, 4, OP_GET_DATA, "/a", 1);
-        desk_add_path(d, 5, OP_DELETE, "/a", -1);
-        desk_put(d, k);
-        desk_commit(d, 3);
-        assert_string_equal(desk_take(d, k), "1:0 2:0 !3 /a 3:0 4:0 !2 /a 5:0");
-        desk_free(d);
-}
-
-static void test_watches_go_with_their_connection(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d), writer = desk_open(d);
-        desk_path(d, k, 1, OP_EXISTS, "/a", 1);
-        int64_t session = desk_session(d, k);
-        conn_id again = desk_accept(d, "10.0.0.1");
-        desk_connect(d, again, session, 0);
-        assert_int_equal(watches_count(d->clients->watches), 0);
-        assert_int_equal(d->clients->watch_bytes, 0);
-        desk_create(d, writer, 1, "/a");
-        desk_commit(d, 1);
-        assert_string_equal(desk_take(d, again), "open");
-        desk_free(d);
-}
-
-/* ---- setWatches ---- */
-
-static void put_paths(struct jute_writer *w, const char *const *paths, int32_t count)
-{
-        jute_put_int(w, count);
-        for (int32_t i = 0; i < count; i++)
-                jute_put_cstr(w, paths[i]);
-}
-
-/* 7.4: each entry fires at once or is registered, in the order data, exist, child, and before the reply. */
-static void test_set_watches_tells_what_was_missed_and_registers_the_rest(void **state)
-{
-        (void)state;
-        static const char *const data[] = {"/old", "/new", "/gone"}, *const exist[] = {"/old", "/none"},
-                                 *const child[] = {"/old", "/gone", "/parent"};
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d), writer = desk_open(d);
-        desk_begin(d);
-        desk_add_create(d, 1, "/old", 1, 0);
-        desk_add_create(d, 2, "/parent", 1, 0);
-        desk_put(d, writer);
-        desk_commit(d, 2);
-        int64_t since = d->zxid;
-        desk_begin(d);
-        desk_add_create(d, 3, "/new", 1, 0);
-        desk_add_create(d, 4, "/parent/x", 1, 0);
-        desk_put(d, writer);
-        desk_commit(d, 2);
-        struct jute_writer w;
-        jute_writer_init(&w, SIZE_MAX);
-        jute_put_long(&w, since);
-        put_paths(&w, data, 3);
-        put_paths(&w, exist, 2);
-        put_paths(&w, child, 3);
-        desk_begin(d);
-        desk_add(d, -8, OP_SET_WATCHES, &w);
-        desk_put(d, k);
-        assert_string_equal(desk_take(d, k), "!3 /new !2 /gone !1 /old !2 /gone !4 /parent -8:0");
-        assert_int_equal(watches_count(d->clients->watches), 3); /* data /old, /none; child /old */
-        (void)desk_take(d, writer);
-        desk_begin(d);
-        desk_add_create(d, 5, "/none", 1, 0);
-        desk_add_set(d, 6, "/old", 1);
-        desk_add_create(d, 7, "/old/x", 1, 0);
-        desk_put(d, writer);
-        desk_commit(d, 3);
-        assert_string_equal(desk_take(d, k), "!1 /none !3 /old !4 /old");
-        assert_int_equal(d->clients->watch_bytes, 0);
-        jute_writer_done(&w);
-        desk_free(d);
-}
-
-static void test_set_watches_takes_null_lists_and_null_paths(void **state)
-{
-        (void)state;
-        static const char *const paths[] = {NULL, "/x"};
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d);
-        struct jute_writer w;
-        jute_writer_init(&w, SIZE_MAX);
-        jute_put_long(&w, 0);
-        jute_put_int(&w, -1);
-        put_paths(&w, paths, 2);
-        jute_put_int(&w, -1);
-        desk_begin(d);
-        desk_add(d, -8, OP_SET_WATCHES, &w);
-        desk_put(d, k);
-        assert_string_equal(desk_take(d, k), "-8:0");
-        assert_int_equal(watches_count(d->clients->watches), 1);
-        jute_writer_done(&w);
-        desk_free(d);
-}
-
-/* ---- limits ---- */
-
-static void watch_missing(struct desk *d, conn_id k, size_t from, size_t count, size_t path_len)
-{
-        char path[1024];
-        memset(path, 'x', sizeof path);
-        desk_begin(d);
-        for (size_t i = from; i < from + count; i++) {
-                (void)snprintf(path, sizeof path, "/%zu-", i);
-                path[strlen(path)] = 'x';
-                path[path_len] = 0;
-                desk_add_path(d, 1, OP_EXISTS, path, 1);
-                path[path_len] = 'x';
-        }
-        desk_put(d, k);
-        desk_conn(d, k)->out_len = 0; /* of no interest */
-        if (desk_conn(d, k)->notify)
-                desk_sent(d, k);
-}
-
-static void test_connection_with_too_many_watches_is_closed(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id k = desk_open(d), other = desk_open(d);
-        desk_path(d, other, 1, OP_EXISTS, "/mine", 1);
-        const size_t fit = CLIENT_WATCH_BYTES_MAX / (CLIENT_WATCH_COST_BYTES + 1000);
-        for (size_t at = 0; at < fit - fit % 500; at += 500)
-                watch_missing(d, k, at, 500, 1000);
-        assert_false(desk_conn(d, k)->closed);
-        watch_missing(d, k, fit, 600, 1000);
-        assert_true(desk_conn(d, k)->closed);
-        assert_int_equal(d->clients->stats.dropped_watches, 1);
-        assert_int_equal(d->clients->watch_bytes, CLIENT_WATCH_COST_BYTES + 5);
-        assert_int_equal(watches_count(d->clients->watches), 1);
-        desk_free(d);
-}
-
-/* Past the limit for all it is the one with most that goes, not the one that asks. */
-static void test_watches_of_all_are_bounded_and_the_largest_pays(void **state)
-{
-        (void)state;
-        struct desk *d = desk_new();
-        conn_id large = desk_open(d), small = desk_open(d);
-        watch_missing(d, large, 0, 500, 1000);
-        d->clients->watch_bytes += CLIENTS_WATCH_BYTES_MAX - 500 * (CLIENT_WATCH_COST_BYTES + 1000); /* others */
-        watch_missing(d, small, 1000, 2, 100);
-        assert_true(desk_conn(d, large)->closed);
-        assert_false(desk_conn(d, small)->closed);
-        assert_int_equal(d->clients->stats.dropped_watches, 1);
-        d->clients->watch_bytes -= CLIENTS_WATCH_BYTES_MAX - 500 * (CLIENT_WATCH_COST_BYTES + 1000);
-        assert_int_equal(d->clients->watch_bytes, 2 * (CLIENT_WATCH_COST_BYTES + 100));
-        desk_free(d);
-}
-
 /* ---- at random ---- */
 
 static void random_request(struct desk *d, struct prng *prng, int32_t xid)
 {
         static const char *const paths[] = {"/a", "/b", "/a/x", "/a/y", "/"};
         const char *path = paths[prng_next(prng) % 5];
-        switch (prng_next(prng) % 8) {
+        switch (prng_next(prng) % 10) {
         case 0:
                 desk_add_create(d, xid, path, 1, prng_next(prng) % 4 == 0);
                 break;
@@ -450,6 +220,12 @@ static void random_request(struct desk *d, struct prng *prng, int32_t xid)
                 break;
         case 6:
                 desk_add_path(d, xid, OP_SYNC, path, 0);
+                break;
+        case 7:
+                desk_add_path(d, xid, OP_ADD_WATCH, path, (int)(prng_next(prng) % 3));
+                break;
+        case 8:
+                desk_add_path(d, xid, OP_REMOVE_WATCHES, path, (int)(prng_next(prng) % 7));
                 break;
         default:
                 desk_add(d, xid, OP_PING, NULL);
@@ -508,7 +284,7 @@ static void test_random_conversations_keep_order_and_leave_nothing_behind(void *
                 }
                 assert_int_equal(d->clients->stats.outstanding, 0);
                 assert_int_equal(d->clients->queue_bytes, 0);
-                assert_int_equal(d->clients->watch_bytes, 0);
+                assert_int_equal(watches_weight(d->clients->watches), 0);
                 assert_int_equal(watches_count(d->clients->watches), 0);
                 desk_free(d);
         }
@@ -523,15 +299,6 @@ int main(void)
                 cmocka_unit_test(test_node_whose_acl_is_missing_is_shown_to_nobody),
                 cmocka_unit_test(test_multi_read_is_bounded_by_its_answer),
                 cmocka_unit_test(test_waiting_multi_read_weighs_its_answer),
-                cmocka_unit_test(test_watch_is_set_on_success_and_by_exists_also_on_a_missing_node),
-                cmocka_unit_test(test_one_shot_watch_tells_once_however_often_it_was_set),
-                cmocka_unit_test(test_deletion_tells_each_watcher_of_a_node_once),
-                cmocka_unit_test(test_event_stands_between_the_read_and_the_change),
-                cmocka_unit_test(test_watches_go_with_their_connection),
-                cmocka_unit_test(test_set_watches_tells_what_was_missed_and_registers_the_rest),
-                cmocka_unit_test(test_set_watches_takes_null_lists_and_null_paths),
-                cmocka_unit_test(test_connection_with_too_many_watches_is_closed),
-                cmocka_unit_test(test_watches_of_all_are_bounded_and_the_largest_pays),
                 cmocka_unit_test(test_random_conversations_keep_order_and_leave_nothing_behind),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
