@@ -138,7 +138,10 @@ def set_data(d):
 
 
 def set_acl(d):
-    return wire.SET_ACL, {"path": d.path(), "acl": d.acl(), "version": d.version()}
+    path = d.path()
+    if path in SHARED:                  # whose ACL the sequences after this one need
+        path = "~"
+    return wire.SET_ACL, {"path": path, "acl": d.acl(), "version": d.version()}
 
 
 def check(d):

@@ -130,12 +130,13 @@ class Target:
     def end(self):
         """Ends every session of the sequence, so that none expires in the midst of another."""
         for slot in self.slots.values():
-            if slot.session.id == 0:
-                continue
             if slot.link is not None:
                 slot.link.close()
+        for session in self.labels:
+            if session == 0:
+                continue
             try:
-                again = wire.Client(self.addresses[slot.server], session=slot.session)
+                again = wire.Client(self.addresses[0], session=Session(session, password_of(session)))
                 again.close_session()
             except (wire.Expired, wire.Disconnected, socket.timeout):
                 pass                    # it was closed already
