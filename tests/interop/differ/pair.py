@@ -4,7 +4,7 @@ import collections
 from harness import wire
 from harness.wire import Session
 
-from .sequence import Connect, Drop, Raw, Requests, Resume
+from .sequence import Connect, Drop, Raw, RawConnect, Requests, Resume
 
 # `step` is the number of the step, or the count of steps for what is looked at in the end.
 Difference = collections.namedtuple("Difference", "step what ours theirs")
@@ -56,9 +56,10 @@ def rounds(steps, targets, root, spread):
                 out += finish(target, step)
                 if spread:
                     out += bring_up_to_date(target, step)
-            yield step, got
+            yield step, [target.tidied(out) for target, out in zip(targets, got)]
         yield "events that were on their way", [
-            [(name, m) for name in sorted(target.slots) for m in target.fence(name)] for target in targets]
+            target.tidied([(name, m) for name in sorted(target.slots) for m in target.fence(name)])
+            for target in targets]
         yield "the tree", [[(None, m) for m in target.tree()] for target in targets]
     finally:
         for target in targets:
@@ -89,12 +90,14 @@ def kind_of(message):
 def start(target, step):
     """The part of a step that sends. Messages that had to be fetched before are returned."""
     out = []
-    if isinstance(step, (Drop, Resume, Connect)):
+    if isinstance(step, (Drop, Resume, Connect, RawConnect)):
         # Events that are on their way to a connection that is about to go.
         for name in sorted(target.slots):
             out += [(name, m) for m in target.fence(name)]
     if isinstance(step, Connect):
         target.connect(step.slot, step.timeout, read_only=step.read_only, source=step.source)
+    elif isinstance(step, RawConnect):
+        target.connect(step.slot, raw=step.data)
     elif isinstance(step, Resume):
         target.slot(step.of)            # may have no session: asks for session 0 then
         target.connect(step.slot, step.timeout, resumed(step), step.read_only,
@@ -123,7 +126,7 @@ def resumed(step):
 def finish(target, step):
     if isinstance(step, Drop):
         return []
-    if isinstance(step, (Connect, Resume)):
+    if isinstance(step, (Connect, Resume, RawConnect)):
         return [(step.slot, m) for m in target.connected(step.slot)]
     if isinstance(step, Raw):
         return [(step.slot, m) for m in target.until_closed(step.slot)]

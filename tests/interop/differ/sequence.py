@@ -14,10 +14,12 @@ from .record import request
 # connect: a new session. resume: a session of slot `of` on a new connection of `slot`; `how` is
 # "right", "wrong password", "unknown" (a session that never was) or "ahead" (has seen more than
 # there is). drop: the client's end goes. requests: sent at once. raw: bytes that end the connection.
+# rawconnect: a new connection, and bytes in place of a ConnectRequest.
 Connect = collections.namedtuple("Connect", "slot timeout read_only source")
 Resume = collections.namedtuple("Resume", "slot of how timeout read_only server")
 Drop = collections.namedtuple("Drop", "slot")
 Requests = collections.namedtuple("Requests", "slot requests")
+RawConnect = collections.namedtuple("RawConnect", "slot data")
 Raw = collections.namedtuple("Raw", "slot data")
 
 STEPS_MIN, STEPS_MAX = 6, 26

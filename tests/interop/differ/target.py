@@ -19,6 +19,7 @@ CLOSE_TIMEOUT_S = 1.0                   # how long a close may take that belongs
 CLOCK_SLACK_MS = 2000
 SESSION_TIMEOUT_MS = 30000
 SHARED = ("/", "/zookeeper", "/zookeeper/quota")
+GONE = (wire.NODE_DELETED, wire.NODE_CHILDREN_CHANGED)
 SYNC_XID = 2**30                        # of syncs that no sequence asked for
 
 # After these errors, an unknown opcode's, and closeSession, a server closes the connection.
@@ -107,6 +108,7 @@ class Target:
         self.slots = {}
         self.labels = {0: "none"}
         self.times = {}
+        self.closes = set()             # zxids of the sessions' ends
         self.began_ms = time.time() * 1000
         self._control_ready()
         if self.is_ensemble:
@@ -156,9 +158,9 @@ class Target:
     # --- connecting
 
     def connect(self, name, timeout=SESSION_TIMEOUT_MS, session=None, read_only=False, seen=0,
-                source=None, server=None):
+                source=None, server=None, raw=None):
         """Sends a ConnectRequest on a new connection. `session` None: a new one; else a function
-        of the slots' sessions."""
+        of the slots' sessions. `raw` is sent in place of a ConnectRequest."""
         slot = self.slot(name)
         if slot.link is not None:
             slot.link.close()
@@ -170,8 +172,7 @@ class Target:
         slot.xid = 0
         slot.wanted = Session(0, bytes(16)) if session is None else session(self)
         slot.read_only = read_only
-        slot.link.send(wire.connect_frame(timeout, slot.wanted, seen(self) if callable(seen) else seen,
-                                          read_only))
+        slot.link.send(raw or wire.connect_frame(timeout, slot.wanted, seen(self) if callable(seen) else seen, read_only))
 
     def connected(self, name):
         """What became of it."""
@@ -316,6 +317,8 @@ class Target:
             except ValueError:
                 fields.append(("unreadable body", body))
         name = record.NAMES.get(op, "op %s" % op)
+        if op == wire.CLOSE_SESSION:
+            self.closes.add(self.zxid(zxid))
         closing = (err in CLOSING_ERRORS or (err, zxid) == (wire.UNIMPLEMENTED, -1) or op == wire.CLOSE_SESSION)
         return Message("reply to %s" % name, self._local(fields)), closing
 
@@ -367,6 +370,18 @@ class Target:
         if not self.began_ms - CLOCK_SLACK_MS <= ms <= time.time() * 1000 + CLOCK_SLACK_MS:
             return "not now: %d" % ms
         return "now"
+
+    def tidied(self, messages):
+        """The ephemerals of a session go in no particular order, so what tells of it is sorted."""
+        out, run = [], []
+        for slot, m in messages:
+            fields = dict(m.fields) if m.kind == "event" else {}
+            if fields.get("type") in GONE and (fields["zxid"] in self.closes or not self.event_zxids):
+                run.append((slot, m))
+                continue
+            out += sorted(run) + [(slot, m)]
+            run = []
+        return out + sorted(run)
 
     # --- what is left in the end
 
