@@ -4,6 +4,7 @@ A request is an opcode and a dict of fields. A path that begins with "~" stands 
 that a sequence has to itself. Layouts: the client protocol, sections 4.1 to 4.3.
 """
 import collections
+import re
 
 from harness import wire
 from harness.wire import Reader, boolean, buf, i32, i64
@@ -138,9 +139,14 @@ def body_of(req, root, zxid_of):
 
 # --- replies ----------------------------------------------------------------------------------
 
+# What is no UTF-8, and what is beyond its first plane: ZooKeeper puts U+FFFD or two surrogates in its place,
+# baton leaves it as it came (docs/compatibility.md).
+ODD_TEXT = re.compile("[\ufffd\U00010000-\U0010ffff]+")
+
+
 def text(r):
     data = r.buf()
-    return None if data is None else data.decode("utf-8", "backslashreplace")
+    return None if data is None else ODD_TEXT.sub("\ufffd", data.decode("utf-8", "replace"))
 
 
 def _texts(r):

@@ -309,9 +309,9 @@ class Target:
             slot.seen = max(slot.seen, zxid)
         fields = [("xid", xid), ("zxid", self.zxid(zxid)), ("err", err),
                   ("place", first)]     # 0: in turn
-        if err:
+        if err and op != record.MULTI_READ:
             fields += [("body", body)] if body else []
-        else:
+        elif body or not err:
             try:
                 fields += record.decode(op, asked, body, self.stat)
             except ValueError:
