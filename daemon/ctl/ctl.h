@@ -13,10 +13,17 @@
  *   output.c        aligned tables
  *   view.c          members and groups, read from their znodes
  *   walk.c          all znodes below one
+ *   line_words.c    a line taken apart into words
+ *   multi_file.c    a multi as a file
+ *   tree_file.c     a subtree as JSON
+ *   tree_read.c     a subtree read from the ensemble
+ *   tree_apply.c    a subtree written to it
  *   cmd_tree.c      ls get stat set create sync
  *   cmd_acl.c       getacl setacl addauth whoami
  *   cmd_count.c     count ephemerals
  *   cmd_delete.c    delete rm
+ *   cmd_multi.c     multi
+ *   cmd_export.c    export import cp
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
  *   cmd_module.c    plugins MODULE
@@ -183,6 +190,10 @@ int cmd_addauth(const struct ctl_options *o, int argc, char **argv);
 int cmd_whoami(const struct ctl_options *o, int argc, char **argv);
 int cmd_count(const struct ctl_options *o, int argc, char **argv);
 int cmd_ephemerals(const struct ctl_options *o, int argc, char **argv);
+int cmd_multi(const struct ctl_options *o, int argc, char **argv);
+int cmd_cp(const struct ctl_options *o, int argc, char **argv);
+int cmd_export(const struct ctl_options *o, int argc, char **argv);
+int cmd_import(const struct ctl_options *o, int argc, char **argv);
 int cmd_watch(const struct ctl_options *o, int argc, char **argv);
 int cmd_status(const struct ctl_options *o, int argc, char **argv);
 int cmd_members(const struct ctl_options *o, int argc, char **argv);

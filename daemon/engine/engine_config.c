@@ -17,6 +17,8 @@
 /* Longest list of four-letter words as text: SERVER_WORDS_MAX words, commas and some blanks. */
 #define WORDS_TEXT_MAX 512
 #define SID_MAX        255
+/* The highest with extended types (client-protocol.md 3.1). */
+#define SID_EXTENDED_MAX 254
 
 /* As read. Numbers keep -1 where "not given" means a computed value. */
 struct raw {
@@ -31,7 +33,8 @@ struct raw {
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
-        bool listen_all;
+        bool listen_all, extended_types;
+        int64_t container_check_interval, container_max_per_minute, container_max_never_used_interval;
 };
 
 #define RAW(member) SETTING_FIELD(struct raw, member)
@@ -68,6 +71,15 @@ static const struct setting table[] = {
          TEXT(ENGINE_RETAIN_SNAPSHOTS_MIN), "snapshots kept, with the logs that belong to them"},
         {"ensemble", "commit_log_count", SETTING_NUMBER, RAW(commit_log_count), 500, 10000000,
          TEXT(SERVER_COMMIT_LOG_COUNT_DEFAULT), "recent transactions kept in memory for servers that come back"},
+        {"ensemble", "extended_types", SETTING_BOOL, RAW(extended_types), .fallback = "no",
+         .help = "znodes with a time to live: may be created, and go when it is over"},
+        {"ensemble", "container_check_interval", SETTING_NUMBER, RAW(container_check_interval), 10, INT32_MAX,
+         TEXT(SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT),
+         "milliseconds from one search for empty containers and overdue znodes to the next"},
+        {"ensemble", "container_max_per_minute", SETTING_NUMBER, RAW(container_max_per_minute), 1, 1000000,
+         TEXT(SERVER_CONTAINER_MAX_PER_MINUTE_DEFAULT), "of them deleted per minute"},
+        {"ensemble", "container_max_never_used_interval", SETTING_NUMBER, RAW(container_max_never_used_interval), 0,
+         INT64_MAX, "0", "milliseconds a container without any child ever stays; 0: for good"},
         {"ensemble", "four_letter_words", SETTING_TEXT, RAW(four_letter_words), .fallback = "srvr",
          .help = "words answered on the client port, with commas; * for all"},
         {"ensemble", "client", SETTING_TEXT, RAW(client),
@@ -369,6 +381,16 @@ static void judge_ensemble(struct loading *l, struct engine_config *c)
         judge_client(l, own, c);
 }
 
+/* A session's number begins with its server's; one that begins with 255 is an owner with a time to live. */
+static void judge_sids(struct loading *l)
+{
+        for (int64_t sid = SID_EXTENDED_MAX + 1; l->raw.extended_types && sid <= SID_MAX; sid++)
+                if (sid == l->raw.id || ensemble_find(&l->ensemble, sid))
+                        problems_add_at(l->problems, *origin_of(l, "extended_types"),
+                                        "extended_types: the number of a server is then 1 to %d, not %" PRId64,
+                                        SID_EXTENDED_MAX, sid);
+}
+
 static bool is_word(const char *text, size_t len)
 {
         for (size_t i = 0; i < len; i++)
@@ -424,6 +446,10 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->listen_backlog = -1;
         (void)snprintf(s->version, sizeof s->version, "3.9.5-baton-%s", BATON_VERSION);
         (void)snprintf(s->built_on, sizeof s->built_on, "%s", BATON_BUILT_ON);
+        s->extended_types = raw->extended_types;
+        s->container_check_interval_ms = (uint32_t)raw->container_check_interval;
+        s->container_max_per_minute = (uint32_t)raw->container_max_per_minute;
+        s->container_max_never_used_ms = (uint64_t)raw->container_max_never_used_interval;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;
@@ -446,6 +472,7 @@ static int judge(struct loading *l, struct engine_config *ret)
         judge_words(l, &c.server);
         judge_ports(l);
         judge_ensemble(l, &c);
+        judge_sids(l);
         problems_sort(l->problems);
         if (l->problems->count > 0)
                 return -EINVAL;

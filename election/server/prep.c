@@ -26,6 +26,11 @@ void prep_free(struct prep *p)
         mem_free(p);
 }
 
+void prep_allow_ttl(struct prep *p, bool allow)
+{
+        p->ttl_allowed = allow;
+}
+
 bool prep_handles(int32_t opcode)
 {
         switch (opcode) {
@@ -34,6 +39,7 @@ bool prep_handles(int32_t opcode)
         case OP_CREATE_CONTAINER:
         case OP_CREATE_TTL:
         case OP_DELETE:
+        case OP_DELETE_CONTAINER:
         case OP_SET_DATA:
         case OP_SET_ACL:
         case OP_MULTI:
@@ -81,6 +87,8 @@ static int prep_body(struct prep_txn *t, struct jute_writer *w)
                 return ZK_RECONFIG_DISABLED;
         case OP_MULTI:
                 return prep__multi(t, w);
+        case OP_DELETE_CONTAINER:
+                return q->sweep ? prep__sweep(t, w) : ZK_UNIMPLEMENTED;
         default:
                 return prep__decode(&r, q->opcode, &op) ? prep__op(t, &op, w) : ZK_MARSHALLING_ERROR;
         }

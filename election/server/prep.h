@@ -15,9 +15,10 @@
 struct prep_request {
         int64_t session;
         int32_t cxid;
-        int32_t opcode;       /* a write, or OP_CREATE_SESSION / OP_CLOSE_SESSION */
+        int32_t opcode;       /* a write, or OP_CREATE_SESSION / OP_CLOSE_SESSION / OP_DELETE_CONTAINER */
         struct jute_str body; /* as after the request header; createSession: int timeout */
         struct jute_vec ids;  /* of the client; null makes an operation that needs them fail with -5 */
+        bool sweep;           /* deleteContainer by this leader itself; from anybody else it fails */
         int64_t from_sid;     /* the server it came through, for the session check; the leader's own sid
                                  for its clients and for its own expiries */
 };
@@ -33,6 +34,8 @@ struct prep;
 /* All borrowed. `item_max` bounds decoding, `payload_max` (jute.maxbuffer) the transaction made. */
 struct prep *prep_new(const struct database *db, struct session_clock *clock, int32_t item_max, size_t payload_max);
 void prep_free(struct prep *p);
+/* Whether nodes with a time to live may be created; not at first (zookeeper.extendedTypesEnabled). */
+void prep_allow_ttl(struct prep *p, bool allow);
 
 /* Whether an opcode is one that prep makes transactions of. */
 bool prep_handles(int32_t opcode);
@@ -53,6 +56,8 @@ int prep_make(struct prep *p, uint64_t now_ms, const struct prep_request *r, int
               struct jute_writer *w);
 /* The transaction has been applied to the database: forgets what it had foretold. */
 void prep_applied(struct prep *p, int64_t zxid);
+/* What the node will be once all that is proposed has been applied: its owner, mtime and creations. False: gone. */
+bool prep_peek(const struct prep *p, struct jute_str path, struct jute_stat_persisted *ret_stat, int32_t *ret_children);
 /* Paths with something foretold, for mntr. */
 size_t prep_pending(const struct prep *p);
 

@@ -43,6 +43,7 @@ struct prep {
         struct list order;
         struct map owners; /* session -> struct owner */
         uint64_t digest;   /* of the tree after everything proposed */
+        bool ttl_allowed;
         bool in_multi;
         struct list undo;
         uint64_t undo_digest;
@@ -107,6 +108,8 @@ bool prep__flags_are_ttl(int32_t flags);
 /* Checks the operation, writes the body of a transaction of its opcode's type and only then changes the
  * forecast. Returns ZK_OK, or the error; `w` may hold half a body then. */
 int prep__op(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w);
+/* deleteContainer. */
+int prep__sweep(struct prep_txn *t, struct jute_writer *w);
 /* A child leaves its parent, in the forecast. */
 void prep__remove(struct prep_txn *t, struct pending *n);
 

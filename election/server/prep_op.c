@@ -154,13 +154,16 @@ static int32_t next_counter(int32_t v)
 
 /* ---- create ---- */
 
-static int check_flags(const struct prep_op *op)
+static int check_flags(const struct prep_txn *t, const struct prep_op *op)
 {
         if (!prep__flags_ok(op->flags))
                 return ZK_BAD_ARGUMENTS;
-        if (prep__flags_are_ttl(op->flags))
-                return ZK_UNIMPLEMENTED; /* extended types are off */
-        return op->opcode == OP_CREATE_TTL ? ZK_BAD_ARGUMENTS : ZK_OK;
+        bool ttl = op->opcode == OP_CREATE_TTL;
+        if (!prep__flags_are_ttl(op->flags))
+                return ttl ? ZK_BAD_ARGUMENTS : ZK_OK;
+        if (!t->prep->ttl_allowed)
+                return ZK_UNIMPLEMENTED;
+        return ttl && op->ttl > 0 && op->ttl <= ZNODE_TTL_MAX ? ZK_OK : ZK_BAD_ARGUMENTS;
 }
 
 static void write_create(const struct prep_op *op, struct jute_str path, struct jute_vec acl, bool ephemeral,
@@ -170,6 +173,12 @@ static void write_create(const struct prep_op *op, struct jute_str path, struct 
                 struct jute_create_container_txn txn = {
                         .path = path, .data = op->data, .acl = acl, .parent_cversion = parent_cversion};
                 jute_put_create_container_txn(w, &txn);
+                return;
+        }
+        if (op->opcode == OP_CREATE_TTL) {
+                struct jute_create_ttl_txn txn = {
+                        .path = path, .data = op->data, .acl = acl, .parent_cversion = parent_cversion, .ttl = op->ttl};
+                jute_put_create_ttl_txn(w, &txn);
                 return;
         }
         struct jute_create_txn txn = {
@@ -205,12 +214,21 @@ static void forecast_create(struct prep_txn *t, struct pending *parent, struct p
         prep__change_end(t, n);
 }
 
+static int64_t create_owner(const struct prep_txn *t, const struct prep_op *op)
+{
+        if (op->opcode == OP_CREATE_CONTAINER)
+                return ZNODE_OWNER_CONTAINER;
+        if (op->opcode == OP_CREATE_TTL)
+                return znode_owner_of_ttl(op->ttl);
+        bool ephemeral = op->flags == CREATE_EPHEMERAL || op->flags == CREATE_EPHEMERAL_SEQUENTIAL;
+        return ephemeral ? t->request->session : 0;
+}
+
 /* The last checks, on the final path; then the body and the forecast. */
 static int create_at(struct prep_txn *t, const struct prep_op *op, struct pending *parent, struct jute_str path,
                      struct jute_vec acl, struct jute_writer *w)
 {
-        bool container = op->opcode == OP_CREATE_CONTAINER;
-        bool ephemeral = !container && (op->flags == CREATE_EPHEMERAL || op->flags == CREATE_EPHEMERAL_SEQUENTIAL);
+        int64_t owner = create_owner(t, op);
         if (!path_is_valid(path))
                 return ZK_BAD_ARGUMENTS;
         struct pending *n = prep__look(t, path);
@@ -218,10 +236,10 @@ static int create_at(struct prep_txn *t, const struct prep_op *op, struct pendin
                 return ZK_NODE_EXISTS;
         if (prep__owner_is_session(parent->now.stat.ephemeral_owner))
                 return ZK_NO_CHILDREN_FOR_EPHEMERALS;
-        write_create(op, path, acl, ephemeral, next_counter(parent->now.stat.cversion), w);
+        write_create(op, path, acl, owner != 0, next_counter(parent->now.stat.cversion), w);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
-        forecast_create(t, parent, n, op, acl, container ? ZNODE_OWNER_CONTAINER : ephemeral ? t->request->session : 0);
+        forecast_create(t, parent, n, op, acl, owner);
         return ZK_OK;
 }
 
@@ -233,7 +251,8 @@ static int create_named(struct prep_txn *t, const struct prep_op *op, struct jut
         int err = check_allowed(t, parent, ACL_CREATE);
         if (err)
                 return err;
-        bool sequential = op->flags == CREATE_SEQUENTIAL || op->flags == CREATE_EPHEMERAL_SEQUENTIAL;
+        bool sequential = op->flags == CREATE_SEQUENTIAL || op->flags == CREATE_EPHEMERAL_SEQUENTIAL ||
+                          op->flags == CREATE_FLAG_TTL_SEQUENTIAL;
         if (!sequential)
                 return create_at(t, op, parent, op->path, acl, w);
         char suffix[SEQUENCE_SIZE];
@@ -249,7 +268,7 @@ static int create_named(struct prep_txn *t, const struct prep_op *op, struct jut
 
 static int op_create(struct prep_txn *t, const struct prep_op *op, struct jute_writer *w)
 {
-        int err = check_flags(op);
+        int err = check_flags(t, op);
         if (!err)
                 err = check_session(t);
         if (!err)
@@ -316,6 +335,30 @@ static int op_delete(struct prep_txn *t, const struct prep_op *op, struct jute_w
         if (n->now.children > 0)
                 return ZK_NOT_EMPTY;
         jute_put_str(w, op->path);
+        if (w->error)
+                return ZK_MARSHALLING_ERROR;
+        prep__remove(t, n);
+        return ZK_OK;
+}
+
+/* The leader's own: no session, no ACL. Nothing but what may be swept is deleted so, and nothing with a child, be it
+ * one that is not applied yet. A ZooKeeper takes this request from any client, and deletes any node for it. */
+int prep__sweep(struct prep_txn *t, struct jute_writer *w)
+{
+        struct jute_reader r = prep__reader(t->request->body, t->prep->item_max);
+        struct jute_str path = jute_get_str(&r);
+        int err = r.error ? ZK_MARSHALLING_ERROR : check_loose_path(path);
+        if (err)
+                return err;
+        struct pending *n = prep__look(t, path);
+        if (!n->now.exists)
+                return ZK_NO_NODE;
+        if (n->now.children > 0)
+                return ZK_NOT_EMPTY;
+        int64_t owner = n->now.stat.ephemeral_owner;
+        if (!owner || prep__owner_is_session(owner))
+                return ZK_BAD_VERSION;
+        jute_put_str(w, path);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
         prep__remove(t, n);

@@ -155,7 +155,7 @@ static void forecast_from_tree(struct prep *p, struct pending *n)
                 prep__set_acl(n, acl.data, acl.size, acl.count);
 }
 
-static struct pending *pending_find(struct prep *p, struct jute_str path, uint32_t hash)
+static struct pending *pending_find(const struct prep *p, struct jute_str path, uint32_t hash)
 {
         struct pending *n = p->buckets[hash & (p->bucket_count - 1)];
         while (n &&
@@ -200,6 +200,23 @@ struct pending *prep__look(struct prep_txn *t, struct jute_str path)
         forecast_from_tree(p, n);
         owner_link(p, n);
         return n;
+}
+
+bool prep_peek(const struct prep *p, struct jute_str path, struct jute_stat_persisted *ret_stat, int32_t *ret_children)
+{
+        uint32_t hash = (uint32_t)hash_bytes(path.data, (size_t)path.len, p->hash_seed);
+        const struct pending *n = pending_find(p, path, hash);
+        if (n) {
+                *ret_stat = n->now.stat;
+                *ret_children = n->now.children;
+                return n->now.exists;
+        }
+        const struct znode *z = tree_find(database_tree(p->db), path);
+        if (!z)
+                return false;
+        znode_stat_persisted(z, ret_stat);
+        *ret_children = znode_children(z);
+        return true;
 }
 
 void prep_applied(struct prep *p, int64_t zxid)

@@ -55,6 +55,7 @@ void server_free(struct server *s)
         if (!s)
                 return;
         clients_free(s->clients);
+        sweeper_free(s->sweeper);
         prep_free(s->prep);
         session_clock_free(s->clock);
         session_touches_free(s->touches);
@@ -220,12 +221,34 @@ static void server_expire(struct server *s, struct effects *fx)
         }
 }
 
+static void server_sweep(struct server *s, struct effects *fx)
+{
+        struct jute_str path;
+        while (s->sweeper &&
+               (path = sweeper_next(s->sweeper, database_tree(s->db), s->prep, &s->event->now)).len >= 0) {
+                struct jute_writer body;
+                jute_writer_init(&body, (size_t)path.len + 4);
+                jute_put_str(&body, path);
+                struct prep_request r = {.opcode = OP_DELETE_CONTAINER,
+                                         .body = jute_str_of(body.data, body.len),
+                                         .ids = {.count = -1},
+                                         .sweep = true,
+                                         .from_sid = s->config.sid};
+                bool proposed = server__propose(s, &r, fx) != 0;
+                jute_writer_done(&body);
+                if (!proposed)
+                        return;
+        }
+}
+
 static void server_tick(struct server *s, uint64_t now_ms, struct effects *fx)
 {
         vote_tick(s->vote, now_ms, fx);
         zab_tick(s->zab, now_ms, fx);
         if (s->serving)
                 server_expire(s, fx);
+        if (s->serving)
+                server_sweep(s, fx);
         clients_tick(s->clients, now_ms, fx);
 }
 
@@ -317,5 +340,7 @@ uint64_t server_deadline(const struct server *s)
                 return UINT64_MAX;
         uint64_t at = earlier(vote_deadline(s->vote), zab_deadline(s->zab));
         at = earlier(at, clients_deadline(s->clients));
+        if (s->sweeper && s->serving)
+                at = earlier(at, sweeper_deadline(s->sweeper, database_tree(s->db)));
         return s->clock ? earlier(at, session_clock_deadline(s->clock)) : at;
 }

@@ -30,6 +30,10 @@
 /* A snapshot is begun after about this many transactions. */
 #define SERVER_SNAP_COUNT_DEFAULT 100000
 #define SERVER_WORDS_MAX          32
+/* Empty containers and nodes whose time is over are looked for this often, and so many a minute deleted
+ * (znode.container.checkIntervalMs, znode.container.maxPerMinute). */
+#define SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT 60000
+#define SERVER_CONTAINER_MAX_PER_MINUTE_DEFAULT    10000
 /* A client that leaves this much unread is dropped by the shell (EVENT_CONN_CLOSED with -ENOBUFS). */
 #define SERVER_CLIENT_BACKLOG_BYTES (64u << 20)
 /* The same for a peer of the ensemble. */
@@ -45,9 +49,12 @@ struct server_config {
         uint32_t commit_log_count; /* recent transactions kept for servers that come back: their DIFF */
         int32_t max_buffer;        /* jute.maxbuffer */
         uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
-        uint16_t client_port;            /* only to be shown (conf), like these */
-        int32_t listen_backlog;          /* -1: the shell's own choice */
-        char words[SERVER_WORDS_MAX][5]; /* allowed four-letter words; "*" allows all */
+        bool extended_types; /* nodes with a time to live may be created, and are swept */
+        uint32_t container_check_interval_ms, container_max_per_minute; /* 0: nothing is swept */
+        uint64_t container_max_never_used_ms;                           /* 0: those stay */
+        uint16_t client_port;                                           /* only to be shown (conf), like these */
+        int32_t listen_backlog;                                         /* -1: the shell's own choice */
+        char words[SERVER_WORDS_MAX][5];                                /* allowed four-letter words; "*" allows all */
         size_t word_count;
         char data_dir[256];
         char version[32];  /* as shown by srvr: "3.9.5-REVISION", which tools parse */
@@ -82,7 +89,8 @@ enum event_type {
 /* Times of an event. */
 struct moment {
         uint64_t mono_ms; /* monotonic, never going back */
-        int64_t wall_ms;  /* Unix milliseconds: into transactions, shown to people; decides nothing */
+        int64_t wall_ms;  /* Unix milliseconds: into transactions, shown to people; decides nothing but which times
+                             to live are over (sweeper.h) */
         uint64_t mono_ns; /* same clock as mono_ms, for latency figures only */
 };
 

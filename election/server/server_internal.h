@@ -5,6 +5,7 @@
 #include "election/server/clients.h"
 #include "election/server/prep.h"
 #include "election/server/server.h"
+#include "election/server/sweeper.h"
 #include "election/session/session.h"
 #include "election/txnlog/snapfile.h"
 #include "election/vote/vote.h"
@@ -55,6 +56,7 @@ struct server {
         struct database_loader *loader;
         struct session_clock *clock;     /* leader */
         struct prep *prep;               /* leader */
+        struct sweeper *sweeper;         /* leader; NULL where nothing is swept */
         struct session_touches *touches; /* learner */
         struct clients *clients;
         struct outcome outcome;

@@ -74,6 +74,8 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
         if (!zxid)
                 return 0;
         jute_writer_reset(&s->txn);
+        if (s->sweeper)
+                sweeper_stamp(s->sweeper, &s->event->now, zxid);
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
         assert(!s->txn.error);
         zab_propose(s->zab, now_ms, s->txn.data, s->txn.len, fx);
@@ -95,20 +97,46 @@ static void clock_session(void *ctx, int64_t id, int32_t timeout_ms)
         session_clock_add(s->clock, now_ms, id, timeout_ms, SESSION_NO_OWNER);
 }
 
+static bool has_ttl(const struct tree *tree)
+{
+        for (size_t i = 0; i < tree_special_count(tree); i++)
+                if (sweeper_is_ttl(tree_special(tree, i)))
+                        return true;
+        return false;
+}
+
+/* Without extended types a ZooKeeper takes nodes with a time to live for ephemerals of sessions that aren't there, and
+ * deletes them when it begins to lead. Nobody has asked for that: here they stay. */
+static void lead_sweeping(struct server *s, struct effects *fx)
+{
+        const struct server_config *c = &s->config;
+        const struct sweeper_config config = {.ttl = c->extended_types,
+                                              .check_interval_ms = c->container_check_interval_ms,
+                                              .max_per_minute = c->container_max_per_minute,
+                                              .max_never_used_ms = c->container_max_never_used_ms};
+        prep_allow_ttl(s->prep, c->extended_types);
+        if (c->container_check_interval_ms && c->container_max_per_minute)
+                s->sweeper = sweeper_new(&config, &s->event->now);
+        if (!c->extended_types && has_ttl(database_tree(s->db)))
+                effect_report(fx, REPORT_WARNING,
+                              "there are nodes with a time to live, and extended_types is off: they stay for good");
+}
+
 /* Every session gets its full timeout again: its last touch may have been heard by the leader before. */
-static void server_lead(struct server *s, int64_t epoch)
+static void server_lead(struct server *s, int64_t epoch, struct effects *fx)
 {
         database_set_zxid(s->db, (int64_t)((uint64_t)epoch << 32));
         s->clock = session_clock_new(s->config.tick_ms);
         session_table_each(database_sessions(s->db), clock_session, s);
         s->prep = prep_new(s->db, s->clock, server_item_max(&s->config), (size_t)s->config.max_buffer);
+        lead_sweeping(s, fx);
 }
 
 static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
 {
         struct server *s = ctx;
         if (zab_role(s->zab) == ZAB_LEADING)
-                server_lead(s, epoch);
+                server_lead(s, epoch, fx);
         else
                 s->touches = session_touches_new();
         s->serving = true;
@@ -134,9 +162,11 @@ void server__rest(struct server *s, struct effects *fx)
         s->role_over = false;
         s->state = SERVER_RESTING;
         clients_end(s->clients, fx);
+        sweeper_free(s->sweeper);
         prep_free(s->prep);
         session_clock_free(s->clock);
         session_touches_free(s->touches);
+        s->sweeper = NULL;
         s->prep = NULL;
         s->clock = NULL;
         s->touches = NULL;
@@ -148,7 +178,7 @@ static void host_request(void *ctx, int64_t from_sid, int64_t session, int32_t c
                          struct jute_str body, struct jute_vec authinfo, struct effects *fx)
 {
         struct server *s = ctx;
-        if (!prep_handles(opcode) || opcode == OP_DELETE_CONTAINER) {
+        if (!prep_handles(opcode)) {
                 effect_report(fx, REPORT_WARNING,
                               "server %" PRId64 " forwarded a request of unknown type %" PRId32 ", ignored", from_sid,
                               opcode);

@@ -47,6 +47,7 @@ void tree__free(struct tree *t)
         index_done(&t->owners);
         acl_table_done(&t->acls);
         jute_writer_done(&t->walk.aside);
+        mem_free(t->specials);
         mem_free(t);
 }
 
@@ -159,7 +160,7 @@ static void ephemeral_add(struct tree *t, struct znode *n)
                 index_insert(&t->owners, &o->link, hash_u64((uint64_t)n->owner));
         }
         o->nodes = mem_grow(o->nodes, &o->capacity, o->count + 1, sizeof *o->nodes);
-        n->ephemeral_at = (uint32_t)o->count;
+        n->place = (uint32_t)o->count;
         o->nodes[o->count++] = n;
         t->ephemerals++;
 }
@@ -167,10 +168,10 @@ static void ephemeral_add(struct tree *t, struct znode *n)
 static void ephemeral_remove(struct tree *t, struct znode *n)
 {
         struct owner *o = owner_find(t, n->owner);
-        assert(o && o->nodes[n->ephemeral_at] == n);
+        assert(o && o->nodes[n->place] == n);
         struct znode *last = o->nodes[--o->count];
-        o->nodes[n->ephemeral_at] = last;
-        last->ephemeral_at = n->ephemeral_at;
+        o->nodes[n->place] = last;
+        last->place = n->place;
         t->ephemerals--;
         if (o->count > 0)
                 return;
@@ -212,6 +213,34 @@ size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, 
         if (fn)
                 index_each(&t->owners, tell_owner, &each);
         return t->owners.count;
+}
+
+/* ---- containers and nodes with a time to live ---- */
+
+static void special_add(struct tree *t, struct znode *n)
+{
+        t->specials = mem_grow(t->specials, &t->special_capacity, t->special_count + 1, sizeof(struct znode *));
+        n->place = (uint32_t)t->special_count;
+        t->specials[t->special_count++] = n;
+}
+
+/* The last one takes its place. */
+static void special_remove(struct tree *t, struct znode *n)
+{
+        assert(n->place < t->special_count && t->specials[n->place] == n);
+        struct znode *last = t->specials[--t->special_count];
+        t->specials[n->place] = last;
+        last->place = n->place;
+}
+
+size_t tree_special_count(const struct tree *t)
+{
+        return t->special_count;
+}
+
+const struct znode *tree_special(const struct tree *t, size_t place)
+{
+        return place < t->special_count ? t->specials[place] : NULL;
 }
 
 /* ---- changing ---- */
@@ -303,6 +332,8 @@ struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str
         list_push(&t->ring, &n->ring);
         if (znode_is_ephemeral(n))
                 ephemeral_add(t, n);
+        else if (n->owner)
+                special_add(t, n);
         t->digest += znode_digest(n);
         t->data_size += path_chars(n) + data_bytes(n);
         return n;
@@ -316,6 +347,8 @@ void tree__remove(struct tree *t, struct znode *n)
         t->data_size -= path_chars(n) + data_bytes(n);
         if (znode_is_ephemeral(n))
                 ephemeral_remove(t, n);
+        else if (n->owner)
+                special_remove(t, n);
         if (t->walk.on && t->walk.cursor == &n->ring)
                 t->walk.cursor = n->ring.next;
         list_remove(&n->ring);
@@ -367,24 +400,28 @@ static void check_node(const struct tree *t, const struct znode *n)
         assert(znode__content_crc(znode_path(n), znode_data(n)) == n->content_crc);
         if (znode_is_ephemeral(n)) {
                 const struct owner *o = owner_find(t, n->owner);
-                assert(o && n->ephemeral_at < o->count && o->nodes[n->ephemeral_at] == n);
+                assert(o && n->place < o->count && o->nodes[n->place] == n);
+        } else if (n->owner) {
+                assert(tree_special(t, n->place) == n);
         }
 }
 
 void tree__check(const struct tree *t)
 {
         uint64_t digest = 0, data_size = 0;
-        size_t count = 0, ephemerals = 0;
+        size_t count = 0, ephemerals = 0, specials = 0;
         for (const struct list *l = t->ring.next; l != &t->ring; l = l->next) {
                 const struct znode *n = LIST_ENTRY(l, struct znode, ring);
                 check_node(t, n);
                 digest += znode_digest(n);
                 data_size += path_chars(n) + data_bytes(n);
                 ephemerals += znode_is_ephemeral(n);
+                specials += n->owner && !znode_is_ephemeral(n);
                 count++;
         }
         assert(digest == t->digest);
         assert(data_size == t->data_size);
         assert(count == t->nodes.count && count == tree_descendants(t, t->root) + 1);
         assert(ephemerals == t->ephemerals);
+        assert(specials == t->special_count);
 }

@@ -15,6 +15,8 @@ struct znode;
 
 /* Stored owners that are no session (storage-format.md 3). */
 #define ZNODE_OWNER_CONTAINER INT64_MIN
+/* Longest time to live, some 34 years: 40 bits of the owner hold it (client-protocol.md 6.1). */
+#define ZNODE_TTL_MAX INT64_C(0xffffffffff)
 /* Key of the open ACL world:anyone:31, which has no table row. */
 #define ACL_KEY_OPEN (-1)
 
@@ -32,6 +34,9 @@ struct jute_str znode_data(const struct znode *n); /* null and empty differ */
 int32_t znode_children(const struct znode *n);
 /* A session's ephemeral (not a container, not a TTL node). */
 bool znode_is_ephemeral(const struct znode *n);
+/* The owner as stored of a node with a time to live of `ttl_ms`, and back: 0 for any other owner. */
+int64_t znode_owner_of_ttl(int64_t ttl_ms);
+int64_t znode_ttl_of_owner(int64_t owner);
 /* CRC-32 of the node (storage-format.md 7); 0 below /zookeeper/. */
 uint32_t znode_digest(const struct znode *n);
 int64_t znode_acl_key(const struct znode *n);
@@ -47,6 +52,11 @@ size_t tree_ephemerals(const struct tree *t, int64_t session, void (*fn)(void *c
 /* Calls `fn` for each session that owns ephemerals, with their number, in no particular order; returns how many
  * such sessions there are. `fn` may be NULL. */
 size_t tree_owners(const struct tree *t, void (*fn)(void *ctx, int64_t session, size_t ephemerals), void *ctx);
+
+/* Containers and nodes with a time to live, by place: NULL from `count` on. One that goes gives its place to the
+ * last one, so a walk from the last place to the first misses none that was there when it began. */
+size_t tree_special_count(const struct tree *t);
+const struct znode *tree_special(const struct tree *t, size_t place);
 
 uint64_t tree_digest(const struct tree *t);
 /* Of the table of its paths; for other tables of paths. */

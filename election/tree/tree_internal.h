@@ -5,7 +5,8 @@
  *    a slash, and its name; the path stands once, in the node;
  *  - the ring holds all nodes in order of creation, so parents always stand before their children;
  *  - `digest` is the sum of the nodes' digests, `data_size` that of their paths and data;
- *  - a node is a session's ephemeral if and only if it stands in that session's list of ephemerals. */
+ *  - a node is a session's ephemeral if and only if it stands in that session's list of ephemerals, and a
+ *    container or a node with a time to live if and only if it stands in the list of special nodes. */
 #ifndef BATON_TREE_TREE_INTERNAL_H
 #define BATON_TREE_TREE_INTERNAL_H
 
@@ -30,10 +31,10 @@ struct znode {
         int32_t version, cversion, aversion;
         int32_t data_len; /* -1: null */
         uint32_t children;
-        uint32_t descendants;  /* of all depths: counted on the way up at each creation and deletion */
-        uint32_t content_crc;  /* CRC-32 of path and data: the digest's first part */
-        uint32_t generation;   /* of the last snapshot that has this node, or needs not have it */
-        uint32_t ephemeral_at; /* place among its session's ephemerals */
+        uint32_t descendants; /* of all depths: counted on the way up at each creation and deletion */
+        uint32_t content_crc; /* CRC-32 of path and data: the digest's first part */
+        uint32_t generation;  /* of the last snapshot that has this node, or needs not have it */
+        uint32_t place;       /* among its session's ephemerals, or among the special nodes */
         uint32_t path_len;
         char path[];
 };
@@ -63,6 +64,8 @@ struct tree {
         struct znode *root; /* NULL only while a snapshot is being loaded */
         struct list ring;
         struct index owners;
+        struct znode **specials; /* containers and nodes with a time to live */
+        size_t special_count, special_capacity;
         struct acl_table acls;
         struct walk walk;
         uint64_t digest;

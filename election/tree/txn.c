@@ -3,10 +3,6 @@
 
 #include <errno.h>
 
-/* Stored owner of a TTL node: this, and the time to live in the low 40 bits. */
-#define OWNER_TTL      (UINT64_C(0xFF) << 56)
-#define OWNER_TTL_MASK ((UINT64_C(1) << 40) - 1)
-
 static void parse_create(struct jute_reader *r, int64_t session, struct txn_body *ret)
 {
         struct jute_create_txn v;
@@ -37,7 +33,7 @@ static void parse_create_ttl(struct jute_reader *r, struct txn_body *ret)
         ret->data = v.data;
         ret->vec = v.acl;
         ret->number = v.parent_cversion;
-        ret->owner = (int64_t)(OWNER_TTL | ((uint64_t)v.ttl & OWNER_TTL_MASK));
+        ret->owner = znode_owner_of_ttl(v.ttl);
 }
 
 static void parse_path(struct jute_reader *r, struct txn_body *ret)

@@ -17,6 +17,16 @@ bool znode__owner_is_session(int64_t owner)
         return owner != 0 && owner != ZNODE_OWNER_CONTAINER && ((uint64_t)owner & OWNER_TTL_MASK) != OWNER_TTL;
 }
 
+int64_t znode_owner_of_ttl(int64_t ttl_ms)
+{
+        return (int64_t)(OWNER_TTL | ((uint64_t)ttl_ms & (uint64_t)ZNODE_TTL_MAX));
+}
+
+int64_t znode_ttl_of_owner(int64_t owner)
+{
+        return ((uint64_t)owner & OWNER_TTL_MASK) == OWNER_TTL ? owner & ZNODE_TTL_MAX : 0;
+}
+
 bool znode_is_ephemeral(const struct znode *n)
 {
         return znode__owner_is_session(n->owner);

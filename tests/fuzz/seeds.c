@@ -144,6 +144,25 @@ static void inifiles(void)
         seed_text("inifile", "odd", -1, "key = 1\n[no end\n= 5\n[s]\n[t]\nx\n y = ;z\n");
 }
 
+/* Files that batonctl reads. */
+static void ctl_files(void)
+{
+        seed_text("multi_file", "all", -1,
+                  "# all\ncreate -e -s /a \"v\\n\\x00\" world:anyone:r\ncreate -c /b\ncreate -t 5 /c 'w x'\n"
+                  "create -b /d AAE=\nset -v 3 /a x\ndelete -v 0 /b\ncheck /a\n");
+        seed_text("multi_file", "wrong", -1, "create\nset /a\ncreate /a b c\ncreate -b /a ?\ndelete \"\n");
+        seed_text("tree_file", "all", -1,
+                  "{\"format\":\"baton-tree\",\"version\":1,\"root\":\"/a\",\"nodes\":["
+                  "{\"path\":\"/a\",\"data\":null},{\"path\":\"/a/b\",\"data\":\"v\",\"kind\":\"ttl\",\"ttl_ms\":7},"
+                  "{\"path\":\"/a/b/c\",\"data_base64\":\"AAE=\",\"kind\":\"container\","
+                  "\"acl\":[{\"scheme\":\"ip\",\"id\":\"::1\",\"perms\":\"rw\"}]},"
+                  "{\"path\":\"/a/e\",\"data\":\"\",\"kind\":\"ephemeral\"}]}");
+        seed_text("tree_file", "root", -1,
+                  "{\"format\":\"baton-tree\",\"version\":1,\"root\":\"/\",\"nodes\":["
+                  "{\"path\":\"/\",\"data\":\"\"},{\"path\":\"/a\",\"data\":\"\","
+                  "\"acl\":[{\"scheme\":\"world\",\"id\":\"anyone\",\"perms\":255}]}]}");
+}
+
 void seeds_text(void)
 {
         words();
@@ -151,6 +170,7 @@ void seeds_text(void)
         settings();
         values();
         inifiles();
+        ctl_files();
 }
 
 int main(int argc, char **argv)

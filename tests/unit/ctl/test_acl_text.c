@@ -66,8 +66,9 @@ static void test_the_parts_are_where_they_belong(void **state)
 static void test_what_is_no_acl_is_said(void **state)
 {
         (void)state;
-        static const char *const bad[] = {"",      ",",      "world", "world:anyone", "world:anyone:",    ":a:r",
-                                          "a:b:x", "a:b:rx", "a::",   "a:b:r,",       "a:b:99999999999", "a:b:r,,a:b:r"};
+        static const char *const bad[] = {
+                "",      ",",      "world", "world:anyone", "world:anyone:",   ":a:r",
+                "a:b:x", "a:b:rx", "a::",   "a:b:r,",       "a:b:99999999999", "a:b:r,,a:b:r"};
         for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
                 struct acl_list a;
                 char why[200] = "";

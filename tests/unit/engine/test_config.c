@@ -102,6 +102,10 @@ static void test_defaults_are_those_of_the_headers(void **state)
         assert_int_equal(c.server.max_cnxns, SERVER_MAX_CNXNS_DEFAULT);
         assert_int_equal(c.server.outstanding_limit, SERVER_OUTSTANDING_LIMIT_DEFAULT);
         assert_int_equal(c.server.max_buffer, ENGINE_MAX_BUFFER_DEFAULT);
+        assert_false(c.server.extended_types);
+        assert_int_equal(c.server.container_check_interval_ms, SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT);
+        assert_int_equal(c.server.container_max_per_minute, SERVER_CONTAINER_MAX_PER_MINUTE_DEFAULT);
+        assert_int_equal(c.server.container_max_never_used_ms, 0);
         assert_int_equal(c.preallocate_bytes, STORE_PREALLOCATE_DEFAULT);
         assert_int_equal(c.retain_snapshots, 3);
         assert_int_equal(c.server.commit_log_count, 5000);
@@ -264,6 +268,26 @@ static void test_all_problems_are_told_at_once_in_the_order_of_lines(void **stat
                 assert_int_equal(p.list[i].line, lines[i]);
 }
 
+/* client-protocol.md 3.1: a session of server 255 would look like a time to live. */
+static void test_server_255_has_no_extended_types(void **state)
+{
+        static const char server_255[] = "server.255 = h4:2888:3888;2181\n";
+        char text[1024];
+        struct engine_config c;
+        struct problems p;
+        (void)state;
+        (void)snprintf(text, sizeof text, HEAD ONE "%s", server_255);
+        assert_int_equal(load(text, &c, &p), 0);
+        (void)snprintf(text, sizeof text, HEAD ONE "%sextended_types = yes\n", server_255);
+        assert_int_equal(load(text, &c, &p), -EINVAL);
+        assert_int_equal(p.count, 1);
+        assert_int_equal(p.list[0].line, 8);
+        assert_string_equal(p.list[0].text, "extended_types: the number of a server is then 1 to 254, not 255");
+        (void)snprintf(text, sizeof text, HEAD ONE "extended_types = yes\n");
+        assert_int_equal(load(text, &c, &p), 0);
+        assert_true(c.server.extended_types);
+}
+
 static void test_too_many_words_are_refused(void **state)
 {
         char text[1024];
@@ -301,6 +325,7 @@ int main(void)
                 cmocka_unit_test(test_what_is_wrong_is_told_with_its_line),
                 cmocka_unit_test(test_a_member_that_cannot_be_parsed_is_told_with_its_number),
                 cmocka_unit_test(test_all_problems_are_told_at_once_in_the_order_of_lines),
+                cmocka_unit_test(test_server_255_has_no_extended_types),
                 cmocka_unit_test(test_too_many_words_are_refused),
                 cmocka_unit_test(test_a_path_that_is_too_long_is_refused),
         };

@@ -28,6 +28,7 @@ static struct bench *bench_start(struct database *db, size_t payload_max)
         b->zxid = INT64_C(0x100000000);
         database_set_zxid(b->db, b->zxid);
         b->now_ms = 1000;
+        b->wall_ms = BENCH_WALL_MS;
         b->sid = BENCH_SID;
         bench_ids(b, &(struct test_id){"ip", "127.0.0.1"}, 1);
         assert_int_equal(bench_create_session(b, BENCH_SESSION, BENCH_TIMEOUT_MS), 0);
@@ -150,7 +151,7 @@ static void check_payload(const struct bench *b, const struct prep_request *r, i
         assert_int_equal(h.session_id, r->session);
         assert_int_equal(h.cxid, r->cxid);
         assert_int_equal(h.zxid, b->zxid);
-        assert_int_equal(h.time, BENCH_WALL_MS + (int64_t)b->now_ms);
+        assert_int_equal(h.time, b->wall_ms + (int64_t)b->now_ms);
         assert_int_equal(h.type, err ? OP_ERROR : r->opcode);
         if (err) {
                 assert_int_equal(jute_get_int(&in), err);
@@ -169,11 +170,12 @@ int bench_request(struct bench *b, int32_t opcode, struct jute_str body)
                                  .opcode = opcode,
                                  .body = body,
                                  .ids = b->id_vec,
+                                 .sweep = b->sweep,
                                  .from_sid = b->sid};
         b->zxid++;
         b->now_ms += 3;
         jute_writer_reset(&b->txn);
-        int err = prep_make(b->prep, b->now_ms, &r, b->zxid, BENCH_WALL_MS + (int64_t)b->now_ms, &b->txn);
+        int err = prep_make(b->prep, b->now_ms, &r, b->zxid, b->wall_ms + (int64_t)b->now_ms, &b->txn);
         assert_int_equal(b->txn.error, 0);
         check_payload(b, &r, err);
         b->queue = mem_grow(b->queue, &b->capacity, b->end + 1, sizeof *b->queue);
@@ -218,6 +220,26 @@ int bench_close_session(struct bench *b, int64_t session)
         b->session = session;
         int err = bench_request(b, OP_CLOSE_SESSION, STR_NULL);
         b->session = kept;
+        return err;
+}
+
+int bench_create_ttl(struct bench *b, const char *path, int64_t ttl_ms)
+{
+        const struct test_op op = {
+                .opcode = OP_CREATE_TTL, .path = jute_cstr(path), .data = STR("x"), .number = 5, .ttl = ttl_ms};
+        return bench_op(b, &op);
+}
+
+int bench_sweep(struct bench *b, const char *path)
+{
+        int64_t session = b->session;
+        jute_writer_reset(&b->body);
+        jute_put_cstr(&b->body, path);
+        b->session = 0;
+        b->sweep = true;
+        int err = bench_request(b, OP_DELETE_CONTAINER, jute_str_of(b->body.data, b->body.len));
+        b->session = session;
+        b->sweep = false;
         return err;
 }
 

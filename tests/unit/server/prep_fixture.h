@@ -57,6 +57,8 @@ struct bench {
         int64_t zxid;
         uint64_t now_ms;
         int64_t session, sid; /* of the next request */
+        bool sweep;           /* it is the leader's own */
+        int64_t wall_ms;      /* what its time is ahead of now_ms; changed by a test that sets the wall clock */
         int32_t cxid;
         struct proposal *queue;
         size_t first, end, capacity;
@@ -85,6 +87,9 @@ int bench_create_session(struct bench *b, int64_t session, int32_t timeout_ms);
 int bench_close_session(struct bench *b, int64_t session);
 int bench_create(struct bench *b, const char *path, int32_t flags);
 int bench_delete(struct bench *b, const char *path);
+int bench_create_ttl(struct bench *b, const char *path, int64_t ttl_ms);
+/* deleteContainer by the leader itself. */
+int bench_sweep(struct bench *b, const char *path);
 int bench_set(struct bench *b, const char *path, const char *data, int32_t version);
 /* A multi's results, as they would be on applying the last proposal. */
 int32_t bench_multi_err(const struct bench *b, size_t index);

@@ -115,7 +115,9 @@ static void random_op(struct pair *p, char *path, bool in_multi, struct test_op 
         if (kind < 45) {
                 ret->opcode = once_in(p, 8) ? creates[below(p, COUNT(creates))] : OP_CREATE;
                 ret->number = random_flags(p);
-                ret->ttl = 7;
+                ret->ttl = once_in(p, 6) ? 0 : 7;
+                if (ret->opcode == OP_CREATE_TTL && once_in(p, 2))
+                        ret->number = 5 + (int32_t)below(p, 2);
                 random_acl(p, ret);
         } else if (kind < 70) {
                 ret->opcode = OP_DELETE;
@@ -187,6 +189,7 @@ static void compare_and_apply(struct pair *p, int step, size_t multi_ops)
         bench_settle(p->twin);
         prep_free(p->twin->prep);
         p->twin->prep = prep_new(p->twin->db, p->twin->clock, BENCH_ITEM_MAX, JUTE_MAXBUFFER_DEFAULT);
+        prep_allow_ttl(p->twin->prep, p->seed % 4 != 0);
         if (once_in(p, 40))
                 p->lag = (size_t)below(p, LAG_MOST);
         size_t outstanding = bench_outstanding(p->late);
@@ -233,6 +236,16 @@ static void single(struct pair *p, int step)
         compare_and_apply(p, step, 0);
 }
 
+/* By the leader itself, of any node. */
+static void sweep(struct pair *p, int step)
+{
+        char path[PATH_SIZE];
+        (void)random_path(p, path);
+        (void)bench_sweep(p->late, path);
+        (void)bench_sweep(p->twin, path);
+        compare_and_apply(p, step, 0);
+}
+
 static void step_once(struct pair *p, int step)
 {
         uint64_t kind = below(p, 100);
@@ -245,6 +258,8 @@ static void step_once(struct pair *p, int step)
                 close_session(p, step);
         else if (kind < 25)
                 multi(p, step);
+        else if (kind < 29)
+                sweep(p, step);
         else
                 single(p, step);
 }
@@ -275,6 +290,8 @@ static void assert_same_state(struct pair *p)
 static void history(uint64_t seed)
 {
         struct pair p = {.seed = seed, .prng = {seed}, .late = bench_new(), .twin = bench_new(), .last_session = 1000};
+        prep_allow_ttl(p.late->prep, seed % 4 != 0);
+        prep_allow_ttl(p.twin->prep, seed % 4 != 0);
         for (size_t i = 0; i < SESSIONS; i++)
                 new_session(&p, i, -1);
         p.lag = (size_t)below(&p, LAG_MOST);
