@@ -33,7 +33,7 @@ struct raw {
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
-        bool listen_all, extended_types;
+        bool listen_all, extended_types, enforce_quota;
         int64_t container_check_interval, container_max_per_minute, container_max_never_used_interval;
 };
 
@@ -86,6 +86,8 @@ static const struct setting table[] = {
          .help = "[HOST:]PORT for clients, where server.N of this server names none, or without any server.N"},
         {"ensemble", "listen_all", SETTING_BOOL, RAW(listen_all), .fallback = "no",
          .help = "election and quorum ports on all addresses, not only that of server.N"},
+        {"ensemble", "enforce_quota", SETTING_BOOL, RAW(enforce_quota), .fallback = "no",
+         .help = "refuse what exceeds a quota's hard limit"},
         {"ensemble", "connect", SETTING_TEXT, RAW(connect),
          .help = "an ensemble elsewhere: then there is no engine here"},
 };
@@ -450,6 +452,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->container_check_interval_ms = (uint32_t)raw->container_check_interval;
         s->container_max_per_minute = (uint32_t)raw->container_max_per_minute;
         s->container_max_never_used_ms = (uint64_t)raw->container_max_never_used_interval;
+        s->enforce_quota = raw->enforce_quota;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;

@@ -11,6 +11,7 @@
 #include "election/jute/record.h"
 #include "election/session/session.h"
 #include "election/tree/database.h"
+#include "election/tree/quota.h"
 
 struct prep_request {
         int64_t session;
@@ -36,6 +37,27 @@ struct prep *prep_new(const struct database *db, struct session_clock *clock, in
 void prep_free(struct prep *p);
 /* Whether nodes with a time to live may be created; not at first (zookeeper.extendedTypesEnabled). */
 void prep_allow_ttl(struct prep *p, bool allow);
+
+/* From now on a create or setData that would exceed a hard limit fails with -125 (zookeeper.enforceQuota). What is
+ * there is what has been applied: neither transactions under way nor earlier operations of a multi count, as in
+ * ZooKeeper. Off at first; quotas are counted either way. */
+void prep_enforce_quota(struct prep *p, bool on);
+
+/* Bytes of a quota's path, and of the name its refusals are counted under, that are told. */
+#define PREP_EXCESS_TEXT_MAX 128
+
+/* A limit that a request would have exceeded, or did: for the log and mntr. Foreign texts, cut. */
+struct prep_excess {
+        uint64_t count, refused; /* excesses since last asked; how many of them were refused */
+        /* of the last one: */
+        bool hard, bytes;
+        int64_t used, limit;
+        uint8_t path[PREP_EXCESS_TEXT_MAX], name[PREP_EXCESS_TEXT_MAX]; /* the quota's; first of the request's path */
+        uint32_t path_len, name_len;
+};
+/* Takes what there is since the last call; false if nothing. At most one request's worth is to be lost: ask after
+ * each prep_make(). */
+bool prep_take_excess(struct prep *p, struct prep_excess *ret);
 
 /* Whether an opcode is one that prep makes transactions of. */
 bool prep_handles(int32_t opcode);

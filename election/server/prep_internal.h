@@ -13,6 +13,7 @@ struct forecast {
         struct jute_stat_persisted stat;
         int32_t children;
         uint32_t prefix_crc; /* CRC-32 of path and data: where the node's digest begins */
+        int32_t data_len;    /* -1: null */
         struct blob *acl;    /* encoded list; NULL: none known */
         int32_t acl_count;
 };
@@ -47,6 +48,8 @@ struct prep {
         bool in_multi;
         struct list undo;
         uint64_t undo_digest;
+        bool enforce_quota;
+        struct prep_excess excess;
 };
 
 /* The transaction under way. */
@@ -119,6 +122,12 @@ void prep__remove(struct prep_txn *t, struct pending *n);
 int prep__multi(struct prep_txn *t, struct jute_writer *w);
 /* Whether it becomes a transaction at all, if only one that says that it failed. */
 bool prep__multi_takes_zxid(struct jute_str body, int32_t item_max);
+
+/* ---- prep_quota.c ---- */
+/* Judges what a create with this data, or a setData in place of data of `old_len` bytes, would add at a path. Returns
+ * ZK_OK or the error. */
+int prep__quota_create(struct prep_txn *t, struct jute_str path, struct jute_str data);
+int prep__quota_set_data(struct prep_txn *t, struct jute_str path, struct jute_str data, int32_t old_len);
 
 /* ---- prep_session.c ---- */
 int prep__create_session(struct prep_txn *t, struct jute_writer *w);

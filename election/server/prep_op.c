@@ -210,6 +210,7 @@ static void forecast_create(struct prep_txn *t, struct pending *parent, struct p
                                                    .ephemeral_owner = owner,
                                                    .pzxid = t->zxid};
         n->now.prefix_crc = prep__prefix_crc(jute_str_of(n->path, n->path_len), op->data);
+        n->now.data_len = op->data.len;
         prep__set_acl(n, acl.data, acl.size, acl.count);
         prep__change_end(t, n);
 }
@@ -236,6 +237,11 @@ static int create_at(struct prep_txn *t, const struct prep_op *op, struct pendin
                 return ZK_NODE_EXISTS;
         if (prep__owner_is_session(parent->now.stat.ephemeral_owner))
                 return ZK_NO_CHILDREN_FOR_EPHEMERALS;
+        int err = prep__quota_create(t, path, op->data);
+        if (err)
+                return err;
+        if (quota_path_is_deadly(path))
+                return ZK_BAD_ARGUMENTS;
         write_create(op, path, acl, owner != 0, next_counter(parent->now.stat.cversion), w);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
@@ -334,6 +340,8 @@ static int op_delete(struct prep_txn *t, const struct prep_op *op, struct jute_w
                 return err;
         if (n->now.children > 0)
                 return ZK_NOT_EMPTY;
+        if (quota_path_is_deadly(op->path))
+                return ZK_BAD_ARGUMENTS;
         jute_put_str(w, op->path);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
@@ -379,7 +387,11 @@ static int op_set_data(struct prep_txn *t, const struct prep_op *op, struct jute
                 return ZK_NO_NODE;
         err = check_allowed(t, n, ACL_WRITE);
         if (!err)
+                err = prep__quota_set_data(t, op->path, op->data, n->now.data_len);
+        if (!err)
                 err = check_version(op->version, n->now.stat.version);
+        if (!err && quota_text_is_deadly(op->path, op->data))
+                err = ZK_BAD_ARGUMENTS;
         if (err)
                 return err;
         struct jute_set_data_txn txn = {
@@ -392,6 +404,7 @@ static int op_set_data(struct prep_txn *t, const struct prep_op *op, struct jute
         n->now.stat.mzxid = t->zxid;
         n->now.stat.mtime = t->wall_ms;
         n->now.prefix_crc = prep__prefix_crc(jute_str_of(n->path, n->path_len), op->data);
+        n->now.data_len = op->data.len;
         prep__change_end(t, n);
         return ZK_OK;
 }

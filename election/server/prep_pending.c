@@ -150,6 +150,7 @@ static void forecast_from_tree(struct prep *p, struct pending *n)
         n->now.exists = true;
         znode_stat_persisted(z, &n->now.stat);
         n->now.children = znode_children(z);
+        n->now.data_len = znode_data(z).len;
         n->now.prefix_crc = prep__prefix_crc(znode_path(z), znode_data(z));
         if (acl.count >= 0)
                 prep__set_acl(n, acl.data, acl.size, acl.count);

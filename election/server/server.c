@@ -66,6 +66,7 @@ void server_free(struct server *s)
         database_free(s->db);
         outcome_done(&s->outcome);
         jute_writer_done(&s->txn);
+        server__quota_done(s);
         mem_free(s);
 }
 

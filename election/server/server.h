@@ -56,6 +56,7 @@ struct server_config {
         int32_t listen_backlog;                                         /* -1: the shell's own choice */
         char words[SERVER_WORDS_MAX][5];                                /* allowed four-letter words; "*" allows all */
         size_t word_count;
+        bool enforce_quota; /* hard limits refuse: zookeeper.enforceQuota */
         char data_dir[256];
         char version[32];  /* as shown by srvr: "3.9.5-REVISION", which tools parse */
         char built_on[24]; /* "2026-11-30 00:00 UTC" */

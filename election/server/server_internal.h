@@ -40,6 +40,14 @@ struct snapshot_job {
         uint64_t ticket; /* the effect whose completion lets it go on */
 };
 
+/* Quotas exceeded. */
+struct quota_log {
+        uint64_t next_ms; /* no line in the log before */
+        uint64_t unsaid;  /* excesses since the last one */
+        struct quota_refusals *refusals;
+        size_t refusal_count, refusal_capacity;
+};
+
 struct server {
         struct server_config config;
         struct server_facts facts;
@@ -68,6 +76,7 @@ struct server {
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
         uint64_t digest_mismatches, snapshots, looks;
+        struct quota_log quota;
         int64_t trace_mask; /* gtmk, stmk */
         uint32_t resyncs;   /* snapshots asked for because of a tree that differs, since one last agreed */
 };
@@ -103,6 +112,13 @@ void server__snapshot_abort(struct server *s, struct effects *fx);
 /* The same, saying what waits for it: a disk that hangs must not look like a server that does nothing. */
 void server__snapshot_yield(struct server *s, const char *waits, struct effects *fx);
 void server__snapshot_done(struct server *s, const struct event *e, struct effects *fx);
+
+/* server_quota.c */
+/* Says and counts what prep has met at a quota's limits. */
+void server__quota_excess(struct server *s, struct effects *fx);
+/* The lines of mntr about quotas. */
+void server__mntr_quota(const struct server *s, struct jute_writer *w);
+void server__quota_done(struct server *s);
 
 /* server_words.c */
 void server__word(void *ctx, const struct event *e, const uint8_t *word, struct jute_writer *w);

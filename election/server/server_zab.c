@@ -77,6 +77,7 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
         if (s->sweeper)
                 sweeper_stamp(s->sweeper, &s->event->now, zxid);
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
+        server__quota_excess(s, fx);
         assert(!s->txn.error);
         zab_propose(s->zab, now_ms, s->txn.data, s->txn.len, fx);
         return zxid;
@@ -129,6 +130,7 @@ static void server_lead(struct server *s, int64_t epoch, struct effects *fx)
         s->clock = session_clock_new(s->config.tick_ms);
         session_table_each(database_sessions(s->db), clock_session, s);
         s->prep = prep_new(s->db, s->clock, server_item_max(&s->config), (size_t)s->config.max_buffer);
+        prep_enforce_quota(s->prep, s->config.enforce_quota);
         lead_sweeping(s, fx);
 }
 

@@ -92,4 +92,5 @@ void words__mntr(struct server *s, struct jute_writer *w)
                 words__key(w, "synced_observers", 0);
         if (zab_role(s->zab) == ZAB_OBSERVING)
                 words__key(w, "observer_master_id", zab_leader(s->zab));
+        server__mntr_quota(s, w);
 }

@@ -75,6 +75,8 @@ static int32_t apply_create(const struct apply *a, const struct txn_body *b)
         if (err == 0)
                 outcome__event(a->out, EVENT_NODE_CREATED, b->path, a->tree, n);
         outcome__op(a->out, b->type, err, b->path, err ? NULL : n);
+        if (err == 0)
+                quota__created(a->tree, n, b->data.len); /* the Stat answered is the one before: so ZooKeeper's */
         return err;
 }
 
@@ -99,6 +101,7 @@ static void remove_below(struct tree *t, struct znode *top, struct outcome *out)
                 }
                 struct znode *parent = n->parent;
                 outcome__event_copy(out, EVENT_NODE_DELETED, znode_path(n), t, n);
+                quota__removing(t, n);
                 tree__remove(t, n);
                 n = parent;
         }
@@ -112,6 +115,7 @@ void database__remove(struct database *db, struct znode *n, int64_t zxid, struct
                 outcome__event(out, EVENT_NODE_DELETED, path, db->tree, n);
         else
                 outcome__event_copy(out, EVENT_NODE_DELETED, znode_path(n), db->tree, n);
+        quota__removing(db->tree, n);
         tree__remove(db->tree, n);
         raise_pzxid(db->tree, parent, zxid);
 }
@@ -145,6 +149,7 @@ static int32_t apply_set_data(const struct apply *a, const struct txn_body *b)
 {
         struct znode *n = tree__find(a->tree, b->path);
         int32_t err = n ? 0 : ZK_NO_NODE;
+        const int32_t old_len = n ? n->data_len : 0;
         if (n) {
                 tree__change_begin(a->tree, n);
                 tree__set_data(a->tree, n, b->data);
@@ -155,6 +160,8 @@ static int32_t apply_set_data(const struct apply *a, const struct txn_body *b)
                 outcome__event(a->out, EVENT_NODE_DATA_CHANGED, b->path, a->tree, n);
         }
         outcome__op(a->out, b->type, err, b->path, n);
+        if (n)
+                quota__changed(a->tree, n, old_len);
         return err;
 }
 

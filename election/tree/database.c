@@ -91,6 +91,7 @@ void database_set_zxid(struct database *db, int64_t zxid)
 void database_set_config(struct database *db, struct jute_str text, int64_t version, int64_t wall_ms)
 {
         struct znode *n = reserve_config(db->tree);
+        const int32_t old_len = n->data_len;
         tree__change_begin(db->tree, n);
         tree__set_data(db->tree, n, text);
         n->version = -1;
@@ -98,6 +99,7 @@ void database_set_config(struct database *db, struct jute_str text, int64_t vers
         n->mzxid = version;
         n->mtime = wall_ms;
         tree__change_end(db->tree, n);
+        quota__changed(db->tree, n, old_len);
 }
 
 /* Sessions that own something and are not in the table; collected first, since removing changes the

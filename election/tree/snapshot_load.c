@@ -288,6 +288,7 @@ struct database *database_loader_take(struct database_loader *l, int64_t zxid)
         assert(l->phase == PHASE_END && l->db);
         struct database *db = l->db;
         l->db = NULL;
+        quota__loaded(db->tree);
         acl_table_sweep(&db->tree->acls);
         database_set_zxid(db, zxid);
         return db;

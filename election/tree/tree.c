@@ -17,6 +17,7 @@ struct tree *tree__new(uint64_t hash_seed)
         index_init(&t->owners);
         list_init(&t->ring);
         acl_table_init(&t->acls, hash_seed);
+        quota_paths__init(&t->quotas, hash_seed);
         jute_writer_init(&t->walk.aside, SIZE_MAX);
         return t;
 }
@@ -46,6 +47,7 @@ void tree__free(struct tree *t)
         index_done(&t->nodes);
         index_done(&t->owners);
         acl_table_done(&t->acls);
+        quota_paths__done(&t->quotas);
         jute_writer_done(&t->walk.aside);
         mem_free(t->specials);
         mem_free(t);

@@ -13,6 +13,7 @@
 #include "election/base/list.h"
 #include "election/session/index.h"
 #include "election/tree/acl_table.h"
+#include "election/tree/quota_internal.h"
 #include "election/tree/tree.h"
 
 /* Below this prefix nodes do not count for the digest (storage-format.md 7). */
@@ -68,6 +69,7 @@ struct tree {
         size_t special_count, special_capacity;
         struct acl_table acls;
         struct walk walk;
+        struct quotas quotas;
         uint64_t digest;
         uint64_t data_size;
         size_t ephemerals;

@@ -31,7 +31,7 @@ ELECTION_HEADERS = {
 
 # And what it may call. Everything here computes; nothing asks the system for anything but memory.
 ELECTION_SYMBOLS = {
-    "memchr", "memcmp", "memcpy", "memmove", "memrchr", "memset", "bcmp",
+    "memchr", "memcmp", "memcpy", "memmem", "memmove", "memrchr", "memset", "bcmp",
     "strcasecmp", "strchr", "strcmp", "strcspn", "strlen", "strncasecmp", "strncmp", "strnlen", "strrchr", "strspn", "strstr",
     "strtol", "strtoul", "strtoll", "strtoull",
     "snprintf", "vsnprintf", "qsort", "bsearch",
