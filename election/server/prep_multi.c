@@ -20,19 +20,20 @@ static bool multi_may_hold(int32_t opcode)
         }
 }
 
-/* In a multi the flags alone say what a create makes, whatever opcode it came under, and a time to live
- * without such flags is ignored; those flags need createTTL's record, which has the time. False makes the
- * multi fail. A create2 stays one, and is answered with a Stat, as from 3.9 on; 3.8.0 makes it a create.
- * Otherwise as observed on 3.8.0, invalid flags as from 3.8.2 on (client-protocol.md 4.3). */
+/* In a multi flags that say container make one of any create, and createContainer makes one whatever they say.
+ * A time to live without the flags for it is ignored; with them only createTTL's record has the time. False makes
+ * the multi fail, as flags that do not exist do outside createTTL, where they are an error of the operation. A
+ * create2 stays one, and is answered with a Stat. All as observed on 3.9.5; 3.8.0 differs (client-protocol.md 4.3). */
 static bool create_by_flags(struct prep_op *op)
 {
+        bool with_ttl = op->opcode == OP_CREATE_TTL;
         if (prep__flags_are_ttl(op->flags))
-                return op->opcode == OP_CREATE_TTL;
+                return with_ttl;
         if (op->flags == CREATE_FLAG_CONTAINER)
                 op->opcode = OP_CREATE_CONTAINER;
-        else if (op->opcode != OP_CREATE2)
+        else if (with_ttl)
                 op->opcode = OP_CREATE;
-        return prep__flags_ok(op->flags);
+        return prep__flags_ok(op->flags) || with_ttl;
 }
 
 bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)

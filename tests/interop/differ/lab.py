@@ -13,11 +13,13 @@ NEVER_MS = 10**9                        # of sweeps: none while a test runs
 SUPER_DIGEST = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="      # super:admin
 
 # Settings by name: (ZooKeeper's properties, baton's keys).
-QUIET = (("-Dzookeeper.forceSync=no", "-Dznode.container.checkIntervalMs=%d" % NEVER_MS), {})
+QUIET = (("-Dzookeeper.forceSync=no", "-Dznode.container.checkIntervalMs=%d" % NEVER_MS),
+         {"container_check_interval": NEVER_MS})
 SETUPS = {
     "default": QUIET,
     "usual": (QUIET[0] + ("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.enforceQuota=true",
-                          "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST), {}),
+                          "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST),
+              {**QUIET[1], "extended_types": "yes", "enforce_quota": "yes"}),
 }
 
 

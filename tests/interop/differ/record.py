@@ -1,7 +1,7 @@
 """Requests as values: how each is written to the wire, and how its reply is read.
 
 A request is an opcode and a dict of fields. A path that begins with "~" stands below the directory
-that a sequence has to itself. Layouts: the client protocol, sections 4.1 to 4.3.
+that a sequence has to itself, one with "Q" where the quota of that directory is kept ("Q0": its parent). Layouts: the client protocol, sections 4.1 to 4.3.
 """
 import collections
 import re
@@ -16,6 +16,7 @@ SET_WATCHES2, ADD_WATCH, WHO_AM_I = 105, 106, 107
 
 # Its data, version and time are each server's own, so only the rest of it is compared.
 CONFIG = "/zookeeper/config"
+QUOTA = "/zookeeper/quota"
 CONFIG_OWN = ("data", "mtime", "version", "dataLength")
 
 NAMES = {
@@ -79,7 +80,10 @@ def path_bytes(path, root):
     if path is None:
         return None
     path = path.encode("utf-8", "surrogatepass") if isinstance(path, str) else path
-    return root.encode() + path[1:] if path[:1] == b"~" else path
+    for sign, place in ((b"~", root), (b"Q0", QUOTA + root[:root.rindex("/")]), (b"Q", QUOTA + root)):
+        if path.startswith(sign):
+            return place.encode() + path[len(sign):]
+    return path
 
 
 def encode(op, fields, root, zxid_of):

@@ -236,30 +236,28 @@ def descendants(d):
     return record.GET_ALL_CHILDREN_NUMBER, {"path": d.path()}
 
 
+LIMITS = (b"count=2,bytes=20", b"count=-1,bytes=100", b"count=1,bytes=5=;byteHardLimit=10;countHardLimit=3",
+          b"count=-1,bytes=-1=;byteHardLimit=50;countHardLimit=4", b"count=3,bytes=30", b"count=0,bytes=0",
+          b"count=-1,bytes=-1=;countHardLimit=2", b"count=-1,bytes=-1=;byteHardLimit=9;")
+ODD_LIMITS = (b"count=,bytes=", b"bytes=5", b"count=2;bytes=9", b"count=1,bytes=5,byteHardLimit=10")
+
+
 def quota(d):
     """The nodes of a quota as clients make them."""
-    of = d.choice(("~", "~/a", "~/b", "~/a/b"))
-    at = "/zookeeper/quota" + of
-    limits = d.choice((b"count=2,bytes=20", b"count=-1,bytes=100", b"count=1,bytes=5=;byteHardLimit=10;countHardLimit=3",
-                       b"count=-1,bytes=-1=;byteHardLimit=50;countHardLimit=4", b"count=3,bytes=30",
-                       b"x", b"", b"count=,bytes=", b"bytes=5"))
-    return [(wire.CREATE, {"path": p, "data": data, "acl": [(31,) + WORLD], "flags": 0})
-            for p, data in quota_chain(at, limits)]
-
-
-def quota_chain(at, limits):
-    """Every node from /zookeeper/quota down to the limits. `~` stands for two components."""
-    return [(at, b""), (at + "/zookeeper_limits", limits),
-            (at + "/zookeeper_stats", b"count=0,bytes=0")]
+    limits = d.choice(ODD_LIMITS if d.has("bad") and d.chance(0.2) else LIMITS)
+    of = d.choice(("Q", "Q/a", "Q/b"))
+    nodes = [("Q0", b""), ("Q", b""), (of, b""), (of + "/zookeeper_limits", limits)]
+    if d.chance(0.9):
+        nodes.append((of + "/zookeeper_stats", d.choice((b"count=0,bytes=0", b"count=1,bytes=0", b""))))
+    return [(wire.CREATE, {"path": p, "data": data, "acl": [(31,) + WORLD], "flags": 0}) for p, data in nodes]
 
 
 def on_quota(d):
-    of = "/zookeeper/quota" + d.choice(("~", "~/a", "~/b", "~/a/b")) + d.choice(
-        ("/zookeeper_stats", "/zookeeper_limits", ""))
+    of = d.choice(("Q", "Q/a", "Q/b")) + d.choice(("/zookeeper_stats", "/zookeeper_stats", "/zookeeper_limits", ""))
     return d.choice((
         (wire.GET_DATA, {"path": of, "watch": d.watch()}), (wire.GET_DATA, {"path": of, "watch": False}),
         (wire.EXISTS, {"path": of, "watch": d.watch()}), (wire.DELETE, {"path": of, "version": -1}),
-        (wire.SET_DATA, {"path": of, "data": b"count=4,bytes=40", "version": -1})))
+        (wire.SET_DATA, {"path": of, "data": d.choice(LIMITS), "version": -1})))
 
 
 def ping(_):
@@ -279,7 +277,7 @@ def kinds(d):
         if d.has(area):
             out += more
     if d.has("quota"):
-        out.append((on_quota, 4))
+        out.append((on_quota, 5))
     return out
 
 
@@ -362,7 +360,7 @@ def generate(seed, areas=AREAS, shared=True, ensemble=False):
         source = "127.0.0.2" if d.has("auth") and d.chance(0.2) else None
         steps.append(Connect(slot, d.choice((30000, 30000, 30000, 20000, 40000, 100000, 3000000)),
                              d.choice((False, False, None)), source))
-    if d.has("quota") and d.chance(0.3):
+    if d.has("quota") and d.chance(0.4):
         steps.append(("quota", 0))
     for _ in range(d.rng.randrange(STEPS_MIN, STEPS_MAX)):
         slot = d.rng.randrange(d.slots)

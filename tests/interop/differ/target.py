@@ -335,6 +335,8 @@ class Target:
     def _local_text(self, value):
         if isinstance(value, str) and value.startswith(self.root):
             return "~" + value[len(self.root):]
+        if isinstance(value, str) and value.startswith(record.QUOTA + self.root):
+            return "Q" + value[len(record.QUOTA + self.root):]
         if isinstance(value, list):
             return [self._local_text(item) for item in value]
         return value
@@ -390,7 +392,7 @@ class Target:
         those that all sequences share."""
         if self.is_ensemble:
             self.control.sync()
-        out, level = [], [self.root]
+        out, level = [], [self.root, record.QUOTA + self.root]
         while level:
             for op in (wire.GET_DATA, wire.GET_ACL, wire.GET_CHILDREN2):
                 fields = b"" if op == wire.GET_ACL else b"\x00"
