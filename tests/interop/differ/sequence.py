@@ -27,7 +27,8 @@ SLOTS_MAX = 3
 
 AREAS = ("core", "watches", "auth", "special", "quota", "bad", "sessions")
 
-NAMES = ("~", "~/a", "~/b", "~/a/b", "~/a/c", "~/a/b/c", "~/e", "~/q-", "~/a/q-", "~/missing/x", "~/a/b/c/d")
+NAMES = ("~", "~/a", "~/b", "~/a/b", "~/a/c", "~/a/b/c", "~/e", "~/q-", "~/a/q-", "~/missing/x", "~/a/b/c/d",
+         "~/q-0000000001", "~/a/q-0000000000")
 SHARED = ("/", "/zookeeper", "/zookeeper/quota")
 BAD_PATHS = ("", "a", "~/", "~/a/", "~//a", "~/a/../b", "~/.", "~/..", "~/a/./b", "~/...", "~/\x00x", "~/\x01",
              "~/\x1f", "~/\x7f", "~/\x80", "~/\x9f", "~/\xa0", "~/é", "~/\ud800", "~/\ue000", "~/\uf8ff", "~/\uf900",
@@ -48,6 +49,8 @@ class Draw:
         self.rng = random.Random("differ %d" % seed)
         self.areas = frozenset(areas)
         self.slots = self.rng.choice((1, 2, 2, SLOTS_MAX))
+        self.there = ["~"]              # what exists, as far as was foreseen
+        self.watched = []
 
     def has(self, area):
         return area in self.areas
@@ -57,6 +60,19 @@ class Draw:
 
     def choice(self, items):
         return self.rng.choice(items)
+
+    def usual(self, paths, p):
+        """One of the paths, or (and if there are none) any."""
+        return self.choice(paths) if paths and self.chance(p) else self.path()
+
+    def existing(self):
+        return self.usual(self.there, 0.75)
+
+    def removable(self):
+        return self.usual([p for p in self.there if not any(q.startswith(p + "/") for q in self.there)], 0.75)
+
+    def new(self):
+        return self.usual([p for p in NAMES if p not in self.there and p.rpartition("/")[0] in self.there], 0.75)
 
     def path(self):
         at = self.rng.random()
@@ -70,13 +86,13 @@ class Draw:
         return self.has("watches") and self.chance(0.4)
 
     def path_to_read(self):
-        return record.CONFIG if self.chance(0.01) else self.path()
+        return record.CONFIG if self.chance(0.01) else self.existing()
 
     def data(self):
         return self.choice((b"", b"x", b"hello", None, b"y" * 100, b"z" * self.rng.randrange(5000)))
 
     def version(self):
-        return self.choice((-1, -1, -1, 0, 0, 1, 2, 5, -2, 2**31 - 1))
+        return self.choice((-1, -1, -1, -1, -1, -1, 0, 0, 0, 1, 1, 2, -2, 2**31 - 1))
 
     def flags(self):
         if self.has("bad") and self.chance(0.03):
@@ -86,7 +102,7 @@ class Draw:
         return self.choice((0, 0, 0, 1, 1, 2, 3))
 
     def acl(self):
-        if self.chance(0.75):
+        if self.chance(0.65):
             return [(31,) + WORLD]
         return [self.ace() for _ in range(self.choice((0, 1, 1, 2, 3)))] if self.chance(0.97) else None
 
@@ -108,7 +124,11 @@ class Draw:
 # --- single requests --------------------------------------------------------------------------
 
 def create_fields(d):
-    return {"path": d.path(), "data": d.data(), "acl": d.acl(), "flags": d.flags()}
+    fields = {"path": d.new(), "data": d.data(), "acl": d.acl(), "flags": d.flags()}
+    usable = fields["acl"] and all(scheme == "world" and ident == "anyone" for _, scheme, ident in fields["acl"])
+    if usable and fields["flags"] in (0, 1, 4) and fields["path"] in NAMES and fields["path"] not in d.there:
+        d.there.append(fields["path"])
+    return fields
 
 
 def create(d):
@@ -132,27 +152,33 @@ def create_ttl(d):
 
 
 def delete(d):
-    return wire.DELETE, {"path": d.path(), "version": d.version()}
+    fields = {"path": d.removable(), "version": d.version()}
+    if fields["version"] == -1 and fields["path"] in d.there[1:] and d.chance(0.8):
+        d.there.remove(fields["path"])
+    return wire.DELETE, fields
 
 
 def set_data(d):
-    return wire.SET_DATA, {"path": d.path(), "data": d.data(), "version": d.version()}
+    return wire.SET_DATA, {"path": d.existing(), "data": d.data(), "version": d.version()}
 
 
 def set_acl(d):
-    path = d.path()
+    path = d.existing()
     if path in SHARED:                  # whose ACL the sequences after this one need
         path = "~"
     return wire.SET_ACL, {"path": path, "acl": d.acl(), "version": d.version()}
 
 
 def check(d):
-    return wire.CHECK, {"path": d.path(), "version": d.version()}
+    return wire.CHECK, {"path": d.existing(), "version": d.version()}
 
 
 def read(d):
     op = d.choice((wire.EXISTS, wire.GET_DATA, wire.GET_CHILDREN, wire.GET_CHILDREN2))
-    return op, {"path": d.path_to_read(), "watch": d.watch()}
+    fields = {"path": d.path_to_read(), "watch": d.watch()}
+    if fields["watch"]:
+        d.watched.append(fields["path"])
+    return op, fields
 
 
 def get_acl(d):
@@ -169,14 +195,14 @@ def set_watches(d):
     if d.chance(0.5):
         lists += ["persistent", "recursive"]
     for name in lists:
-        fields[name] = [d.path() for _ in range(d.choice((0, 0, 1, 2)))]
+        fields[name] = [d.existing() for _ in range(d.choice((0, 0, 1, 2)))]
         fields[name] = [p for p in fields[name] if p is not None]
     return (record.SET_WATCHES2 if len(lists) > 3 else wire.SET_WATCHES), fields
 
 
 def multi(d):
     ops = []
-    for _ in range(d.choice((0, 1, 2, 2, 3, 4, 6))):
+    for _ in range(d.choice((1, 1, 2, 2, 3, 3, 4, 6)) if d.chance(0.97) else 0):
         kinds = [create, create, delete, set_data, set_data, check]
         if d.has("special"):
             kinds += [create_container, create_ttl]
@@ -189,8 +215,8 @@ def multi(d):
 
 
 def multi_read(d):
-    kinds = [lambda d: (wire.GET_DATA, {"path": d.path(), "watch": d.chance(0.4)}),
-             lambda d: (wire.GET_CHILDREN, {"path": d.path(), "watch": d.chance(0.4)})]
+    kinds = [lambda d: (wire.GET_DATA, {"path": d.existing(), "watch": d.chance(0.4)}),
+             lambda d: (wire.GET_CHILDREN, {"path": d.existing(), "watch": d.chance(0.4)})]
     if d.has("bad") and d.chance(0.1):
         kinds += [read, delete, create]
     return record.MULTI_READ, {"ops": [d.choice(kinds)(d) for _ in range(d.choice((0, 1, 2, 3)))]}
@@ -202,12 +228,14 @@ def reconfig(d):
 
 
 def add_watch(d):
-    return record.ADD_WATCH, {"path": d.path(), "mode": d.choice((0, 0, 1, 1, 1, 2, -1))}
+    path = d.existing()
+    d.watched.append(path)
+    return record.ADD_WATCH, {"path": path, "mode": d.choice((0, 0, 0, 1, 1, 1, 1, 2))}
 
 
 def removal(d):
     op = d.choice((record.REMOVE_WATCHES, record.REMOVE_WATCHES, record.CHECK_WATCHES))
-    return op, {"path": d.path(), "type": d.choice((1, 2, 3, 3, 4, 5, 0, 6, -1))}
+    return op, {"path": d.usual(d.watched, 0.8), "type": d.choice((1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 0, 6, -1))}
 
 
 def auth(d):
@@ -233,7 +261,7 @@ def ephemerals(d):
 
 
 def descendants(d):
-    return record.GET_ALL_CHILDREN_NUMBER, {"path": d.path()}
+    return record.GET_ALL_CHILDREN_NUMBER, {"path": d.existing()}
 
 
 LIMITS = (b"count=2,bytes=20", b"count=-1,bytes=100", b"count=1,bytes=5=;byteHardLimit=10;countHardLimit=3",
@@ -264,7 +292,7 @@ def ping(_):
     return wire.PING, {}
 
 
-CORE = [(create, 22), (delete, 9), (set_data, 10), (read, 18), (get_acl, 3), (set_acl, 4), (multi, 8), (sync, 1),
+CORE = [(create, 22), (delete, 7), (set_data, 12), (read, 18), (get_acl, 3), (set_acl, 4), (multi, 8), (sync, 1),
         (reconfig, 0.3)]
 WATCHES = [(set_watches, 3), (add_watch, 8), (removal, 6)]
 AUTH = [(auth, 6), (who_am_i, 1), (sasl, 0.3)]
