@@ -43,6 +43,7 @@ struct disk_thread {
         struct effect_list waiting;
         struct disk_result *results;
         size_t result_count, result_capacity;
+        struct summary sync_us, batch; /* noted, not published */
         bool stopping;
 };
 
@@ -70,6 +71,22 @@ static void thread_main(void *arg)
         }
 }
 
+void disk_thread_note(struct disk_thread *t, uint64_t us, uint64_t appends)
+{
+        uv_mutex_lock(&t->mutex);
+        summary_add(&t->sync_us, us);
+        summary_add(&t->batch, appends);
+        uv_mutex_unlock(&t->mutex);
+}
+
+/* Under the mutex. */
+static void take_notes(struct disk_thread *t, struct disk_result *r)
+{
+        summary_merge(&r->sync_us, &t->sync_us);
+        summary_merge(&r->batch, &t->batch);
+        t->sync_us = t->batch = (struct summary){.count = 0};
+}
+
 void disk_thread_publish(struct disk_thread *t, uint64_t ticket, int status, struct recovered *reloaded,
                          const char *why)
 {
@@ -85,7 +102,9 @@ void disk_thread_publish(struct disk_thread *t, uint64_t ticket, int status, str
                 size_t len = why ? strnlen(why, sizeof r->why - 1) : 0;
                 memcpy(r->why, why ? why : "", len);
                 r->why[len] = '\0';
+                last = r;
         }
+        take_notes(t, last);
         uv_mutex_unlock(&t->mutex);
         int r = uv_async_send(&t->async);
         assert(r == 0); /* the handle lives until the thread is joined */

@@ -11,6 +11,7 @@
 #define BATON_ENGINE_DISK_THREAD_H
 
 #include "election/base/effect.h"
+#include "election/base/summary.h"
 #include "election/txnlog/store.h"
 
 #include <stdbool.h>
@@ -26,6 +27,8 @@ struct disk_result {
         int status;                 /* or -errno */
         struct recovered *reloaded; /* mem_alloc()ed, or NULL; result() takes it */
         char why[STORE_WHY_MAX];    /* with a status; with 0: what went wrong beside it, mostly nothing */
+        struct summary sync_us;     /* what disk_thread_note() told since the result before this one */
+        struct summary batch;
 };
 
 struct disk_thread;
@@ -55,6 +58,8 @@ void disk_thread_stop(struct disk_thread *t);
 void disk_thread_free(struct disk_thread *t);
 
 /* ---- on the thread ---- */
+/* One sync took `us` microseconds and made `appends` transactions durable: comes with the next result. */
+void disk_thread_note(struct disk_thread *t, uint64_t us, uint64_t appends);
 /* Reports. `reloaded` is handed over; `why` is copied and may be NULL. */
 void disk_thread_publish(struct disk_thread *t, uint64_t ticket, int status, struct recovered *reloaded,
                          const char *why);

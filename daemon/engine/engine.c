@@ -171,7 +171,11 @@ static void on_log_result(void *ctx, struct disk_result *result)
 {
         struct event event = {.type = result->status < 0 ? EVENT_DISK_FAILED : EVENT_DISK_DONE,
                               .status = result->status,
-                              .disk = {.ticket = result->ticket, .reloaded = result->reloaded, .why = result->why}};
+                              .disk = {.ticket = result->ticket,
+                                       .reloaded = result->reloaded,
+                                       .why = result->why,
+                                       .fsync_us = result->sync_us,
+                                       .batch = result->batch}};
         step(ctx, &event);
         if (!result->reloaded)
                 return;
@@ -369,6 +373,8 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
         e->armed_ms = UINT64_MAX;
         effects_init(&e->fx);
         facts_once(&e->facts);
+        e->facts.recovery_ms = parts->recovery_ms;
+        e->facts.recovered_txns = parts->recovered_txns;
         *ret = e;
         int r = start_loop(e);
         if (r < 0) {

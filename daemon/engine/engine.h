@@ -28,6 +28,8 @@ struct engine_parts {
         struct store *store; /* recovered */
         struct snapstore *snapstore;
         const struct storage_posix *storage; /* for its sizes; may be NULL */
+        uint64_t recovery_ms;                /* what recovery took ... */
+        uint64_t recovered_txns;             /* ... and read from the log; to be shown */
 };
 
 struct engine;

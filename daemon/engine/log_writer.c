@@ -10,8 +10,19 @@ struct log_writer {
         struct store *store; /* thread only, while it runs */
         disk_result_fn result;
         void *ctx;
-        bool dead; /* thread only */
+        bool dead;         /* thread only */
+        uint64_t appended; /* thread only: transactions since the last sync */
 };
+
+/* Makes durable what was appended. */
+static int sync_log(struct log_writer *w, struct disk_thread *t, char why[STORE_WHY_MAX])
+{
+        const uint64_t since_ns = uv_hrtime();
+        int r = store_sync(w->store, why);
+        disk_thread_note(t, (uv_hrtime() - since_ns) / 1000, w->appended);
+        w->appended = 0;
+        return r;
+}
 
 /* Carries out one effect and reports it when it is durable by itself. Returns whether a sync is owed. */
 static bool perform(struct log_writer *w, struct disk_thread *t, const struct effect *e, bool owed)
@@ -29,11 +40,12 @@ static bool perform(struct log_writer *w, struct disk_thread *t, const struct ef
                 disk_thread_publish(t, e->ticket, r, NULL, why);
                 return false;
         }
+        w->appended += e->type == EFFECT_LOG_APPEND;
         if (!cuts && e->type != EFFECT_EPOCH_WRITE)
                 return true;
         /* Truncation without effect (r == 0) has synced nothing: what was appended before is still owed. */
         if (owed && cuts && r == 0) {
-                r = store_sync(w->store, why);
+                r = sync_log(w, t, why);
                 if (r < 0) {
                         w->dead = true;
                         disk_thread_publish(t, e->ticket, r, NULL, why);
@@ -53,7 +65,7 @@ static void work(void *ctx, struct disk_thread *t, const struct effect *list, si
         if (w->dead || !owed)
                 return;
         char why[STORE_WHY_MAX] = "";
-        int r = store_sync(w->store, why);
+        int r = sync_log(w, t, why);
         w->dead = r < 0;
         disk_thread_publish(t, list[count - 1].ticket, r, NULL, why);
 }

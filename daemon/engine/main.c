@@ -22,6 +22,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <uv.h>
 
 /* Descriptors that are not for clients: log, snapshots, peers, pipes of the loop. */
 #define DESCRIPTORS_RESERVED 128
@@ -44,6 +45,7 @@ struct node {
         struct snapstore *snapstore;
         struct server *server;
         struct engine *engine;
+        uint64_t recovery_ms, recovered_txns;
 };
 
 /* ---- the command line ---- */
@@ -221,6 +223,7 @@ static int recover(struct node *n)
                 log_error("%s", why);
                 return ENGINE_EXIT_DATA;
         }
+        const uint64_t since_ns = uv_hrtime();
         n->store = store_new(storage_posix_io(n->storage), &settings);
         n->snapstore = snapstore_new(storage_posix_io(n->storage), &settings);
         if (store_recover(n->store, &recovered, why) < 0) {
@@ -229,6 +232,8 @@ static int recover(struct node *n)
                 return ENGINE_EXIT_DATA;
         }
         say_recovered(&recovered, n->config.data_dir);
+        n->recovery_ms = (uv_hrtime() - since_ns) / 1000000;
+        n->recovered_txns = recovered.replayed;
         n->server = server_new(&n->config.server, &recovered);
         recovered_done(&recovered);
         (void)malloc_trim(0); /* recovery needs more than what it leaves */
@@ -242,7 +247,9 @@ static int run(struct node *n, int control_fd)
                                            .server = n->server,
                                            .store = n->store,
                                            .snapstore = n->snapstore,
-                                           .storage = n->storage};
+                                           .storage = n->storage,
+                                           .recovery_ms = n->recovery_ms,
+                                           .recovered_txns = n->recovered_txns};
         if (engine_new(&parts, &n->engine, why, sizeof why) < 0) {
                 log_error("%s", why);
                 return ENGINE_EXIT_LISTEN;

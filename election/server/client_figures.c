@@ -2,6 +2,8 @@
  * call: zookeeper/client-protocol.md 10.2). */
 #include "election/server/clients_internal.h"
 
+#include "election/server/prep.h"
+
 #include <string.h>
 
 /* ---- noting ---- */
@@ -30,21 +32,24 @@ static void note_latency(struct client_figures *f, uint64_t latency_us)
         f->sum_us += us;
 }
 
-static void note_all(struct clients_stats *s, uint64_t latency_us)
+/* What went through the ensemble counts as an update, as with ZooKeeper: sessions too, and writes that failed. */
+static bool is_update(int32_t opcode)
 {
-        s->latency_count++;
-        s->latency_sum_us += latency_us;
-        if (latency_us > s->latency_max_us)
-                s->latency_max_us = latency_us;
-        if (s->latency_count == 1 || latency_us < s->latency_min_us)
-                s->latency_min_us = latency_us;
+        return opcode == OP_ERROR || prep_handles(opcode);
+}
+
+static void note_all(struct clients_stats *s, int32_t opcode, uint64_t latency_us)
+{
+        summary_add(&s->latency_us, latency_us);
+        if (opcode)
+                histogram_add(is_update(opcode) ? &s->update_us : &s->read_us, latency_us);
 }
 
 /* A request without a name (an unknown opcode, authentication) is not the last operation of anybody. */
 void client__answered(struct client *k, const struct event *e, uint64_t latency_us)
 {
         struct client_answer *a = &k->all->answer;
-        note_all(&k->all->stats, latency_us);
+        note_all(&k->all->stats, a->operation, latency_us);
         if (!a->operation)
                 return;
         struct client_figures *f = &k->figures;
@@ -145,6 +150,17 @@ void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct cl
         }
 }
 
+int64_t clients_session(const struct clients *c, conn_id conn)
+{
+        const struct client *k = map_get(&c->by_conn, conn);
+        return k ? k->session : 0;
+}
+
+const struct watches *clients_watches(const struct clients *c)
+{
+        return c->watches;
+}
+
 void clients_each_reset(struct clients *c)
 {
         for (struct list *l = c->list.next; l != &c->list; l = l->next)
@@ -163,4 +179,5 @@ void clients_stats_reset(struct clients *c)
         size_t outstanding = c->stats.outstanding;
         c->stats = (struct clients_stats){
                 .outstanding = outstanding, .reply_size_last = -1, .reply_size_min = -1, .reply_size_max = -1};
+        watches_told_reset(c->watches);
 }

@@ -103,7 +103,7 @@ void client__notify(struct client *k, int64_t zxid, enum watch_event type, struc
         enum { STATE_SYNC_CONNECTED = 3, XID_NOTIFICATION = -1 };
         struct jute_watcher_event event = {.type = (int32_t)type, .state = STATE_SYNC_CONNECTED, .path = path};
         jute_put_watcher_event(client__reply_begin(k, XID_NOTIFICATION, zxid, 0), &event);
-        k->all->stats.watch_bytes += k->all->scratch.len;
+        k->all->stats.watch_bytes += k->all->scratch.len - 4;
         client__send(k, fx);
 }
 

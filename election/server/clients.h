@@ -104,18 +104,19 @@ void clients_settle(struct clients *c, const struct event *e, struct effects *fx
 struct clients_stats {
         uint64_t received, sent; /* packets */
         uint64_t received_bytes, sent_bytes;
-        uint64_t latency_count, latency_sum_us, latency_max_us, latency_min_us;
-        uint64_t connects, resumes;   /* ConnectRequests; those that resume a session */
-        uint64_t closed;              /* connections that came to an end */
-        uint64_t bad_input;           /* connections closed because of what they sent */
-        uint64_t rejected;            /* connections refused by a limit */
-        uint64_t dropped_slow;        /* connections dropped because they did not read */
-        uint64_t dropped_input;       /* ... because of too many bytes of unfinished requests */
-        uint64_t dropped_watches;     /* ... because of too many watches */
-        uint64_t dropped_idle;        /* ... because nothing was heard from them */
-        uint64_t sessionless_expired; /* ... because they did not connect */
-        uint64_t not_serving;         /* ConnectRequests met while not serving */
-        uint64_t watch_bytes;         /* sent in events */
+        struct summary latency_us;           /* of all requests that were answered */
+        struct histogram read_us, update_us; /* of those that read, of those that wrote */
+        uint64_t watch_bytes;                /* sent as events of watches */
+        uint64_t connects, resumes;          /* ConnectRequests; those that resume a session */
+        uint64_t closed;                     /* connections that came to an end */
+        uint64_t bad_input;                  /* connections closed because of what they sent */
+        uint64_t rejected;                   /* connections refused by a limit */
+        uint64_t dropped_slow;               /* connections dropped because they did not read */
+        uint64_t dropped_input;              /* ... because of too many bytes of unfinished requests */
+        uint64_t dropped_watches;            /* ... because of too many watches */
+        uint64_t dropped_idle;               /* ... because nothing was heard from them */
+        uint64_t sessionless_expired;        /* ... because they did not connect */
+        uint64_t not_serving;                /* ConnectRequests met while not serving */
         size_t connections, outstanding, watches;
         int32_t reply_size_last, reply_size_min, reply_size_max; /* -1 before the first */
 };
@@ -146,6 +147,10 @@ struct client_info {
 };
 /* Calls `fn` for each connection, the oldest first, until it returns false. What `info` points to lives until then. */
 void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct client_info *info), void *ctx);
+/* The session of a connection, 0 for none. */
+int64_t clients_session(const struct clients *c, conn_id conn);
+/* All watches of this server's connections. */
+const struct watches *clients_watches(const struct clients *c);
 /* Forgets what was counted of each connection. */
 void clients_each_reset(struct clients *c);
 

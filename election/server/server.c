@@ -80,8 +80,7 @@ void server_stats_reset(struct server *s)
         clients_stats_reset(s->clients);
         zab_stats_reset(s->zab);
         s->digest_mismatches = 0;
-        s->snapshots = 0;
-        s->looks = 0;
+        s->figures = (struct server_figures){.looks = 0};
 }
 
 void server__fail(struct server *s, int status, const char *why)
@@ -105,6 +104,7 @@ void server__install_config(struct server *s, struct database *db)
 static void server_start(struct server *s)
 {
         s->started_ms = s->event->now.mono_ms;
+        s->unavailable_ms = s->started_ms;
         struct clients_host host = *server__clients_host();
         host.ctx = s;
         s->clients = clients_new(&s->config, &host, session_first_id(s->config.sid, (uint64_t)s->event->now.wall_ms));
@@ -137,7 +137,8 @@ static void server_look(struct server *s, struct effects *fx)
         }
         bool humble = zab_distrusts(s->zab);
         int64_t zxid = zab_lost(s->zab) ? -1 : humble ? 0 : zab_last_logged(s->zab);
-        s->looks++;
+        s->figures.looks++;
+        s->looking_ms = s->event->now.mono_ms;
         effect_role(fx, "looking");
         if (zab_lost(s->zab))
                 effect_report(fx, REPORT_WARNING,
@@ -153,6 +154,8 @@ static void server_take_role(struct server *s, struct effects *fx)
                 return;
         uint64_t now_ms = s->event->now.mono_ms;
         s->state = SERVER_IN_ROLE;
+        summary_add(&s->figures.election, now_ms - s->looking_ms);
+        s->sync_ms = now_ms;
         if (state == VOTE_LEADING)
                 zab_lead(s->zab, now_ms, fx);
         else
@@ -211,6 +214,7 @@ static void server_expire(struct server *s, struct effects *fx)
 {
         int64_t session;
         while (s->clock && session_clock_expire(s->clock, s->event->now.mono_ms, &session)) {
+                s->figures.sessions_expired++;
                 effect_report(fx, REPORT_INFO, "session 0x%" PRIx64 " expired", (uint64_t)session);
                 struct prep_request r = {.session = session,
                                          .opcode = OP_CLOSE_SESSION,
@@ -301,6 +305,8 @@ static void server_dispatch(struct server *s, const struct event *e, struct effe
                        vote_conn_sent(s->vote, now_ms, e->conn, fx));
                 break;
         case EVENT_DISK_DONE:
+                summary_merge(&s->figures.fsync_us, &e->disk.fsync_us);
+                summary_merge(&s->figures.batch, &e->disk.batch);
                 zab_disk_done(s->zab, now_ms, e->disk.ticket, e->disk.reloaded, fx);
                 break;
         case EVENT_DISK_FAILED:

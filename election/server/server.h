@@ -12,6 +12,7 @@
 
 #include "election/base/effect.h"
 #include "election/base/ensemble.h"
+#include "election/base/summary.h"
 #include "election/txnlog/store.h"
 
 #include <stdbool.h>
@@ -115,6 +116,9 @@ struct event {
                         struct recovered *reloaded; /* TRUNCATE with reload that reached its zxid; the core takes
                                                        what it needs, the shell frees the rest */
                         const char *why;
+                        /* DISK_DONE, to be shown only: the syncs since the last one, each with the microseconds it
+                           took, and with the transactions it made durable. */
+                        struct summary fsync_us, batch;
                 } disk;
         };
 };
@@ -124,6 +128,8 @@ struct server_facts {
         int64_t data_dir_size, log_dir_size;
         int64_t open_files, max_files;
         uint64_t queued_client_bytes;
+        uint64_t recovery_ms;    /* what reading snapshot and log took at the start ... */
+        uint64_t recovered_txns; /* ... and how many transactions of the log that were */
         /* For envi: where the process runs, as whom, and bytes of memory. */
         char host_name[65], os_name[32], os_arch[32], os_version[65];
         char user_name[33], user_home[128], work_dir[128];

@@ -34,6 +34,7 @@ struct snapshot_job {
         } kind;
         struct database *db;
         int64_t zxid;
+        uint64_t since_ms;
         bool read_out; /* all portions handed over, END is under way */
         struct snapfile_writer file;
         uint64_t begin;  /* ticket of its first effect: what is told of earlier ones was of another job */
@@ -46,6 +47,27 @@ struct quota_log {
         uint64_t unsaid;  /* excesses since the last one */
         struct quota_refusals *refusals;
         size_t refusal_count, refusal_capacity;
+};
+
+/* What mntr and the status call count of the server as a whole, since its start or the last srst. Milliseconds, but
+ * where it is said otherwise. */
+struct server_figures {
+        uint64_t looks;
+        uint64_t snapshots, snapshot_errors; /* files written, and given up */
+        uint64_t revalidations;              /* sessions that learners asked the leader about */
+        uint64_t sessions_expired;
+        uint64_t prepared;                 /* requests made transactions of, by the leader */
+        struct summary election;           /* from looking to knowing whom to follow */
+        struct summary unavailable;        /* not serving, up to the moment it serves again */
+        struct summary leader_unavailable; /* the same where it leads then */
+        struct summary follower_sync;      /* from following to serving */
+        struct summary observer_sync;
+        struct summary snapshot;             /* from the first byte of a snapshot file to its durable end */
+        struct summary fsync_us;             /* microseconds the disk took, each time */
+        struct summary batch;                /* transactions made durable together */
+        struct histogram propagation;        /* from the transaction's making, by its leader's clock, to here */
+        struct histogram commit_propagation; /* the same, of learners */
+        struct histogram proposal;           /* from its making to its arrival at a learner */
 };
 
 struct server {
@@ -75,10 +97,13 @@ struct server {
         char role_reason[EFFECT_TEXT_MAX];
         bool failed; /* halt with fail_status once the step is over */
         int fail_status;
-        uint64_t digest_mismatches, snapshots, looks;
+        struct server_figures figures;
+        uint64_t digest_mismatches;
         struct quota_log quota;
-        int64_t trace_mask; /* gtmk, stmk */
-        uint32_t resyncs;   /* snapshots asked for because of a tree that differs, since one last agreed */
+        uint64_t looking_ms, sync_ms; /* when it began to look, to learn; 0: it does neither */
+        uint64_t unavailable_ms;      /* when it ceased to serve, or was started */
+        int64_t trace_mask;           /* gtmk, stmk */
+        uint32_t resyncs;             /* snapshots asked for because of a tree that differs, since one last agreed */
 };
 
 /* Snapshots asked for because of a tree that differs from the leader's, without one transaction in between after

@@ -45,6 +45,7 @@ static bool job_begin(struct server *s, int kind, struct database *db, struct ef
                 return false;
         bool ahead = PLANTED(M12_SNAPSHOT_NAMED_AHEAD) && kind == JOB_ROUTINE;
         *j = (struct snapshot_job){.db = db, .zxid = ahead ? zab_last_logged(s->zab) : database_snapshot_zxid(db)};
+        j->since_ms = s->event->now.mono_ms;
         j->kind = kind == JOB_RECEIVED ? JOB_RECEIVED : JOB_ROUTINE;
         j->begin = effect_snapshot_begin(fx, j->zxid);
         job_portion(s, fx);
@@ -98,6 +99,7 @@ static void job_failed(struct server *s, const struct event *e, struct effects *
 {
         struct snapshot_job *j = &s->job;
         const char *why = e->disk.why ? e->disk.why : "unknown reason";
+        s->figures.snapshot_errors++;
         if (j->kind == JOB_RECEIVED) {
                 char text[EFFECT_TEXT_MAX];
                 (void)snprintf(text, sizeof text,
@@ -127,7 +129,10 @@ void server__snapshot_done(struct server *s, const struct event *e, struct effec
                 return;
         }
         bool received = j->kind == JOB_RECEIVED;
-        s->snapshots += j->kind != JOB_ABORTING;
+        if (j->kind != JOB_ABORTING) {
+                s->figures.snapshots++;
+                summary_add(&s->figures.snapshot, e->now.mono_ms - j->since_ms);
+        }
         *j = (struct snapshot_job){.kind = JOB_NONE};
         if (received)
                 zab_snapshot_saved(s->zab, e->now.mono_ms, fx);

@@ -33,15 +33,16 @@ static void answer_nothing(struct server *s, struct jute_writer *w)
 static const struct word *word_find(const uint8_t *word)
 {
         static const struct word words[] = {
-                {"conf", false, words__conf},         {"cons", false, words__cons},
-                {"crst", false, words__crst},         {"dirs", false, words__dirs},
-                {"dump", false, words__dump},         {"envi", true, words__envi},
-                {"gtmk", true, words__gtmk},          {"hash", false, words__hash},
-                {"isro", true, answer_isro},          {"mntr", false, words__mntr},
-                {"ruok", true, answer_ruok},          {"srst", false, words__srst},
-                {"srvr", false, words__srvr},         {"stat", false, words__stat},
+                {"conf", false, words__conf}, {"cons", false, words__cons},
+                {"crst", false, words__crst}, {"dirs", false, words__dirs},
+                {"dump", false, words__dump}, {"envi", true, words__envi},
+                {"gtmk", true, words__gtmk},  {"hash", false, words__hash},
+                {"isro", true, answer_isro},  {"mntr", false, words__mntr},
+                {"ruok", true, answer_ruok},  {"srst", false, words__srst},
+                {"srvr", false, words__srvr}, {"stat", false, words__stat},
                 {"stmk", true, words__gtmk}, /* the mask is shown once it is set */
-                {TELNET_CLOSE, true, answer_nothing},
+                {"wchc", false, words__wchc}, {"wchp", false, words__wchp},
+                {"wchs", false, words__wchs}, {TELNET_CLOSE, true, answer_nothing},
         };
         for (size_t i = 0; i < sizeof words / sizeof *words; i++)
                 if (!memcmp(word, words[i].word, 4))

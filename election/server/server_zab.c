@@ -30,14 +30,26 @@ static void server_compare(struct server *s, struct effects *fx)
                             : "it is served no more, and replaced by a leader's snapshot");
         if (leads)
                 return;
+        s->unavailable_ms = s->event->now.mono_ms;
         s->serving = false;
         clients_mute(s->clients);
         zab_distrust(s->zab);
 }
 
+/* By two clocks, which may differ. */
+static void note_propagation(struct server *s, struct histogram *h, int64_t made_ms)
+{
+        const int64_t ms = s->event->now.wall_ms - made_ms;
+        if (s->serving && ms >= 0)
+                histogram_add(h, (uint64_t)ms);
+}
+
 static void server_applied(struct server *s, struct effects *fx)
 {
         const struct outcome *o = &s->outcome;
+        note_propagation(s, &s->figures.propagation, o->header.time);
+        if (zab_role(s->zab) != ZAB_LEADING)
+                note_propagation(s, &s->figures.commit_propagation, o->header.time);
         server_compare(s, fx);
         if (s->prep && s->serving)
                 prep_applied(s->prep, o->header.zxid);
@@ -76,6 +88,7 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
         jute_writer_reset(&s->txn);
         if (s->sweeper)
                 sweeper_stamp(s->sweeper, &s->event->now, zxid);
+        s->figures.prepared++;
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
         server__quota_excess(s, fx);
         assert(!s->txn.error);
@@ -85,7 +98,13 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
 
 static bool host_readable(void *ctx, const uint8_t *payload, size_t len)
 {
-        (void)ctx;
+        struct server *s = ctx;
+        struct jute_reader r;
+        struct jute_txn_header h;
+        jute_reader_init(&r, payload, len, INT32_MAX);
+        jute_get_txn_header(&r, &h);
+        if (!r.error)
+                note_propagation(s, &s->figures.proposal, h.time);
         return database_reads(payload, len);
 }
 
@@ -134,6 +153,19 @@ static void server_lead(struct server *s, int64_t epoch, struct effects *fx)
         lead_sweeping(s, fx);
 }
 
+/* How long it took to be there again. */
+static void note_serving(struct server *s)
+{
+        struct server_figures *f = &s->figures;
+        const uint64_t now_ms = s->event->now.mono_ms;
+        const enum zab_role role = zab_role(s->zab);
+        summary_add(&f->unavailable, now_ms - s->unavailable_ms);
+        if (role == ZAB_LEADING)
+                summary_add(&f->leader_unavailable, now_ms - s->unavailable_ms);
+        else
+                summary_add(role == ZAB_OBSERVING ? &f->observer_sync : &f->follower_sync, now_ms - s->sync_ms);
+}
+
 static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
 {
         struct server *s = ctx;
@@ -143,6 +175,7 @@ static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
                 s->touches = session_touches_new();
         s->serving = true;
         s->serving_since_ms = s->event->now.mono_ms;
+        note_serving(s);
         vote_set_epoch(s->vote, epoch);
         clients_serve(s->clients, (int64_t)((uint64_t)epoch << 32));
         effect_role(fx, "%s, epoch %" PRId64, zab_role_name(zab_role(s->zab)), epoch);
@@ -153,6 +186,8 @@ static void host_serving(void *ctx, int64_t epoch, struct effects *fx)
 static void host_ended(void *ctx, const char *reason, struct effects *fx)
 {
         struct server *s = ctx;
+        if (s->serving)
+                s->unavailable_ms = s->event->now.mono_ms;
         s->serving = false;
         s->role_over = true;
         clients_mute(s->clients);
@@ -204,6 +239,7 @@ static void host_synced(void *ctx, struct effects *fx)
 static bool host_revalidate(void *ctx, int64_t from_sid, int64_t session, int32_t timeout_ms)
 {
         struct server *s = ctx;
+        s->figures.revalidations++;
         if (PLANTED(REFUSES_LIVING_SESSION) && s->clock &&
             session_clock_check(s->clock, session, from_sid) == SESSION_MOVED)
                 return false;

@@ -4,6 +4,7 @@
  *   words_text.c         lines, averages, dates, the bound on an answer
  *   words_server.c       srvr stat conf envi dirs hash gtmk stmk srst
  *   words_connections.c  cons crst dump, and the lists of stat
+ *   words_watches.c      wchs wchc wchp
  *   words_mntr.c         mntr
  *
  * Answers have ZooKeeper's layout to the letter, since tools parse them. They are made at once, in memory; a list
@@ -49,6 +50,9 @@ void words__srst(struct server *s, struct jute_writer *w);
 void words__cons(struct server *s, struct jute_writer *w);
 void words__crst(struct server *s, struct jute_writer *w);
 void words__dump(struct server *s, struct jute_writer *w);
+void words__wchs(struct server *s, struct jute_writer *w);
+void words__wchc(struct server *s, struct jute_writer *w);
+void words__wchp(struct server *s, struct jute_writer *w);
 void words__mntr(struct server *s, struct jute_writer *w);
 /* One line per connection, without what `cons` tells of its session. */
 void words__clients(const struct server *s, struct jute_writer *w);

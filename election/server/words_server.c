@@ -40,10 +40,10 @@ static void put_figures(const struct server *s, struct jute_writer *w)
         struct zab_stats z;
         clients_stats(s->clients, &c);
         zab_stats(s->zab, &z);
-        words__put(w, "Latency min/avg/max: %" PRIu64 "/", c.latency_min_us / 1000);
-        words__average(w, c.latency_sum_us, c.latency_count, 1000);
+        words__put(w, "Latency min/avg/max: %" PRIu64 "/", c.latency_us.min / 1000);
+        words__average(w, c.latency_us.sum, c.latency_us.count, 1000);
         words__put(w, "/%" PRIu64 "\nReceived: %" PRIu64 "\nSent: %" PRIu64 "\nConnections: %zu\nOutstanding: %zu\n",
-                   c.latency_max_us / 1000, c.received, c.sent, c.connections, c.outstanding);
+                   c.latency_us.max / 1000, c.received, c.sent, c.connections, c.outstanding);
         words__put(w, "Zxid: 0x%" PRIx64 "\nMode: %s\nNode count: %zu\n", (uint64_t)database_zxid(s->db),
                    words__mode(s), tree_count(database_tree(s->db)));
         if (zab_role(s->zab) == ZAB_LEADING && !is_standalone(s))

@@ -219,6 +219,7 @@ static void on_ack_epoch(struct zab *z, uint64_t now_ms, struct zab_peer *p, con
         jute_reader_init(&r, q->data.data, (size_t)q->data.len, z->config.item_max);
         int64_t epoch = jute_get_int(&r);
         p->last_zxid = q->zxid;
+        p->acked_zxid = q->zxid;
         p->state = PEER_PROMISED;
         p->deadline_ms = UINT64_MAX;
         bool discovering = z->phase == ZAB_DISCOVERY;
@@ -247,6 +248,7 @@ static void on_sync_packet(struct zab *z, uint64_t now_ms, struct zab_peer *p, c
                 return;
         }
         p->state = PEER_ACKED;
+        p->acked_zxid = p->commit_sent; /* and perhaps more, of which it will tell */
         p->deadline_ms = UINT64_MAX;
         if (p->voter)
                 set_add(z, &z->leader.synced, p->sid);

@@ -71,7 +71,8 @@ void zab_propose(struct zab *z, uint64_t now_ms, const uint8_t *payload, size_t 
                 if (!p->gone)
                         watch_sent(p, now_ms, zxid);
         }
-        (void)zab__ring_push(&l->proposals);
+        struct proposal *pr = zab__ring_push(&l->proposals);
+        pr->since_ms = now_ms;
         zab__append(z, now_ms, zxid, b, JUTE_QUORUM_PACKET_DATA, (uint32_t)len, fx);
 }
 
@@ -159,6 +160,8 @@ void zab__commit_ready(struct zab *z, uint64_t now_ms, struct effects *fx)
                 send_commits(z, first, first + (int64_t)n - 1, fx);
                 for (size_t i = 0; i < n; i++) {
                         send_inform(z, zab__history_at(&z->history, at + i), fx);
+                        const struct proposal *pr = zab__ring_at(&z->leader.proposals, 0);
+                        histogram_add(&z->stats.quorum_ms, now_ms - pr->since_ms);
                         zab__ring_pop(&z->leader.proposals);
                 }
                 zab__deliver(z, n, fx);
@@ -174,6 +177,8 @@ void zab__commit_ready(struct zab *z, uint64_t now_ms, struct effects *fx)
 void zab__ack(struct zab *z, uint64_t now_ms, struct zab_peer *p, int64_t zxid, struct effects *fx)
 {
         watch_acked(p, zxid);
+        if (zxid > p->acked_zxid)
+                p->acked_zxid = zxid;
         if (!p->voter || z->leader.proposals.count == 0)
                 return;
         int64_t first = zab__history_at(&z->history, z->history.committed)->zxid;
@@ -205,6 +210,7 @@ void zab__activate(struct zab *z, uint64_t now_ms, struct zab_peer *p, struct ef
 {
         zab__peer_send(z, p, jute_quorum_packet_blob(QP_UPTODATE, -1, NULL, 0), fx);
         p->state = PEER_ACTIVE;
+        p->active_ms = now_ms;
         p->deadline_ms = now_ms + zab__ticks(z, z->config.sync_limit);
         p->ping_base = z->leader.ping_round;
         p->pings_sent = 0;

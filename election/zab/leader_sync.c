@@ -61,6 +61,19 @@ static void send_newleader(struct zab *z, uint64_t now_ms, struct zab_peer *p, s
         zab__peer_send(z, p, blob_ref(z->leader.newleader), fx);
 }
 
+/* Learners being synchronised by now, `p` among them. */
+static size_t inflight(const struct zab *z, bool by_snapshot)
+{
+        size_t count = 0;
+        struct zab_peer *p;
+        EACH_PEER(z, p)
+        {
+                bool snapshot = p->sync == ZAB_SYNC_SNAP;
+                count += p->state >= PEER_SNAP_WAIT && p->state < PEER_ACTIVE && snapshot == by_snapshot;
+        }
+        return count;
+}
+
 void zab__sync_start(struct zab *z, uint64_t now_ms, struct zab_peer *p, struct effects *fx)
 {
         static const char *const names[] = {[SYNC_DIFF] = "DIFF", [SYNC_TRUNC] = "TRUNC", [SYNC_SNAP] = "SNAP"};
@@ -68,10 +81,13 @@ void zab__sync_start(struct zab *z, uint64_t now_ms, struct zab_peer *p, struct 
         struct sync_choice c = zab__choose_sync(&z->history, p->last_zxid, epoch);
         effect_report(fx, REPORT_INFO, "synchronising learner %" PRId64 " by %s from 0x%" PRIx64 " to 0x%" PRIx64,
                       p->sid, names[c.kind], (uint64_t)p->last_zxid, (uint64_t)z->history.last_committed);
+        p->sync_ms = now_ms;
         switch (c.kind) {
         case SYNC_SNAP:
                 z->stats.sync_snap++;
+                p->sync = ZAB_SYNC_SNAP;
                 p->state = PEER_SNAP_WAIT;
+                summary_add(&z->stats.inflight_snap, inflight(z, true));
                 zab__sync_snapshots(z, now_ms, fx);
                 if (p->state == PEER_SNAP_WAIT)
                         effect_report(fx, REPORT_INFO,
@@ -80,15 +96,18 @@ void zab__sync_start(struct zab *z, uint64_t now_ms, struct zab_peer *p, struct 
                 return;
         case SYNC_TRUNC:
                 z->stats.sync_trunc++;
+                p->sync = ZAB_SYNC_TRUNC;
                 send_plain(z, p, QP_TRUNC, c.zxid, fx);
                 break;
         case SYNC_DIFF:
                 z->stats.sync_diff++;
+                p->sync = ZAB_SYNC_DIFF;
                 send_plain(z, p, QP_DIFF, c.zxid, fx);
                 break;
         }
         send_history(z, p, c.from, fx);
         send_newleader(z, now_ms, p, fx);
+        summary_add(&z->stats.inflight_diff, inflight(z, false));
 }
 
 /* ---- snapshots ---- */

@@ -60,6 +60,7 @@ bool zab__learner_proposal(struct zab *z, uint64_t now_ms, int64_t zxid, struct 
                 return true;
         if (!in_order(z, zxid))
                 return false;
+        z->stats.learner_proposals++;
         log_txn(z, now_ms, zxid, payload, fx);
         if (z->role == ZAB_FOLLOWING) {
                 int64_t *owed = zab__ring_push(&l->acks);
@@ -84,6 +85,7 @@ bool zab__learner_commit(struct zab *z, int64_t zxid, struct effects *fx)
                                 l->leader_sid, (uint64_t)zxid);
                 return false;
         }
+        z->stats.learner_commits++;
         zab__deliver(z, 1, fx);
         if (l->step == STEP_SYNC)
                 zab__learner_acks_skip(z);

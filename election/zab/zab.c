@@ -40,6 +40,20 @@ static const char *const phase_names[] = {
 };
 static_assert(sizeof phase_names / sizeof *phase_names == ZAB_PHASE_MAX, "a name for each phase");
 
+static const char *const sync_names[] = {
+        [ZAB_SYNC_NONE] = "none",
+        [ZAB_SYNC_DIFF] = "DIFF",
+        [ZAB_SYNC_TRUNC] = "TRUNC",
+        [ZAB_SYNC_SNAP] = "SNAP",
+};
+static_assert(sizeof sync_names / sizeof *sync_names == ZAB_SYNC_MAX, "a name for each way");
+
+const char *zab_sync_name(enum zab_sync sync)
+{
+        assert(sync < ZAB_SYNC_MAX);
+        return sync_names[sync];
+}
+
 const char *zab_role_name(enum zab_role role)
 {
         assert(role < ZAB_ROLE_MAX);
@@ -308,6 +322,8 @@ static void disk_push(struct zab *z, uint64_t now_ms, uint64_t ticket, enum disk
 void zab__append(struct zab *z, uint64_t now_ms, int64_t zxid, struct blob *blob, uint32_t offset, uint32_t len,
                  struct effects *fx)
 {
+        z->stats.logged++;
+        summary_add(&z->stats.log_queue, z->disk.count);
         disk_push(z, now_ms, effect_log_append(fx, blob, offset, len, zxid), DISK_APPEND, zxid);
         zab__history_push(&z->history, zxid, blob, offset, len);
 }
@@ -413,6 +429,8 @@ void zab_disk_done(struct zab *z, uint64_t now_ms, uint64_t ticket, struct recov
                 if (d.ticket > ticket)
                         break;
                 zab__ring_pop(&z->disk);
+                if (d.kind == DISK_APPEND)
+                        histogram_add(&z->stats.log_ms, now_ms - d.since_ms);
                 disk_settled(z, &d, reloaded, fx);
         }
         if (z->role == ZAB_LEADING)
@@ -657,6 +675,7 @@ void zab_stats(const struct zab *z, struct zab_stats *ret)
         ret->learners = 0;
         ret->synced_followers = 0;
         ret->synced_observers = 0;
+        ret->synced_non_voting = 0;
         ret->pending_syncs = z->role == ZAB_LEADING ? z->leader.syncs.count : 0;
         if (z->role != ZAB_LEADING)
                 return;
@@ -666,6 +685,48 @@ void zab_stats(const struct zab *z, struct zab_stats *ret)
                 ret->learners += p->state >= PEER_PROMISED;
                 ret->synced_observers += p->state == PEER_ACTIVE && p->observer;
                 ret->synced_followers += p->state == PEER_ACTIVE && !p->observer;
+                ret->synced_non_voting += p->state == PEER_ACTIVE && !p->observer && !p->voter;
+        }
+}
+
+static int64_t sent_to(const struct zab *z, const struct zab_peer *p)
+{
+        if (p->state < PEER_SNAP)
+                return p->acked_zxid;
+        return p->observer ? z->history.last_committed : z->leader.last_proposed;
+}
+
+static struct zab_learner_info learner_info(const struct zab *z, const struct zab_peer *p)
+{
+        const bool active = p->state == PEER_ACTIVE;
+        return (struct zab_learner_info){
+                .sid = p->sid,
+                .observer = p->observer,
+                .voter = p->voter,
+                .state = active    ? "active"
+                         : p->sync ? "synchronising"
+                                   : "joining",
+                .sync = p->sync,
+                .since_ms = active ? p->active_ms : p->sync_ms,
+                .acked_zxid = p->observer && active ? -1 : p->acked_zxid,
+                .sent_zxid = sent_to(z, p),
+                .queued_bytes = p->queue_bytes,
+                .pings_sent = p->pings_sent,
+                .pings_answered = p->pings_answered,
+        };
+}
+
+void zab_learners(const struct zab *z, void (*fn)(void *ctx, const struct zab_learner_info *info), void *ctx)
+{
+        const struct zab_peer *p;
+        if (z->role != ZAB_LEADING)
+                return;
+        EACH_PEER(z, p)
+        {
+                if (p->state < PEER_PROMISED)
+                        continue;
+                const struct zab_learner_info info = learner_info(z, p);
+                fn(ctx, &info);
         }
 }
 

@@ -19,6 +19,7 @@
 
 #include "election/base/effect.h"
 #include "election/base/ensemble.h"
+#include "election/base/summary.h"
 #include "election/jute/record.h"
 #include "election/txnlog/store.h"
 
@@ -205,12 +206,42 @@ void zab_snapshot_free(struct zab *z, uint64_t now_ms, struct effects *fx);
 void zab_tick(struct zab *z, uint64_t now_ms, struct effects *fx);
 uint64_t zab_deadline(const struct zab *z);
 
-/* ---- what mntr shows ---- */
+/* ---- what mntr and the status call show ---- */
+enum zab_sync {
+        ZAB_SYNC_NONE, /* not yet */
+        ZAB_SYNC_DIFF,
+        ZAB_SYNC_TRUNC,
+        ZAB_SYNC_SNAP,
+        ZAB_SYNC_MAX,
+};
+const char *zab_sync_name(enum zab_sync sync);
+
+/* A learner as its leader sees it. Times are monotonic, 0 for what has not happened. */
+struct zab_learner_info {
+        int64_t sid;
+        bool observer, voter;
+        const char *state; /* "joining", "synchronising" or "active" */
+        enum zab_sync sync;
+        uint64_t since_ms;   /* the present state began */
+        int64_t acked_zxid;  /* the last proposal it acknowledged, or what it came with; -1 of an observer */
+        int64_t sent_zxid;   /* the last one that was sent to it, or that its synchronisation covered */
+        size_t queued_bytes; /* waiting behind its snapshot */
+        uint64_t pings_sent, pings_answered;
+};
+/* Calls `fn` for each learner that has said who it is; nothing unless leading. */
+void zab_learners(const struct zab *z, void (*fn)(void *ctx, const struct zab_learner_info *info), void *ctx);
+
 struct zab_stats {
-        size_t learners, synced_followers, synced_observers, pending_syncs;
+        size_t learners, synced_followers, synced_observers, synced_non_voting, pending_syncs;
         uint64_t proposals, commits, bad_input;
+        uint64_t learner_proposals, learner_commits;                      /* as learner: received from its leader */
+        uint64_t logged;                                                  /* transactions handed to the log queue */
         uint64_t sync_diff, sync_trunc, sync_snap;                        /* as leader: learners synchronised by each */
         int64_t proposal_size_last, proposal_size_min, proposal_size_max; /* -1 before the first */
+        struct summary log_queue;                                         /* items in the log queue at each append */
+        struct summary inflight_diff, inflight_snap; /* learners being synchronised as each of them began */
+        struct histogram log_ms;                     /* from the log queue to the disk */
+        struct histogram quorum_ms;                  /* as leader: from proposal to quorum */
 };
 void zab_stats(const struct zab *z, struct zab_stats *ret);
 void zab_stats_reset(struct zab *z);

@@ -61,12 +61,16 @@ struct zab_peer {
         int64_t commit_sent;                 /* COMMITs up to here are out, or were covered by its sync */
         uint64_t ping_base;                  /* ping round after which it answers pings */
         uint64_t pings_sent, pings_answered; /* since then */
+        enum zab_sync sync;                  /* how it was synchronised */
+        uint64_t sync_ms, active_ms;         /* when that began, when it ended; 0 not yet */
+        int64_t acked_zxid;                  /* the last proposal it acknowledged, or what it came with */
         int64_t watch_zxid, latest_zxid;     /* a proposal it owes an ACK for, and the latest one; 0 none */
         uint64_t watch_ms, latest_ms;        /* when they were sent */
 };
 
 struct proposal {
         struct member_set acks; /* durable at these voters; counts for those that acknowledged NEWLEADER */
+        uint64_t since_ms;
 };
 
 /* A sync that waits: for its proposals and for a quorum's answer to a ping sent after it. Or the question whether a

@@ -3,11 +3,13 @@
 Each answer is held against a grammar, letter by letter but for numbers and names; `--ours zookeeper-3.9` holds the
 original against the same. What two servers say after the same conversation is also compared side by side.
 """
+import fnmatch
 import re
+from pathlib import Path
 
 import pytest
 
-from harness.servers import ZOOKEEPER_39
+from harness.servers import BATON, ZOOKEEPER_39
 from harness.waiting import wait_until
 from harness.wire import EPHEMERAL, Client, Raw, four_letter_word, i64
 from conftest import need
@@ -48,6 +50,9 @@ GRAMMAR = {
     "gtmk": r"-?\d+",
     "isro": r"rw",
     "ruok": r"imok",
+    "wchs": r"\d+ connections watching \d+ paths\nTotal watches:\d+\n",
+    "wchc": r"(?:0x[0-9a-f]+\n(?:\t\S+\n)*)*\n",
+    "wchp": r"(?:\S+\n(?:\t0x[0-9a-f]+\n)+)*\n",
     "crst": r"Connection stats reset\.\n",
     "srst": r"Server stats reset\.\n",
 }
@@ -160,6 +165,28 @@ def test_dump_names_sessions_with_their_ephemerals(cluster, server, client):
     assert "sessionId: %s\n" % session in server.word("dump").partition("Connections dump:")[2]
 
 
+# --- watches ------------------------------------------------------------------------------------
+
+def test_words_of_watches_name_who_watches_what(server, client):
+    """Data watches alone; a connection that has had one is listed without a path (observed on 3.9.5)."""
+    client.create("/watched")
+    client.get_data("/watched", watch=True)
+    client.exists("/none-yet", watch=True)
+    client.get_children("/watched", watch=True)
+    session = "0x%x" % client.session.id
+    listed = re.search(r"^%s\n((?:\t\S+\n)*)" % session, server.word("wchc"), re.M).group(1)
+    assert sorted(listed.split()) == ["/none-yet", "/watched"]
+    by_path = server.word("wchp")
+    assert "/watched\n\t%s\n" % session in by_path and "/none-yet\n\t%s\n" % session in by_path
+    assert server.word("wchs") == "1 connections watching 2 paths\nTotal watches:2\n"
+    client.delete("/watched")
+    assert server.word("wchs") == "1 connections watching 1 paths\nTotal watches:1\n"
+    client.create("/none-yet")
+    assert server.word("wchs") == "1 connections watching 0 paths\nTotal watches:0\n"
+    assert server.word("wchc") == session + "\n\n" and server.word("wchp") == "\n"
+    client.delete("/none-yet")
+
+
 # --- figures that can be reset ------------------------------------------------------------------
 
 def test_srst_begins_anew(cluster):
@@ -217,6 +244,65 @@ def test_without_a_quorum_only_some_words_are_answered(lab, ours):
     assert re.fullmatch(GRAMMAR["envi"], alone.word("envi"))
 
 
+# --- mntr ------------------------------------------------------------------------------------------
+
+SUMMARY = re.compile(r"^(?:avg|min|max|cnt|sum|p50|p95|p99|p999)_")
+# Since they have no summary: min_latency and the like.
+PLAIN = re.compile(r"(?:avg|min|max)_(?:latency|client_response_size|proposal_size|file_descriptor_count)$")
+
+
+def keys(server):
+    """The keys of mntr, a summary's being one."""
+    return {key if PLAIN.match(key) else SUMMARY.sub("summary_", key, count=1) for key in server.monitor()}
+
+
+def left_out():
+    """The patterns of docs/compatibility.md, as a function of a key."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    table = page.partition("### Keys of mntr")[2].partition("| --- | --- |\n")[2].partition("\n\n")[0]
+    patterns = [p for row in table.splitlines() for p in re.findall(r"`([a-z_*]+)`", row.split("|")[1])]
+    assert patterns
+    return lambda key: any(fnmatch.fnmatch(key.replace("summary_", ""), p) for p in patterns)
+
+
+def test_mntr_has_zookeepers_keys_or_the_page_says_why_not(module_lab, ours):
+    """A leader and a follower of each kind; what is left out is in docs/compatibility.md, and only that."""
+    need(ZOOKEEPER_39)
+    said = []
+    for kind in (ours, ZOOKEEPER_39):
+        ensemble = module_lab.ensemble({1: kind, 2: kind}, words="*")
+        ensemble.start()
+        with Client(ensemble[1].address) as client:
+            client.create("/a")
+        said.append({server.mode(): keys(server) for server in ensemble})
+        ensemble.stop()
+    assert set(said[0]) == {"leader", "follower"}
+    excused = left_out()
+    for mode, theirs in said[1].items():
+        missing = {key for key in theirs - said[0][mode] if not excused(key)}
+        assert not missing, (mode, missing)
+        shown = {key for key in said[0][mode] & theirs if excused(key)}
+        assert not shown or ours != BATON, (mode, shown)
+
+
+def test_mntr_counts_what_happens(server, client):
+    before = {key: float(value) for key, value in server.monitor().items() if re.fullmatch(r"-?[\d.]+", value)}
+    client.create("/counted", b"x" * 100)
+    client.get_data("/counted", watch=True)
+    client.set_data("/counted", b"y")
+    client.delete("/counted")
+    after = {key: float(value) for key, value in server.monitor().items() if re.fullmatch(r"-?[\d.]+", value)}
+    for key, least in (("cnt_updatelatency", 3), ("cnt_readlatency", 1), ("cnt_fsynctime", 1), ("watch_bytes", 20),
+                       ("cnt_propagation_latency", 3), ("sync_processor_request_queued", 3), ("packets_received", 4)):
+        assert after[key] - before[key] >= least, key
+    for key in after:
+        if key.startswith("cnt_"):
+            name = key[len("cnt_"):]
+            least, mean, most = after["min_" + name], after["avg_" + name], after["max_" + name]
+            assert least <= mean <= most + 1, name
+            assert "p99_" + name not in after or after["p50_" + name] <= after["p99_" + name] <= most, name
+
+
 # --- side by side ------------------------------------------------------------------------------------
 
 def converse(server):
@@ -226,6 +312,14 @@ def converse(server):
     clients[0].create("/same/e", flags=EPHEMERAL)
     clients[1].create("/same/f", flags=EPHEMERAL)
     clients[1].get_data("/same")
+    for path in ("/same", "/none"):
+        for client in clients:
+            client.exists(path, watch=True)
+    clients[0].get_children("/same", watch=True)
+    clients[1].get_data("/same/e", watch=True)
+    clients[0].add_watch("/same", 0)
+    clients[1].set_data("/same", b"x")          # uses up both one-shot watches
+    clients[1].next_event()
     clients[1].ping()
     return clients
 
@@ -247,7 +341,8 @@ def normalised(answer):
     return sorted(answer.splitlines())
 
 
-@pytest.mark.parametrize("word", ["srvr", "stat", "cons", "conf", "dump", "dirs", "hash"])
+@pytest.mark.parametrize("word", ["srvr", "stat", "cons", "conf", "dump", "dirs", "hash", "wchs", "wchc",
+                                  "wchp"])
 def test_says_what_zookeeper_says(pair, word):
     ours, theirs = pair
     assert normalised(ours.word(word)) == normalised(theirs.word(word))

@@ -151,9 +151,9 @@ static void look_at(struct life *l, int sid)
         const struct snapshot_job *j = &n->server->job;
         coverage(l)->counts[MARK_SNAPSHOT_UNDER_LOAD] +=
                 j->kind == JOB_ROUTINE && j->zxid < database_zxid(n->server->db);
-        if (n->server->snapshots > s->snapshots)
-                coverage(l)->counts[MARK_SNAPSHOT_WRITTEN] += n->server->snapshots - s->snapshots;
-        s->snapshots = n->server->snapshots;
+        if (n->server->figures.snapshots > s->figures.snapshots)
+                coverage(l)->counts[MARK_SNAPSHOT_WRITTEN] += n->server->figures.snapshots - s->figures.snapshots;
+        s->figures.snapshots = n->server->figures.snapshots;
         if (n->server->digest_mismatches)
                 verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches",
                               sid);

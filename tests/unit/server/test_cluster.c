@@ -328,7 +328,7 @@ static void test_routine_snapshots_are_made_and_recovered_from(void **state)
         assert_true(world_serving(w, 0, SETTLE_MS));
         write_many(world_connect(w, world_leader(w), NULL), "r", 300);
         world_run(w, 500);
-        assert_null(strstr(world_word(w, world_leader(w), "mntr"), "zk_snap_count\t0\n"));
+        assert_null(strstr(world_word(w, world_leader(w), "mntr"), "zk_snapshots_written\t0\n"));
         for (int sid = 1; sid <= 3; sid++)
                 world_crash(w, sid);
         for (int sid = 1; sid <= 3; sid++)

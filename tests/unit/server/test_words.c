@@ -170,10 +170,12 @@ static void test_mntr_has_the_keys_that_tools_read(void **state)
                                            "proposal_count",
                                            "snap_count",
                                            "digest_mismatches_count",
-                                           "synced_observers"};
-        static const char *const leaders[] = {"learners",          "synced_followers", "synced_non_voting_followers",
-                                              "pending_syncs",     "leader_uptime",    "last_proposal_size",
-                                              "max_proposal_size", "min_proposal_size"};
+                                           "cnt_fsynctime",
+                                           "p99_readlatency",
+                                           "avg_election_time"};
+        static const char *const leaders[] = {"learners",          "synced_followers",  "synced_non_voting_followers",
+                                              "pending_syncs",     "leader_uptime",     "last_proposal_size",
+                                              "max_proposal_size", "min_proposal_size", "synced_observers"};
         struct world *w = start_all(3, 1, 2);
         for (int sid = 1; sid <= 4; sid++) {
                 char line[64], mode[32];
