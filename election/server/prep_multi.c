@@ -20,20 +20,15 @@ static bool multi_may_hold(int32_t opcode)
         }
 }
 
-/* In a multi flags that say container make one of any create, and createContainer makes one whatever they say.
- * A time to live without the flags for it is ignored; with them only createTTL's record has the time. False makes
- * the multi fail, as flags that do not exist do outside createTTL, where they are an error of the operation. A
- * create2 stays one, and is answered with a Stat. All as observed on 3.9.5; 3.8.0 differs (client-protocol.md 4.3). */
-static bool create_by_flags(struct prep_op *op)
+/* In a multi flags that say container make one of any create, and createContainer makes one whatever they say. A
+ * time to live without the flags for it is ignored. A create2 stays one, and is answered with a Stat. All as
+ * observed on 3.9.5; 3.8.0 differs (client-protocol.md 4.3). */
+static void create_by_flags(struct prep_op *op)
 {
-        bool with_ttl = op->opcode == OP_CREATE_TTL;
-        if (prep__flags_are_ttl(op->flags))
-                return with_ttl;
         if (op->flags == CREATE_FLAG_CONTAINER)
                 op->opcode = OP_CREATE_CONTAINER;
-        else if (with_ttl)
+        else if (op->opcode == OP_CREATE_TTL && !prep__flags_are_ttl(op->flags))
                 op->opcode = OP_CREATE;
-        return prep__flags_ok(op->flags) || with_ttl;
 }
 
 bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
@@ -49,8 +44,21 @@ enum multi_next {
         MULTI_LISTLESS,   /* fails it whole, before it becomes one */
 };
 
-/* Reads the next operation. A create without an ACL list stops a Java server before it takes a zxid, all else
- * that can't be in a multi after it has; to createTTL no list is an empty one (observed on 3.9.5). */
+/* What is wrong with a create, in a Java server's order (observed on 3.9.5). One without an ACL list stops it
+ * before it has taken a zxid, all else that can't be in a multi after that. Only createTTL's record has the time
+ * that the flags for it need. Flags that do not exist, and no list, are errors of the operation there. */
+static enum multi_next check_create(const struct prep_op *op)
+{
+        if (op->opcode == OP_CREATE_TTL)
+                return MULTI_OPERATION;
+        if (!prep__flags_ok(op->flags))
+                return MULTI_UNREADABLE;
+        if (op->acl.count < 0)
+                return MULTI_LISTLESS;
+        return prep__flags_are_ttl(op->flags) ? MULTI_UNREADABLE : MULTI_OPERATION;
+}
+
+/* Reads the next operation. */
 static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
 {
         struct jute_multi_header h;
@@ -61,11 +69,11 @@ static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
                 return MULTI_END;
         if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret))
                 return MULTI_UNREADABLE;
-        if (prep__is_create(h.type) && !create_by_flags(ret))
-                return MULTI_UNREADABLE;
-        if (prep__is_create(h.type) && h.type != OP_CREATE_TTL && ret->acl.count < 0)
-                return MULTI_LISTLESS;
-        return MULTI_OPERATION;
+        if (!prep__is_create(h.type))
+                return MULTI_OPERATION;
+        enum multi_next next = check_create(ret);
+        create_by_flags(ret);
+        return next;
 }
 
 /* How it ends, and whether each of its operations has a path. */

@@ -139,6 +139,8 @@ def create(d):
 def create_container(d):
     fields = create_fields(d)
     fields["flags"] = d.choice((4, 4, 4, fields["flags"]))
+    if fields["flags"] in (1, 3):       # which ZooKeeper takes for an ephemeral until it has been applied
+        fields["flags"] = 0
     return record.CREATE_CONTAINER, fields
 
 
@@ -349,8 +351,12 @@ Draw.choice_of = weighted
 # --- whole sequences --------------------------------------------------------------------------
 
 def requests_step(d, slot, drawn):
-    count = 1 if d.chance(0.8) else d.rng.randrange(2, 6)
-    batch = [one_request(d, drawn) for _ in range(count)]
+    count = 1 if d.limited or d.chance(0.8) else d.rng.randrange(2, 6)
+    batch = []
+    while len(batch) < count:
+        batch.append(one_request(d, drawn))
+        if batch[-1].op == wire.SET_ACL:
+            break                       # ZooKeeper may check what is behind it against the old ACL
     if any(r.op == record.AUTH for r in batch):
         batch = [r for r in batch if r.op == record.AUTH][:1]     # its reply may overtake others
     if len({r.xid for r in batch if r.xid is not None}) < len([r for r in batch if r.xid is not None]):
@@ -388,7 +394,8 @@ def generate(seed, areas=AREAS, shared=True, ensemble=False):
         source = "127.0.0.2" if d.has("auth") and d.chance(0.2) else None
         steps.append(Connect(slot, d.choice((30000, 30000, 30000, 20000, 40000, 100000, 3000000)),
                              d.choice((False, False, None)), source))
-    if d.has("quota") and d.chance(0.4):
+    d.limited = d.has("quota") and d.chance(0.4)
+    if d.limited:                       # what is under way is not counted, so nothing may be
         steps.append(("quota", 0))
     for _ in range(d.rng.randrange(STEPS_MIN, STEPS_MAX)):
         slot = d.rng.randrange(d.slots)

@@ -239,6 +239,9 @@ static void test_a_null_acl_fails_it_whole(void **state)
                                               {.opcode = opcodes[i], .path = STR("/m"), .acl = &none, .acl_count = -1}};
                 assert_int_equal(bench_multi(b, ops, COUNT(ops)), ZK_MARSHALLING_ERROR);
                 assert_false(prep_body_ok(OP_MULTI, jute_str_of(b->body.data, b->body.len), BENCH_ITEM_MAX));
+                const struct test_op bad_flags = {
+                        .opcode = opcodes[i], .path = STR("/m"), .number = 7, .acl = &none, .acl_count = -1};
+                assert_fails_whole(b, &bad_flags, 1);
         }
         const struct test_op with_ttl = {
                 .opcode = OP_CREATE_TTL, .path = STR("/m"), .ttl = 9, .acl = &none, .acl_count = -1};
