@@ -40,6 +40,10 @@
           "no supervisor has taken a grant up again by its deadline: the guard stops its resource", "BATON_PLUGIN")    \
         X(CONFIG_DELIVERED, "d5454191df2c4b4eac42b6d05bbd49e8", "a committed value was delivered to a plugin",         \
           "BATON_PLUGIN, BATON_PATH, BATON_ZXID")                                                                      \
+        X(AUDIT, "4cff58713c504686a8d129e4636c68ce",                                                                   \
+          "an entry of the audit log: a client's change, its authentication, or this server's start or end",           \
+          "BATON_SESSION, BATON_USER, BATON_IP, BATON_OPERATION, BATON_ZNODE, BATON_ZNODE_TYPE, BATON_ACL, "           \
+          "BATON_SCHEME, BATON_MORE, BATON_RESULT, BATON_ERROR")                                                       \
         X(RELOADED, "afebf1eb53124e308237ad834e0d3f37", "the configuration was read again and is in use", "-")         \
         X(RELOAD_REFUSED, "bda5746f7074473f98832e73276994b9",                                                          \
           "the configuration was read again and refused: the running one stays", "-")

@@ -229,6 +229,13 @@ void log_event(enum log_level level, const char *message_id, const char *const *
         va_end(ap);
 }
 
+void log_record(enum log_level level, const char *message_id, const char *const *fields, const char *text)
+{
+        pthread_mutex_lock(&target.mutex);
+        say(level, message_id, fields, text);
+        pthread_mutex_unlock(&target.mutex);
+}
+
 void log_field(struct log_fields *f, const char *key, const char *format, ...)
 {
         char *text = f->text[f->count];

@@ -54,6 +54,8 @@ struct log_fields {
         size_t count;
 };
 void log_field(struct log_fields *f, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A line that is let through whatever the level and however often it was said before. `text` is whole, not a format. */
+void log_record(enum log_level level, const char *message_id, const char *const *fields, const char *text);
 /* A field that every line from now on has: log_standing("BATON_NODE", "n1"). A NULL value takes it away. */
 void log_standing(const char *key, const char *value);
 

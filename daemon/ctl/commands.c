@@ -33,12 +33,21 @@ static const struct command commands[] = {
         {"export", cmd_export, "[-o FILE] [--no-acl] PATH", "a znode and all below it as JSON"},
         {"import", cmd_import, "[-p] [--replace] [--dry-run] FILE [PATH]",
          "make what an export holds, at PATH instead of where it was; --replace overwrites what differs"},
-        {"watch", cmd_watch, "[-n EVENTS] PATH", "print a znode whenever it changes"},
+        {"restore", cmd_restore, "[--data-dir DIR] [--id N] [--fuzzy] FROM",
+         "put a snapshot, or a copy of a data directory, into an empty one; its server must not run"},
+        {"watch", cmd_watch, "[-p] [-r] [-n EVENTS] [-t MS] [-m MODE] PATH",
+         "print a znode whenever it changes; --persistent its events, --recursive those of all below it; "
+         "--count, --timeout end that"},
+        {"removewatches", cmd_removewatches, "[-c] [-d] [-a] [-p] [-r] PATH", "end a shell's watches on a znode"},
         {"getacl", cmd_getacl, "[-s] PATH", "who may do what with a znode"},
         {"setacl", cmd_setacl, "[-R] [-s] [-v VERSION] PATH ACL",
          "change that: SCHEME:ID:cdrwa,…; -R of all below it too"},
         {"addauth", cmd_addauth, "SCHEME DATA", "be somebody from now on, in a shell; elsewhere: --auth"},
         {"whoami", cmd_whoami, "", "whom the servers take us for"},
+        {"setquota", cmd_setquota, "[-n COUNT] [-b BYTES] [-N COUNT] [-B BYTES] PATH",
+         "limit what is below a znode: -n, -b soft, -N, -B hard"},
+        {"listquota", cmd_listquota, "[PATH]", "that, and what is used; without PATH: all quotas"},
+        {"delquota", cmd_delquota, "[-n] [-b] [-N] [-B] PATH", "no limit any more; some letters: not these"},
         {"count", cmd_count, "PATH", "how many znodes are below"},
         {"ephemerals", cmd_ephemerals, "[PATH]", "the session's own ephemeral znodes, below PATH"},
         {"sync", cmd_sync, "PATH", "wait until the server has all that is committed now"},
@@ -50,6 +59,7 @@ static const struct {
         const char *name, *stands_for;
         const char *option; /* that goes with it; NULL: none */
 } aliases[] = {
+        {"addWatch", "watch", "-r"},
         {"deleteall", "rm", "-r"},
         {"getAllChildrenNumber", "count", NULL},
         {"getEphemerals", "ephemerals", NULL},
@@ -60,8 +70,8 @@ void ctl_print_help(void)
 {
         (void)printf("Usage: batonctl [OPTION…] COMMAND [ARGUMENT…]\n\nCommands:\n");
         for (size_t i = 0; i < COMMANDS; i++)
-                (void)printf("  %-10s %-28s%s%s\n", commands[i].name, commands[i].arguments,
-                             strlen(commands[i].arguments) > 28 ? "\n             " : " ", commands[i].help);
+                (void)printf("  %-13s %-28s%s%s\n", commands[i].name, commands[i].arguments,
+                             strlen(commands[i].arguments) > 28 ? "\n                " : " ", commands[i].help);
         (void)printf("\nOptions:\n"
                      "  --config FILE        this node's configuration (default " NODE_CONFIG_DEFAULT ")\n"
                      "  --hosts HOST:PORT,…  servers to ask (a /PATH behind the last: the root of all others); "

@@ -23,7 +23,11 @@
  *   cmd_count.c     count ephemerals
  *   cmd_delete.c    delete rm
  *   cmd_multi.c     multi
+ *   quota_text.c    limits and use of a quota
+ *   cmd_quota.c     setquota listquota delquota
  *   cmd_export.c    export import cp
+ *   restore.c       a snapshot put into an empty data directory
+ *   cmd_restore.c   restore
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
  *   cmd_module.c    plugins MODULE
@@ -92,6 +96,7 @@ const char *ctl_server(const struct ctl *c);
 /* Told while anything is waited for. */
 struct ctl_hooks {
         void (*on_state)(void *ctx, enum client_state state, const char *why);
+        void (*on_event)(void *ctx, enum client_event event, const char *path); /* of ctl_add_watch(), …_watched() */
         void *ctx;
 };
 void ctl_hook(struct ctl *c, const struct ctl_hooks *hooks);
@@ -143,6 +148,20 @@ int ctl_watch(struct ctl *c, const char *path, struct ctl_reply *ret);
 /* Waits for a watch of ctl_watch(), without a limit of time. CLIENT_EVENT_NONE: the session ended, or we were told to
  * end (SIGINT, SIGTERM). */
 enum client_event ctl_wait_event(struct ctl *c);
+/* A watch that stays; its events go to the hooks. */
+int ctl_add_watch(struct ctl *c, const char *path, enum client_watch_mode mode, struct ctl_reply *ret);
+int ctl_remove_watches(struct ctl *c, const char *path, enum client_watch_type type, struct ctl_reply *ret);
+/* A read with a one-shot watch, whose event goes to the hooks: OP_GET_DATA, OP_EXISTS or OP_GET_CHILDREN2. */
+int ctl_read_watched(struct ctl *c, enum opcode op, const char *path, struct ctl_reply *ret);
+
+enum ctl_wait {
+        CTL_WAIT_DONE, /* *what is true */
+        CTL_WAIT_TOLD, /* to end, by SIGINT or SIGTERM */
+        CTL_WAIT_OVER, /* the session is */
+        CTL_WAIT_LATE,
+};
+/* Waits until *what, which a hook sets; at most so long, 0 for ever. */
+enum ctl_wait ctl_wait(struct ctl *c, const bool *what, uint64_t timeout_ms);
 /* Waits until we are told to end, keeping the session. */
 void ctl_wait_end(struct ctl *c);
 
@@ -168,6 +187,11 @@ int ctl_make_parents(struct ctl *c, const char *path);
 /* A child's path, to be freed with mem_free(). */
 char *ctl_child_path(const char *parent, const char *name);
 
+/* ---- cmd_watch.c ---- */
+
+/* One line, or one JSON object. */
+void ctl_show_event(bool json, enum client_event event, const char *path);
+
 /* ---- commands.c ---- */
 
 /* Does what argv says: a command and its arguments. */
@@ -191,9 +215,14 @@ int cmd_whoami(const struct ctl_options *o, int argc, char **argv);
 int cmd_count(const struct ctl_options *o, int argc, char **argv);
 int cmd_ephemerals(const struct ctl_options *o, int argc, char **argv);
 int cmd_multi(const struct ctl_options *o, int argc, char **argv);
+int cmd_setquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_listquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_delquota(const struct ctl_options *o, int argc, char **argv);
+int cmd_restore(const struct ctl_options *o, int argc, char **argv);
 int cmd_cp(const struct ctl_options *o, int argc, char **argv);
 int cmd_export(const struct ctl_options *o, int argc, char **argv);
 int cmd_import(const struct ctl_options *o, int argc, char **argv);
+int cmd_removewatches(const struct ctl_options *o, int argc, char **argv);
 int cmd_watch(const struct ctl_options *o, int argc, char **argv);
 int cmd_status(const struct ctl_options *o, int argc, char **argv);
 int cmd_members(const struct ctl_options *o, int argc, char **argv);

@@ -50,6 +50,45 @@ int ctl_watch(struct ctl *c, const char *path, struct ctl_reply *ret)
         return status;
 }
 
+/* ---- watches that stay, and any that the shell sets ---- */
+
+static void on_event(void *ctx, enum client_event event, const char *path)
+{
+        struct ctl *c = ctx;
+        if (c->hooks.on_event)
+                c->hooks.on_event(c->hooks.ctx, event, path);
+}
+
+int ctl_add_watch(struct ctl *c, const char *path, enum client_watch_mode mode, struct ctl_reply *ret)
+{
+        struct call *call;
+        struct client_call how = ctl__begin(c, ret, &call);
+        how.watch = on_event;
+        how.watch_ctx = c;
+        return ctl__finish(c, call, client_add_watch(c->session, path, mode, &how));
+}
+
+int ctl_remove_watches(struct ctl *c, const char *path, enum client_watch_type type, struct ctl_reply *ret)
+{
+        struct call *call;
+        const struct client_call how = ctl__begin(c, ret, &call);
+        return ctl__finish(c, call, client_remove_watches(c->session, path, type, &how));
+}
+
+int ctl_read_watched(struct ctl *c, enum opcode op, const char *path, struct ctl_reply *ret)
+{
+        struct call *call;
+        struct client_call how = ctl__begin(c, ret, &call);
+        how.watch = on_event;
+        how.watch_ctx = c;
+        int r = op == OP_GET_DATA ? client_get(c->session, path, &how)
+                : op == OP_EXISTS ? client_exists(c->session, path, &how)
+                                  : client_children2(c->session, path, &how);
+        return ctl__finish(c, call, r);
+}
+
+/* ---- waiting ---- */
+
 static void on_signal(uv_signal_t *handle, int number)
 {
         struct ctl *c = handle->data;
@@ -57,18 +96,31 @@ static void on_signal(uv_signal_t *handle, int number)
         c->end = true;
 }
 
-static void wait_for(struct ctl *c, const bool *what)
+static void on_timeout(uv_timer_t *timer)
+{
+        struct ctl *c = timer->data;
+        c->late = true;
+}
+
+enum ctl_wait ctl_wait(struct ctl *c, const bool *what, uint64_t timeout_ms)
 {
         (void)uv_signal_start(&c->interrupted, on_signal, SIGINT); /* failing, the signal ends us at once: fine, too */
         (void)uv_signal_start(&c->terminated, on_signal, SIGTERM);
-        while (!*what && !c->end && !c->over)
+        c->late = false;
+        uv_update_time(&c->loop);
+        if (timeout_ms)
+                (void)uv_timer_start(&c->timer, on_timeout, timeout_ms, 0); /* fails for closed timers only */
+        while (!*what && !c->end && !c->over && !c->late)
                 (void)uv_run(&c->loop, UV_RUN_ONCE);
+        (void)uv_timer_stop(&c->timer);
+        if (*what)
+                return CTL_WAIT_DONE;
+        return c->end ? CTL_WAIT_TOLD : c->over ? CTL_WAIT_OVER : CTL_WAIT_LATE;
 }
 
 enum client_event ctl_wait_event(struct ctl *c)
 {
-        wait_for(c, &c->has_event);
-        if (!c->has_event)
+        if (ctl_wait(c, &c->has_event, 0) != CTL_WAIT_DONE)
                 return CLIENT_EVENT_NONE;
         c->has_event = false;
         return c->event;
@@ -77,5 +129,5 @@ enum client_event ctl_wait_event(struct ctl *c)
 void ctl_wait_end(struct ctl *c)
 {
         const bool never = false;
-        wait_for(c, &never);
+        (void)ctl_wait(c, &never, 0); /* whatever ended it */
 }

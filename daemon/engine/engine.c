@@ -2,6 +2,7 @@
 #include "daemon/engine/engine.h"
 
 #include "daemon/common/log.h"
+#include "daemon/engine/audit_log.h"
 #include "daemon/engine/control.h"
 #include "daemon/engine/facts.h"
 #include "daemon/engine/log_writer.h"
@@ -93,6 +94,8 @@ static void halt(struct engine *e, const struct effect *effect)
 {
         e->halted = true;
         e->status = effect->halt.status;
+        if (e->parts.config->server.audit)
+                audit_log_server("serverStop", e->status ? "failure" : "success");
         log_line(e->status ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s", effect->halt.text);
 }
 
@@ -132,6 +135,9 @@ static void carry_out(struct engine *e, const struct effect *effect)
                 break;
         case EFFECT_REPORT:
                 say(effect);
+                break;
+        case EFFECT_AUDIT:
+                audit_log(effect->audit.failed, effect->audit.text);
                 break;
         case EFFECT_ROLE:
                 say_role(e, effect->role.text);
@@ -400,6 +406,8 @@ int engine_run(struct engine *e)
         (void)uv_prepare_start(&e->before_wait, on_before_wait); /* these fail without a callback only */
         (void)uv_check_start(&e->after_wait, on_after_wait);
         net_accept(e->net);
+        if (e->parts.config->server.audit)
+                audit_log_server("serverStart", "success");
         step(e, &start);
         (void)uv_run(&e->loop, UV_RUN_DEFAULT); /* returns when every handle is closed */
         assert(e->closed);

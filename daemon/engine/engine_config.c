@@ -5,6 +5,7 @@
 #include "daemon/common/inifile.h"
 #include "daemon/common/log.h"
 #include "daemon/common/settings.h"
+#include "daemon/engine/config_access.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -35,6 +36,8 @@ struct raw {
         char connect[1024];
         bool listen_all, extended_types, enforce_quota;
         int64_t container_check_interval, container_max_per_minute, container_max_never_used_interval;
+        struct access_settings access;
+        bool audit;
 };
 
 #define RAW(member) SETTING_FIELD(struct raw, member)
@@ -88,6 +91,18 @@ static const struct setting table[] = {
          .help = "election and quorum ports on all addresses, not only that of server.N"},
         {"ensemble", "enforce_quota", SETTING_BOOL, RAW(enforce_quota), .fallback = "no",
          .help = "refuse what exceeds a quota's hard limit"},
+        {"ensemble", "super_digest", SETTING_TEXT, RAW(access.super_digest),
+         .help = "user:hash of who may do everything, whatever the access lists say; default nobody"},
+        {"ensemble", "digest_algorithm", SETTING_TEXT, RAW(access.digest_algorithm), .fallback = "SHA-1",
+         .help = "hash of scheme digest, one for the whole ensemble"},
+        {"ensemble", "digest_enabled", SETTING_BOOL, RAW(access.digest_enabled), .fallback = "yes",
+         .help = "whether clients may authenticate by scheme digest"},
+        {"ensemble", "skip_acl", SETTING_BOOL, RAW(access.skip_acl), .fallback = "no",
+         .help = "whether access lists are stored but not obeyed"},
+        {"ensemble", "enforce_auth_schemes", SETTING_TEXT, RAW(access.enforce_auth_schemes),
+         .help = "schemes with commas, of which a client must have used one; default none"},
+        {"ensemble", "audit", SETTING_BOOL, RAW(audit), .fallback = "no",
+         .help = "whether changes and authentications of clients are written to the log"},
         {"ensemble", "connect", SETTING_TEXT, RAW(connect),
          .help = "an ensemble elsewhere: then there is no engine here"},
 };
@@ -423,6 +438,14 @@ static void judge_words(struct loading *l, struct server_config *server)
         }
 }
 
+static void judge_access(struct loading *l, struct server_config *server)
+{
+        const struct access_origins at = {.super_digest = *origin_of(l, "super_digest"),
+                                          .digest_algorithm = *origin_of(l, "digest_algorithm"),
+                                          .enforce_auth_schemes = *origin_of(l, "enforce_auth_schemes")};
+        access_judge(&l->raw.access, &at, server, l->problems);
+}
+
 /* ---- the whole ---- */
 
 static void take_over(const struct loading *l, struct engine_config *c)
@@ -453,6 +476,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->container_max_per_minute = (uint32_t)raw->container_max_per_minute;
         s->container_max_never_used_ms = (uint64_t)raw->container_max_never_used_interval;
         s->enforce_quota = raw->enforce_quota;
+        s->audit = raw->audit;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;
         c->retain_snapshots = (size_t)raw->retain_snapshots;
@@ -473,6 +497,7 @@ static int judge(struct loading *l, struct engine_config *ret)
         judge_node(l);
         judge_times(l);
         judge_words(l, &c.server);
+        judge_access(l, &c.server);
         judge_ports(l);
         judge_ensemble(l, &c);
         judge_sids(l);

@@ -31,6 +31,9 @@ static void effect_drop(struct effect *e)
         case EFFECT_REPORT:
                 mem_free(e->report.text);
                 break;
+        case EFFECT_AUDIT:
+                mem_free(e->audit.text);
+                break;
         case EFFECT_ROLE:
                 mem_free(e->role.text);
                 break;
@@ -198,6 +201,13 @@ void effect_report(struct effects *fx, enum report_level level, const char *form
         e->report.level = level;
         e->report.text = effect_text(format, ap);
         va_end(ap);
+}
+
+void effect_audit(struct effects *fx, bool failed, const char *text)
+{
+        struct effect *e = effect_add(fx, EFFECT_AUDIT);
+        e->audit.failed = failed;
+        e->audit.text = mem_strdup(text);
 }
 
 void effect_role(struct effects *fx, const char *format, ...)

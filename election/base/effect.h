@@ -56,6 +56,7 @@ enum effect_type {
         EFFECT_SNAPSHOT_ABORT, /* drop the unfinished file */
         EFFECT_UNLISTEN,       /* close all listening sockets: the server is stopping */
         EFFECT_REPORT,         /* say report.text once, with report.level */
+        EFFECT_AUDIT,          /* write audit.text to the audit log: each of them, however often */
         EFFECT_ROLE,           /* role / serving state changed: for the log, READY and STATUS */
         EFFECT_HALT,           /* the server has ended: halt.status 0 after a clean stop, else why in halt.text */
         EFFECT_MAX,
@@ -111,6 +112,10 @@ struct effect {
                         char *text; /* owned */
                 } report;
                 struct {
+                        bool failed;
+                        char *text; /* owned; key=value, single spaces between (server/audit.h) */
+                } audit;
+                struct {
                         char *text; /* owned */
                 } role;
                 struct {
@@ -153,6 +158,8 @@ uint64_t effect_snapshot_end(struct effects *fx, int64_t zxid, bool received);
 uint64_t effect_snapshot_abort(struct effects *fx);
 void effect_report(struct effects *fx, enum report_level level, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+/* `text` is copied, whole. */
+void effect_audit(struct effects *fx, bool failed, const char *text);
 void effect_role(struct effects *fx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void effect_halt(struct effects *fx, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -1,6 +1,7 @@
 #include "election/server/acl.h"
 
 #include "election/base/hash.h"
+#include "election/server/acl_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -17,53 +18,6 @@ static bool digest_id_ok(struct jute_str id)
         for (size_t i = 0; i < len; i++)
                 colons += id.data[i] == ':';
         return colons == 1;
-}
-
-/* Reads a decimal number, leading zeros allowed; returns false without one, or above max. */
-static bool take_number(const uint8_t **at, const uint8_t *end, uint32_t max, uint32_t *ret)
-{
-        const uint8_t *start = *at;
-        uint32_t value = 0;
-        for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
-                if (value <= max)
-                        value = value * 10 + (uint32_t)(**at - '0');
-        *ret = value;
-        return *at > start && value <= max;
-}
-
-/* An IPv4 address with an optional prefix length: false when it is none. */
-static bool ip_parse(struct jute_str text, uint32_t *ret_address, uint32_t *ret_bits)
-{
-        if (text.len <= 0)
-                return false;
-        const uint8_t *at = text.data, *end = text.data + text.len;
-        uint32_t address = 0;
-        for (int i = 0; i < 4; i++) {
-                uint32_t octet;
-                if ((i && (at == end || *at++ != '.')) || !take_number(&at, end, 255, &octet))
-                        return false;
-                address = address << 8 | octet;
-        }
-        *ret_bits = 32;
-        if (at < end && (*at++ != '/' || !take_number(&at, end, 32, ret_bits)))
-                return false;
-        *ret_address = address;
-        return at == end;
-}
-
-static bool ip_id_ok(struct jute_str id)
-{
-        uint32_t address, bits;
-        return ip_parse(id, &address, &bits);
-}
-
-static bool ip_matches(struct jute_str id, struct jute_str rule)
-{
-        uint32_t a, b, a_bits, bits;
-        if (!ip_parse(id, &a, &a_bits) || !ip_parse(rule, &b, &bits))
-                return false;
-        uint32_t mask = bits ? UINT32_MAX << (32 - bits) : 0;
-        return (a & mask) == (b & mask);
 }
 
 /* ---- fix-up ---- */
@@ -98,11 +52,12 @@ static bool seen_before(struct seen *s, const uint8_t *entry, size_t len)
 }
 
 /* One entry per identity that authentication gave; returns how many. */
-static int32_t put_authenticated(struct jute_vec ids, int32_t perms, struct jute_writer *w)
+static int32_t put_authenticated(const struct acl_policy *policy, struct jute_vec ids, int32_t perms,
+                                 struct jute_writer *w)
 {
         struct jute_reader r = jute_vec_reader(&ids);
         int32_t count = 0;
-        for (int32_t i = 0; i < ids.count; i++) {
+        for (int32_t i = 0; i < ids.count && !policy->digest_off; i++) {
                 struct jute_acl entry = {.perms = perms};
                 jute_get_id(&r, &entry.id);
                 if (!jute_str_is(entry.id.scheme, "digest"))
@@ -113,24 +68,33 @@ static int32_t put_authenticated(struct jute_vec ids, int32_t perms, struct jute
         return count;
 }
 
-/* Writes one entry as stored; returns how many entries it became, 0 when it is not acceptable. */
-static int32_t put_fixed(const struct jute_acl *entry, struct jute_vec ids, struct jute_writer *w)
+/* Writes one entry as stored and counts what it became. A null id is an unexpected exception to ZooKeeper wherever it
+ * is looked at, and no unacceptable list. */
+static int put_fixed(const struct acl_policy *policy, const struct jute_acl *entry, struct jute_vec ids,
+                     struct jute_writer *w, int32_t *count)
 {
         bool ok = false;
-        if (jute_str_is(entry->id.scheme, "auth"))
-                return put_authenticated(ids, entry->perms, w);
+        if (jute_str_is(entry->id.scheme, "auth")) {
+                int32_t made = put_authenticated(policy, ids, entry->perms, w);
+                *count += made;
+                return made ? ZK_OK : ZK_INVALID_ACL;
+        }
         if (jute_str_is(entry->id.scheme, "world"))
                 ok = jute_str_is(entry->id.id, "anyone");
-        else if (jute_str_is(entry->id.scheme, "digest"))
+        else if (jute_str_is(entry->id.scheme, "digest") && !policy->digest_off)
                 ok = digest_id_ok(entry->id.id);
         else if (jute_str_is(entry->id.scheme, "ip"))
-                ok = ip_id_ok(entry->id.id);
-        if (ok)
-                jute_put_acl(w, entry);
-        return ok;
+                ok = acl__ip_ok(entry->id.id);
+        else
+                return ZK_INVALID_ACL;
+        if (!ok)
+                return entry->id.id.len < 0 ? ZK_MARSHALLING_ERROR : ZK_INVALID_ACL;
+        jute_put_acl(w, entry);
+        (*count)++;
+        return ZK_OK;
 }
 
-int acl_fixup(struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
+int acl_fixup(const struct acl_policy *policy, struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
 {
         if (acl.count <= 0 || acl.count > ACL_ENTRIES_MAX)
                 return ZK_INVALID_ACL;
@@ -146,10 +110,9 @@ int acl_fixup(struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
                 jute_get_acl(&r, &entry);
                 if (seen_before(&seen, at, (size_t)(r.at - at)))
                         continue;
-                int32_t made = put_fixed(&entry, ids, w);
-                if (!made)
-                        return ZK_INVALID_ACL;
-                count += made;
+                int err = put_fixed(policy, &entry, ids, w, &count);
+                if (err)
+                        return err;
         }
         jute_patch_int(w, count_at, count);
         return ZK_OK;
@@ -157,22 +120,26 @@ int acl_fixup(struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
 
 /* ---- the check ---- */
 
-static bool id_matches(const struct jute_id *id, const struct jute_id *rule)
+/* An identity of a scheme that nobody here authenticates came with a request that another server forwarded, which
+ * does know it. */
+static bool id_matches(const struct acl_policy *policy, const struct jute_id *id, const struct jute_id *rule)
 {
         if (!jute_str_equal(id->scheme, rule->scheme))
                 return false;
         if (jute_str_is(rule->scheme, "ip"))
-                return ip_matches(id->id, rule->id);
+                return acl__ip_matches(id->id, rule->id);
+        if (policy->digest_off && jute_str_is(rule->scheme, "digest"))
+                return false;
         return jute_str_equal(id->id, rule->id);
 }
 
-static bool any_id_matches(struct jute_vec ids, const struct jute_id *rule)
+static bool any_id_matches(const struct acl_policy *policy, struct jute_vec ids, const struct jute_id *rule)
 {
         struct jute_reader r = jute_vec_reader(&ids);
         for (int32_t i = 0; i < ids.count; i++) {
                 struct jute_id id;
                 jute_get_id(&r, &id);
-                if (id_matches(&id, rule))
+                if (id_matches(policy, &id, rule))
                         return true;
         }
         return false;
@@ -190,9 +157,9 @@ static bool is_super(struct jute_vec ids)
         return false;
 }
 
-bool acl_allows(struct jute_vec acl, int32_t needed, struct jute_vec ids)
+bool acl_allows(const struct acl_policy *policy, struct jute_vec acl, int32_t needed, struct jute_vec ids)
 {
-        if (acl.count <= 0)
+        if (policy->skip || acl.count <= 0)
                 return true;
         struct jute_reader r = jute_vec_reader(&acl);
         for (int32_t i = 0; i < acl.count; i++) {
@@ -202,7 +169,7 @@ bool acl_allows(struct jute_vec acl, int32_t needed, struct jute_vec ids)
                         continue;
                 if (jute_str_is(entry.id.scheme, "world") && jute_str_is(entry.id.id, "anyone"))
                         return true;
-                if (any_id_matches(ids, &entry.id))
+                if (any_id_matches(policy, ids, &entry.id))
                         return true;
         }
         return is_super(ids);

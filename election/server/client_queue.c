@@ -7,6 +7,7 @@
 #include "election/server/clients_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/server/audit.h"
 
 #include <string.h>
 
@@ -27,6 +28,7 @@ struct client_request *client__push(struct client *k, const struct event *e, enu
                                      .xid = h->xid,
                                      .opcode = h->type,
                                      .received_ns = e->now.mono_ns,
+                                     .ids = blob_ref(k->ids),
                                      .weight = sizeof *q + body_len,
                                      .body_len = kept};
         if (kind == REQUEST_READ)
@@ -64,6 +66,7 @@ static void request_free(struct clients *c, struct client_request *q)
         c->stats.outstanding--;
         c->queue_bytes -= q->weight;
         c->moved = true;
+        blob_unref(q->ids);
         mem_free(q);
 }
 
@@ -136,12 +139,13 @@ static void orphans_free(struct clients *c, struct client_orphans *of)
         mem_free(of);
 }
 
-bool clients__orphan_done(struct clients *c, const struct outcome *o)
+bool clients__orphan_done(struct clients *c, const struct outcome *o, struct effects *fx)
 {
         struct client_orphans *of = map_get(&c->orphans, (uint64_t)o->header.session_id);
         struct client_request *q = of ? first(&of->queue) : NULL;
         if (!request__is_answered(q, o))
                 return false;
+        audit_write(c, q, o, fx);
         list_remove(&q->link);
         request_free(c, q);
         if (list_empty(&of->queue))

@@ -13,7 +13,8 @@ struct read {
         int32_t xid;
         uint64_t received_ns;
         const struct tree *tree;
-        int64_t zxid; /* of the state read */
+        int64_t zxid;           /* of the state read */
+        const struct blob *ids; /* who asks */
         struct jute_reader body;
         struct effects *fx;
 };
@@ -32,6 +33,7 @@ bool client__is_read(int32_t opcode)
         case OP_SET_WATCHES:
         case OP_SET_WATCHES2:
         case OP_ADD_WATCH:
+        case OP_WHO_AM_I:
         case OP_MULTI_READ:
         case OP_GET_EPHEMERALS:
         case OP_GET_ALL_CHILDREN_NUMBER:
@@ -59,17 +61,18 @@ static void read_end(struct read *q)
 
 /* A node whose list is missing (a snapshot that lacks it) may be read by nobody; a Java server fails on it
  * likewise. */
-int32_t client__read_check(const struct client *k, const struct tree *tree, const struct znode *n, int32_t perms)
+int32_t client__read_check(const struct client *k, const struct blob *ids, const struct tree *tree,
+                           const struct znode *n, int32_t perms)
 {
         struct jute_vec acl = tree_acl(tree, n);
         if (acl.count < 0)
                 return ZK_MARSHALLING_ERROR;
-        return acl_allows(acl, perms, k->ids) ? ZK_OK : ZK_NO_AUTH;
+        return acl_allows(&k->all->config->acl, acl, perms, client__ids(ids)) ? ZK_OK : ZK_NO_AUTH;
 }
 
 static int32_t read_check(const struct read *q, const struct znode *n, int32_t perms)
 {
-        return client__read_check(q->k, q->tree, n, perms);
+        return client__read_check(q->k, q->ids, q->tree, n, perms);
 }
 
 static void watch(struct read *q, enum watch_table table, struct jute_str path)
@@ -255,7 +258,7 @@ size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_s
 }
 
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                  uint64_t received_ns, struct effects *fx)
+                  const struct blob *ids, uint64_t received_ns, struct effects *fx)
 {
         struct clients *c = k->all;
         const struct database *db = c->host.database(c->host.ctx);
@@ -265,6 +268,7 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                          .received_ns = received_ns,
                          .tree = database_tree(db),
                          .zxid = clients__zxid(c),
+                         .ids = ids,
                          .fx = fx};
         jute_reader_init(&q.body, body.data, (size_t)body.len, c->item_max);
         switch (opcode) {
@@ -299,8 +303,12 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
         case OP_REMOVE_WATCHES:
                 read_status(&q, client__remove_watches(k, &q.body));
                 break;
+        case OP_WHO_AM_I:
+                client__put_who(ids, read_begin(&q));
+                read_end(&q);
+                break;
         default:
-                client__read_many(k, e, xid, opcode, body, received_ns, fx);
+                client__read_many(k, e, xid, opcode, body, ids, received_ns, fx);
                 break;
         }
 }

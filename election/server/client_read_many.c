@@ -15,6 +15,7 @@ struct read_many {
         int32_t xid;
         uint64_t received_ns;
         const struct tree *tree;
+        const struct blob *ids; /* who asks */
         struct jute_reader body;
         struct effects *fx;
 };
@@ -59,7 +60,7 @@ static bool put_result(struct read_many *q, int32_t type, struct jute_str path, 
         if (path.len < 0)
                 return false;
         const struct znode *n = tree_find(q->tree, path);
-        int32_t err = n ? client__read_check(q->k, q->tree, n, ACL_READ) : ZK_NO_NODE;
+        int32_t err = n ? client__read_check(q->k, q->ids, q->tree, n, ACL_READ) : ZK_NO_NODE;
         if (err == ZK_MARSHALLING_ERROR)
                 return false;
         if (err) {
@@ -207,7 +208,7 @@ static void read_all_children_number(struct read_many *q)
                 return;
         }
         const struct znode *n = tree_find(q->tree, request.path);
-        int32_t err = n ? client__read_check(q->k, q->tree, n, ACL_READ) : ZK_NO_NODE;
+        int32_t err = n ? client__read_check(q->k, q->ids, q->tree, n, ACL_READ) : ZK_NO_NODE;
         if (err) {
                 many_status(q, err);
                 return;
@@ -257,7 +258,7 @@ size_t client__read_many_weight(const struct client *k, int32_t opcode, struct j
 }
 
 void client__read_many(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                       uint64_t received_ns, struct effects *fx)
+                       const struct blob *ids, uint64_t received_ns, struct effects *fx)
 {
         struct clients *c = k->all;
         struct read_many q = {.k = k,
@@ -265,6 +266,7 @@ void client__read_many(struct client *k, const struct event *e, int32_t xid, int
                               .xid = xid,
                               .received_ns = received_ns,
                               .tree = database_tree(c->host.database(c->host.ctx)),
+                              .ids = ids,
                               .fx = fx};
         jute_reader_init(&q.body, body.data, (size_t)body.len, c->item_max);
         if (opcode == OP_MULTI_READ)

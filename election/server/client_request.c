@@ -3,6 +3,7 @@
 #include "election/server/clients_internal.h"
 
 #include "election/base/plant.h"
+#include "election/server/audit.h"
 #include "election/server/prep.h"
 
 #include <assert.h>
@@ -10,13 +11,13 @@
 /* ---- reads in their turn ---- */
 
 static void client_run(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                       uint64_t received_ns, struct effects *fx)
+                       const struct blob *ids, uint64_t received_ns, struct effects *fx)
 {
         clients__answering(k->all, opcode);
         if (opcode == OP_ERROR) /* a write whose body could not be read */
                 client__reply_error(k, e, xid, clients__zxid(k->all), ZK_MARSHALLING_ERROR, received_ns, fx);
         else
-                client__read(k, e, xid, opcode, body, received_ns, fx);
+                client__read(k, e, xid, opcode, body, ids, received_ns, fx);
 }
 
 /* Runs the reads at the head: what came before them is done. A role that ended within this step has left
@@ -25,7 +26,7 @@ static void queue_run(struct client *k, const struct event *e, struct effects *f
 {
         for (struct client_request *q = client__head(k); q && q->kind == REQUEST_READ && !k->doomed && k->all->serving;
              q = client__head(k)) {
-                client_run(k, e, q->xid, q->opcode, jute_str_of(q->body, q->body_len), q->received_ns, fx);
+                client_run(k, e, q->xid, q->opcode, jute_str_of(q->body, q->body_len), q->ids, q->received_ns, fx);
                 client__drop(k, q);
         }
 }
@@ -46,7 +47,7 @@ static bool request_submit(struct client *k, const struct event *e, struct clien
 {
         struct clients *c = k->all;
         q->submitted = true;
-        q->zxid = c->host.submit(c->host.ctx, e, k->session, q->xid, q->opcode, body, k->ids, fx);
+        q->zxid = c->host.submit(c->host.ctx, e, k->session, q->xid, q->opcode, body, client__ids(q->ids), fx);
         if (q->zxid)
                 return true;
         request_refused(k, q);
@@ -65,7 +66,8 @@ static void request_sync(struct client *k, const struct event *e, struct client_
         a->xid = q->xid;
         q->submitted = true;
         k->behind_sync = true;
-        if (c->host.sync(c->host.ctx, e, k->session, q->xid, jute_str_of(q->body, q->body_len), k->ids, fx))
+        if (c->host.sync(c->host.ctx, e, k->session, q->xid, jute_str_of(q->body, q->body_len), client__ids(q->ids),
+                         fx))
                 return;
         clients__asked_done(c, a);
         request_refused(k, q);
@@ -108,9 +110,10 @@ void client__submit_held(struct client *k, const struct event *e, struct effects
 static void client_submit(struct client *k, const struct event *e, const struct jute_request_header *h,
                           struct jute_str body, struct effects *fx)
 {
-        /* A write that leaves at once needs no copy of its body here. */
+        /* A write that leaves at once needs no copy of its body here, but to tell of it when it is done. */
         enum request_kind kind = h->type == OP_SYNC ? REQUEST_SYNC : REQUEST_WRITE;
-        struct client_request *q = client__push(k, e, kind, h, body, kind == REQUEST_SYNC || k->behind_sync);
+        const bool keep = kind == REQUEST_SYNC || k->behind_sync || k->all->config->audit;
+        struct client_request *q = client__push(k, e, kind, h, body, keep);
         if (k->behind_sync)
                 return;
         if (kind == REQUEST_SYNC)
@@ -119,10 +122,10 @@ static void client_submit(struct client *k, const struct event *e, const struct 
                 (void)request_submit(k, e, q, body, fx);
 }
 
-static void client_unimplemented(struct client *k, const struct event *e, int32_t xid, struct effects *fx)
+void client__refuse(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err, struct effects *fx)
 {
-        k->all->stats.bad_input++;
-        client__reply_error(k, e, xid, -1, ZK_UNIMPLEMENTED, e->now.mono_ns, fx);
+        client__submit_held(k, e, fx);
+        client__reply_error(k, e, xid, zxid, err, e->now.mono_ns, fx);
         client__close(k, true, fx);
 }
 
@@ -145,7 +148,7 @@ static void client_wait_or_run(struct client *k, const struct event *e, const st
                                struct jute_str body, struct effects *fx)
 {
         if (list_empty(&k->queue))
-                client_run(k, e, h->xid, h->type, body, e->now.mono_ns, fx);
+                client_run(k, e, h->xid, h->type, body, k->ids, e->now.mono_ns, fx);
         else
                 (void)client__push(k, e, REQUEST_READ, h, body, true);
 }
@@ -162,7 +165,8 @@ static void client_take(struct client *k, const struct event *e, struct jute_req
 {
         bool asks = h->type == OP_SYNC || client_writes(h->type);
         if (!asks && !client__is_read(h->type)) {
-                client_unimplemented(k, e, h->xid, fx);
+                k->all->stats.bad_input++;
+                client__refuse(k, e, h->xid, -1, ZK_UNIMPLEMENTED, fx);
                 return;
         }
         if (!asks || !body_ok(k->all, h->type, body)) {
@@ -174,6 +178,13 @@ static void client_take(struct client *k, const struct event *e, struct jute_req
         if (h->type == OP_CLOSE_SESSION)
                 client__set_state(k, CLIENT_ENDING);
         client_submit(k, e, h, body, fx);
+}
+
+static void client_unauthenticated(struct client *k, const struct event *e, int32_t xid, struct effects *fx)
+{
+        const struct jute_str none = {.len = -1};
+        audit_auth(k, none, ZK_SESSION_CLOSED_REQUIRE_SASL_AUTH, fx);
+        client__refuse(k, e, xid, 0, ZK_SESSION_CLOSED_REQUIRE_SASL_AUTH, fx);
 }
 
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
@@ -189,8 +200,15 @@ void client__request(struct client *k, const struct event *e, const uint8_t *dat
         }
         k->received++;
         c->stats.received++;
-        if (c->host.touch(c->host.ctx, e, k->session, k->timeout_ms))
-                client_take(k, e, &h, jute_str_of(r.at, jute_left(&r)), fx);
+        struct jute_str body = jute_str_of(r.at, jute_left(&r));
+        if (h.type == OP_AUTH)
+                client__auth(k, e, h.xid, body, fx);
+        else if (h.type == OP_SASL)
+                client__sasl(k, e, h.xid, body, fx);
+        else if (!client__admitted(k))
+                client_unauthenticated(k, e, h.xid, fx);
+        else if (c->host.touch(c->host.ctx, e, k->session, k->timeout_ms))
+                client_take(k, e, &h, body, fx);
         else
                 client__set_state(k, CLIENT_ENDING); /* its end is on its way (client-protocol.md 3.2) */
 }
@@ -236,6 +254,7 @@ static void client_outcome(struct client *k, const struct event *e, const struct
         struct client_request *q = client__head(k);
         if (!request__is_answered(q, o))
                 return;
+        audit_write(k->all, q, o, fx);
         if (is_moved(o)) {
                 client__drop(k, q);
                 client__close(k, false, fx);
@@ -256,7 +275,7 @@ static void answer(struct clients *c, const struct event *e, const struct outcom
 {
         if (o->header.type == OP_CLOSE_SESSION)
                 clients__orphans_drop(c, o->header.session_id);
-        else if (clients__orphan_done(c, o))
+        else if (clients__orphan_done(c, o, fx))
                 return;
         struct client *k = clients__find_session(c, o->header.session_id);
         if (!k)

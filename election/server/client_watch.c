@@ -193,7 +193,7 @@ static void fire_one(void *ctx, conn_id conn, enum watch_event type, struct jute
         struct client *k = map_get(&f->clients->by_conn, conn);
         const struct jute_vec acl = tree_event_acl(f->event, type);
         assert(k); /* watches are dropped with their connection */
-        if (acl.count >= 0 && acl_allows(acl, ACL_READ, k->ids))
+        if (acl.count >= 0 && acl_allows(&k->all->config->acl, acl, ACL_READ, client__ids(k->ids)))
                 client__notify(k, f->zxid, type, path, f->fx);
 }
 

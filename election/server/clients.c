@@ -29,6 +29,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         c->watch_bytes_max = CLIENTS_WATCH_BYTES_MAX;
         watches_seed(c->watches, hash_u64(config->seed));
         jute_writer_init(&c->scratch, SIZE_MAX);
+        c->digest = digest_scheme_new(config->digest_algorithm);
         c->item_max = server_item_max(config);
         clients_stats_reset(c);
         return c;
@@ -39,7 +40,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
 static void client_free(struct client *k)
 {
         clients__address_put(k->all, k->address);
-        mem_free((void *)k->ids.data);
+        blob_unref(k->ids);
         mem_free(k);
 }
 
@@ -89,6 +90,7 @@ void clients_free(struct clients *c)
         map_done(&c->orphans);
         index_done(&c->addresses);
         watches_free(c->watches);
+        digest_scheme_free(c->digest);
         jute_writer_done(&c->scratch);
         mem_free(c);
 }
@@ -188,17 +190,6 @@ void clients_end(struct clients *c, struct effects *fx)
 
 /* ---- events ---- */
 
-/* The identity every connection has: vector<Id> of one ("ip", address). */
-static struct jute_vec client_ip_identity(const char *address)
-{
-        struct jute_writer w;
-        jute_writer_init(&w, SIZE_MAX);
-        jute_put_cstr(&w, "ip");
-        jute_put_cstr(&w, address);
-        return (struct jute_vec){
-                .data = w.data, .size = w.len, .count = 1}; /* the writer's memory moves to the client */
-}
-
 static bool clients_crowded(const struct clients *c, const char *address)
 {
         const struct server_config *f = c->config;
@@ -224,7 +215,7 @@ void clients_accepted(struct clients *c, const struct event *e, struct effects *
         k->since_wall_ms = e->now.wall_ms;
         k->remote_port = e->accepted.remote_port;
         k->address = clients__address_get(c, e->accepted.address);
-        k->ids = client_ip_identity(k->address->text);
+        k->ids = client__first_identity(k->address->text);
         client__figures_reset(k);
         list_init(&k->queue);
         list_init(&k->paused_link);

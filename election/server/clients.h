@@ -117,6 +117,7 @@ struct clients_stats {
         uint64_t dropped_idle;               /* ... because nothing was heard from them */
         uint64_t sessionless_expired;        /* ... because they did not connect */
         uint64_t not_serving;                /* ConnectRequests met while not serving */
+        uint64_t auth_failed;                /* auth packets refused */
         size_t connections, outstanding, watches;
         int32_t reply_size_last, reply_size_min, reply_size_max; /* -1 before the first */
 };

@@ -9,10 +9,15 @@
 #include "election/base/list.h"
 #include "election/base/map.h"
 #include "election/server/clients.h"
+#include "election/server/digest_scheme.h"
 #include "election/session/index.h"
 
 /* Longest numeric address: IPv6 with a scope. */
 #define CLIENT_ADDRESS_MAX 64
+/* Identities of one connection, and their bytes in encoded form: a learner sends them along with each request
+ * that it forwards. An auth packet that would add more is refused. */
+#define CLIENT_IDENTITIES_MAX       64
+#define CLIENT_IDENTITIES_BYTES_MAX (16u << 10)
 
 enum client_state {
         CLIENT_NEW,      /* nothing read: a four-letter word or a ConnectRequest follows */
@@ -36,6 +41,7 @@ struct client_request {
         int32_t xid, opcode;
         int64_t zxid; /* of a submitted write, CLIENTS_FORWARDED when not known */
         uint64_t received_ns;
+        struct blob *ids; /* who sent it: the connection's identities when it was read */
         size_t weight;
         size_t body_len;
         uint8_t body[]; /* of what is not submitted yet, and of a sync, whose path is echoed */
@@ -69,7 +75,7 @@ struct client {
         enum client_state state;
         struct client_address *address;
         uint16_t remote_port;
-        struct jute_vec ids; /* identities, encoded; data owned */
+        struct blob *ids; /* identities: vector<Id>; replaced as a whole, never changed */
         uint64_t since_ms, heard_ms;
         int64_t since_wall_ms;
         uint64_t asked_ns; /* when the ConnectRequest came */
@@ -118,6 +124,7 @@ struct clients {
         size_t turn_bytes; /* sent since the last one */
         size_t queue_bytes, input_bytes;
         struct jute_writer scratch;
+        struct digest_scheme *digest;
         struct client_answer answer;
         struct clients_stats stats;
         int32_t item_max;
@@ -146,6 +153,21 @@ void client__doom(struct client *k, uint64_t *counter);
 /* NULL past CLIENTS_ASKED_MAX. */
 struct client_asked *clients__ask(struct clients *c, struct list *where, conn_id conn);
 void clients__asked_done(struct clients *c, struct client_asked *a);
+
+/* client_auth.c */
+/* The identity that every connection has, that of its address. */
+struct blob *client__first_identity(const char *address);
+/* Identities as requests and checks take them. Point into the blob. */
+struct jute_vec client__ids(const struct blob *ids);
+/* auth and sasl: answered at once, before whatever waits (client-protocol.md 4.4). May close the connection. */
+void client__auth(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
+void client__sasl(struct client *k, const struct event *e, int32_t xid, struct jute_str body, struct effects *fx);
+/* Whether the connection has an identity such as are demanded of all. */
+bool client__admitted(const struct client *k);
+/* What is shown of an identity: of a digest the user alone. */
+struct jute_str client__user_of(const struct jute_id *id);
+/* The reply to whoAmI. */
+void client__put_who(const struct blob *ids, struct jute_writer *w);
 
 /* client_connect.c */
 void client__connect(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
@@ -181,7 +203,7 @@ bool client__full(const struct client *k);
 /* The connection goes, its session stays: the writes it has submitted will still have their outcomes. */
 void client__orphan_queue(struct client *k);
 /* Takes an outcome that is an orphan's; false when it is none. */
-bool clients__orphan_done(struct clients *c, const struct outcome *o);
+bool clients__orphan_done(struct clients *c, const struct outcome *o, struct effects *fx);
 /* Forgets the orphans of a session, of all sessions. */
 void clients__orphans_drop(struct clients *c, int64_t session);
 void clients__orphans_drop_all(struct clients *c);
@@ -190,6 +212,10 @@ bool request__is_answered(const struct client_request *q, const struct outcome *
 
 /* client_request.c */
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx);
+/* Answers with an error and closes the connection, which must not be used afterwards. What was read before is
+ * executed all the same. */
+void client__refuse(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err,
+                    struct effects *fx);
 /* The connection is going: has what was held back behind a sync executed all the same. */
 void client__submit_held(struct client *k, const struct event *e, struct effects *fx);
 
@@ -200,12 +226,14 @@ void clients__answering(struct clients *c, int32_t opcode);
 void client__answered(struct client *k, const struct event *e, uint64_t latency_us);
 void client__figures_reset(struct client *k);
 
-/* client_read.c: answers a read, a ping or a request about watches now. */
+/* client_read.c: answers a read, a ping or a request about watches now.
+ *   ids   who asked: the connection's identities when the request was read */
 void client__read(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                  uint64_t received_ns, struct effects *fx);
+                  const struct blob *ids, uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
-/* ZK_OK, or why the connection may not do with the node what needs one of `perms`. */
-int32_t client__read_check(const struct client *k, const struct tree *tree, const struct znode *n, int32_t perms);
+/* ZK_OK, or why whoever has these identities may not do with the node what needs one of `perms`. */
+int32_t client__read_check(const struct client *k, const struct blob *ids, const struct tree *tree,
+                           const struct znode *n, int32_t perms);
 /* About how many bytes the answer would take now. */
 size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body);
 /* The same for getData and getChildren of one node. */
@@ -213,7 +241,7 @@ size_t client__node_weight(int32_t opcode, const struct znode *n);
 
 /* client_read_many.c: the same for multiRead, getEphemerals and getAllChildrenNumber. */
 void client__read_many(struct client *k, const struct event *e, int32_t xid, int32_t opcode, struct jute_str body,
-                       uint64_t received_ns, struct effects *fx);
+                       const struct blob *ids, uint64_t received_ns, struct effects *fx);
 size_t client__read_many_weight(const struct client *k, int32_t opcode, struct jute_str body);
 
 /* client_watch.c: requests about watches, of which the body alone is left to be read. Each returns the code of

@@ -26,6 +26,11 @@ void prep_free(struct prep *p)
         mem_free(p);
 }
 
+void prep_set_acl_policy(struct prep *p, const struct acl_policy *policy)
+{
+        p->acl = *policy;
+}
+
 void prep_allow_ttl(struct prep *p, bool allow)
 {
         p->ttl_allowed = allow;

@@ -9,6 +9,7 @@
 #define BATON_SERVER_PREP_H
 
 #include "election/jute/record.h"
+#include "election/server/acl.h"
 #include "election/session/session.h"
 #include "election/tree/database.h"
 #include "election/tree/quota.h"
@@ -35,6 +36,8 @@ struct prep;
 /* All borrowed. `item_max` bounds decoding, `payload_max` (jute.maxbuffer) the transaction made. */
 struct prep *prep_new(const struct database *db, struct session_clock *clock, int32_t item_max, size_t payload_max);
 void prep_free(struct prep *p);
+/* The policy of access control; until then nothing is skipped and all schemes are there. */
+void prep_set_acl_policy(struct prep *p, const struct acl_policy *policy);
 /* Whether nodes with a time to live may be created; not at first (zookeeper.extendedTypesEnabled). */
 void prep_allow_ttl(struct prep *p, bool allow);
 

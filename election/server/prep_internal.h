@@ -38,6 +38,7 @@ struct prep {
         struct session_clock *clock;
         int32_t item_max;
         size_t payload_max;
+        struct acl_policy acl;
         uint64_t hash_seed;
         struct pending **buckets;
         size_t bucket_count, count;

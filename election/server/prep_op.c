@@ -128,7 +128,7 @@ static int check_allowed(struct prep_txn *t, const struct pending *n, int32_t ne
 {
         if (t->request->ids.count < 0 || prep__acl(n).count < 0)
                 return ZK_MARSHALLING_ERROR;
-        return acl_allows(prep__acl(n), needed, t->request->ids) ? ZK_OK : ZK_NO_AUTH;
+        return acl_allows(&t->prep->acl, prep__acl(n), needed, t->request->ids) ? ZK_OK : ZK_NO_AUTH;
 }
 
 static int check_version(int32_t wanted, int32_t present)
@@ -283,7 +283,7 @@ static int op_create(struct prep_txn *t, const struct prep_op *op, struct jute_w
                 return err;
         struct jute_writer fixed;
         jute_writer_init(&fixed, t->prep->payload_max);
-        err = acl_fixup(op->acl, t->request->ids, &fixed);
+        err = acl_fixup(&t->prep->acl, op->acl, t->request->ids, &fixed);
         if (!err && fixed.error)
                 err = ZK_INVALID_ACL;
         if (!err) {
@@ -361,11 +361,13 @@ int prep__sweep(struct prep_txn *t, struct jute_writer *w)
         struct pending *n = prep__look(t, path);
         if (!n->now.exists)
                 return ZK_NO_NODE;
-        if (n->now.children > 0)
+        if (n->now.children > 0 && !PLANTED(SWEPT_WITH_CHILD))
                 return ZK_NOT_EMPTY;
         int64_t owner = n->now.stat.ephemeral_owner;
         if (!owner || prep__owner_is_session(owner))
                 return ZK_BAD_VERSION;
+        if (quota_path_is_deadly(path))
+                return ZK_BAD_ARGUMENTS;
         jute_put_str(w, path);
         if (w->error)
                 return ZK_MARSHALLING_ERROR;
@@ -439,7 +441,7 @@ static int op_set_acl(struct prep_txn *t, const struct prep_op *op, struct jute_
                 return ZK_BAD_ARGUMENTS;
         struct jute_writer fixed;
         jute_writer_init(&fixed, t->prep->payload_max);
-        err = acl_fixup(op->acl, t->request->ids, &fixed);
+        err = acl_fixup(&t->prep->acl, op->acl, t->request->ids, &fixed);
         if (!err && fixed.error)
                 err = ZK_INVALID_ACL;
         if (!err) {

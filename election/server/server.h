@@ -13,6 +13,7 @@
 #include "election/base/effect.h"
 #include "election/base/ensemble.h"
 #include "election/base/summary.h"
+#include "election/server/acl.h"
 #include "election/txnlog/store.h"
 
 #include <stdbool.h>
@@ -40,6 +41,11 @@
 /* The same for a peer of the ensemble. */
 #define SERVER_PEER_BACKLOG_BYTES (512u << 20)
 
+/* Bytes of a super user's digest, "super:" and base64 of SHA-512 with NUL included; longer ones match nobody. */
+#define SERVER_SUPER_DIGEST_MAX 128
+/* Schemes of which one must have been used, where authentication is enforced. */
+#define SERVER_SCHEMES_MAX 8
+
 struct server_config {
         char name[64];
         int64_t sid;
@@ -58,6 +64,12 @@ struct server_config {
         char words[SERVER_WORDS_MAX][5];                                /* allowed four-letter words; "*" allows all */
         size_t word_count;
         bool enforce_quota; /* hard limits refuse: zookeeper.enforceQuota */
+        struct acl_policy acl;
+        char digest_algorithm[16];                    /* of scheme digest, OpenSSL's name; "": SHA1 */
+        char super_digest[SERVER_SUPER_DIGEST_MAX];   /* whose digest identity is this may do all; "": nobody */
+        char enforced_schemes[SERVER_SCHEMES_MAX][8]; /* a connection needs an identity of one of them */
+        size_t enforced_scheme_count;                 /* 0: it needs none */
+        bool audit;                                   /* entries are made (audit.h) */
         char data_dir[256];
         char version[32];  /* as shown by srvr: "3.9.5-REVISION", which tools parse */
         char built_on[24]; /* "2026-11-30 00:00 UTC" */

@@ -3,6 +3,7 @@
 #include "election/server/server_internal.h"
 
 #include "election/base/plant.h"
+#include "election/server/audit.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -59,6 +60,8 @@ static void server_applied(struct server *s, struct effects *fx)
                 if (s->touches)
                         session_touches_remove(s->touches, o->header.session_id);
         }
+        if (s->config.audit && s->clock && s->serving && o->header.type == OP_CLOSE_SESSION)
+                audit_session_end(o, fx);
         if (s->serving)
                 clients_applied(s->clients, s->event, o, fx);
         server__snapshot_counted(s, fx);
@@ -86,9 +89,9 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
         if (!zxid)
                 return 0;
         jute_writer_reset(&s->txn);
+        s->figures.prepared++;
         if (s->sweeper)
                 sweeper_stamp(s->sweeper, &s->event->now, zxid);
-        s->figures.prepared++;
         (void)prep_make(s->prep, now_ms, r, zxid, s->event->now.wall_ms, &s->txn);
         server__quota_excess(s, fx);
         assert(!s->txn.error);
@@ -150,6 +153,7 @@ static void server_lead(struct server *s, int64_t epoch, struct effects *fx)
         session_table_each(database_sessions(s->db), clock_session, s);
         s->prep = prep_new(s->db, s->clock, server_item_max(&s->config), (size_t)s->config.max_buffer);
         prep_enforce_quota(s->prep, s->config.enforce_quota);
+        prep_set_acl_policy(s->prep, &s->config.acl);
         lead_sweeping(s, fx);
 }
 

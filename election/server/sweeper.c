@@ -3,6 +3,7 @@
 #include "election/server/sweeper.h"
 
 #include "election/base/alloc.h"
+#include "election/base/plant.h"
 
 #include <assert.h>
 #include <string.h>
@@ -72,7 +73,7 @@ void sweeper_stamp(struct sweeper *s, const struct moment *now, int64_t zxid)
 static bool is_over(const struct sweeper *s, const struct jute_stat_persisted *stat, const struct moment *now,
                     uint64_t span_ms)
 {
-        int64_t since = stat->mtime;
+        int64_t since = PLANTED(TTL_COUNTED_FROM_CTIME) ? stat->ctime : stat->mtime;
         size_t i = s->wall_count - 1;
         while (s->walls[i].zxid > stat->mzxid)
                 i--;
@@ -113,6 +114,8 @@ static bool is_candidate(const struct sweeper *s, const struct znode *n, const s
         znode_stat_persisted(n, &stat);
         if (!is_due(s, &stat, znode_children(n), now))
                 return false;
+        if (PLANTED(SWEPT_WITH_CHILD))
+                return true;
         return prep_peek(prep, znode_path(n), &stat, &children) && is_due(s, &stat, children, now);
 }
 

@@ -74,7 +74,7 @@ static void mntr_connections(const struct clients_stats *c, struct jute_writer *
         words__key(w, "cnxn_closed_without_zk_server_running", (int64_t)c->not_serving);
         words__key(w, "sessionless_connections_expired", (int64_t)c->sessionless_expired);
         words__key(w, "large_requests_rejected", (int64_t)c->dropped_input);
-        words__key(w, "auth_failed_count", 0);
+        words__key(w, "auth_failed_count", (int64_t)c->auth_failed);
         words__key(w, "outstanding_tls_handshake", 0); /* clients can't speak TLS to this server yet */
         words__key(w, "non_mtls_remote_conn_count", 0);
         words__key(w, "non_mtls_local_conn_count", 0);

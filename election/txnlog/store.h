@@ -102,6 +102,20 @@ int store_perform(struct store *s, const struct effect *e, struct recovered *rel
 /* Makes all appends so far durable: one fdatasync, and a sync of the directory after a new segment. */
 int store_sync(struct store *s, char why[STORE_WHY_MAX]);
 
+/* What one snapshot file holds, looked at from outside. */
+struct snapshot_report {
+        /* Its content is what was committed at its zxid, by its own digest. A snapshot that ZooKeeper wrote while
+         * transactions went on is not: it holds parts of later ones, and means something with their log only. Without a
+         * digest (before 3.6) this can't be told: then both are false. */
+        bool exact, fuzzy;
+        int64_t reaches_zxid; /* of the last transaction of which it may hold a part */
+        size_t znodes, sessions;
+};
+/* Reads the file `name` as the snapshot at `zxid`, all of it; changes nothing. -EBADMSG damaged, -ENODATA cut short,
+ * other -errno, the reason in `why`. */
+int snapshot_inspect(const struct storage *io, const struct store_config *config, const char *name, int64_t zxid,
+                     bool gzip, struct snapshot_report *ret, char why[STORE_WHY_MAX]);
+
 struct snapstore;
 struct snapstore *snapstore_new(const struct storage *io, const struct store_config *config);
 void snapstore_free(struct snapstore *s);

@@ -129,6 +129,11 @@ static void carry_out(struct one_server *s, const struct effect *e)
         case EFFECT_UNLISTEN:
         case EFFECT_ROLE:
                 break;
+        case EFFECT_AUDIT: /* whatever a client says: one line of plain text */
+                for (const char *at = e->audit.text; *at; at++)
+                        assert(*at >= 0x20 && *at < 0x7f && !(at[0] == ' ' && (at[1] == ' ' || !at[1])));
+                assert(strlen(e->audit.text) < 960);
+                break;
         case EFFECT_REPORT:
                 if (getenv("FUZZ_VERBOSE"))
                         (void)fprintf(stderr, "[%llu] %s\n", (unsigned long long)s->now_ms, e->report.text);
@@ -377,8 +382,13 @@ static void configure(struct server_config *c, int64_t sid, int voters)
                                     .max_client_cnxns = 60,
                                     .max_cnxns = 1000,
                                     .outstanding_limit = 1000,
+                                    .extended_types = true,
+                                    .container_check_interval_ms = 100,
+                                    .container_max_per_minute = 60000,
                                     .words = {"*"},
                                     .word_count = 1,
+                                    .super_digest = ONE_SUPER_DIGEST,
+                                    .audit = true,
                                     .data_dir = "/memory",
                                     .version = "3.9.5",
                                     .built_on = "2026-11-30 00:00 UTC",

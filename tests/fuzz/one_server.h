@@ -16,6 +16,8 @@
 #define ONE_CLIENT_PORT   2181
 #define ONE_QUORUM_PORT   2888
 #define ONE_ELECTION_PORT 3888
+/* Whose password is "super:admin". */
+#define ONE_SUPER_DIGEST "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
 /* Connections in one input, dials not counted that were refused. */
 #define ONE_CONNS 64
 

@@ -141,6 +141,22 @@ static void put_rest(struct jute_writer *w, struct jute_writer *b)
         put_request(w, AT_CLOSE_SESSION, b);
 }
 
+/* A container that has lost its child, and times to live that are over: the leader deletes them. */
+static void put_sweeps(struct jute_writer *w, struct jute_writer *b)
+{
+        put_writes(w, b);
+        put_create(b, "/c/a", 0);
+        put_request(w, AT_CREATE, b);
+        jute_put_path_version(b, &(struct jute_path_version){.path = jute_cstr("/c/a"), .version = -1});
+        put_request(w, AT_DELETE, b);
+        jute_put_byte(w, PORT_PASS);
+        seed_u16(w, 2000);
+        jute_put_path_watch(b, &(struct jute_path_watch){.path = jute_cstr("/c"), .watch = true});
+        put_request(w, AT_EXISTS, b);
+        jute_put_byte(w, PORT_PASS);
+        seed_u16(w, 2000);
+}
+
 static void client_port(void)
 {
         struct jute_writer *w = seed_begin(), *b = seed_begin();
@@ -163,6 +179,10 @@ static void client_port(void)
         jute_put_byte(w, PORT_PASS);
         seed_u16(w, 5000);
         seed_end(w, "client_port", "sessions");
+        w = seed_begin();
+        jute_put_byte(w, PORT_OPEN);
+        put_sweeps(w, b);
+        seed_end(w, "client_port", "sweeps");
         w = seed_begin();
         jute_put_byte(w, PORT_SAY);
         seed_piece(w, "stat", 4);

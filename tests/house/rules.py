@@ -27,7 +27,12 @@ TOP_LEVEL = {
 ELECTION_HEADERS = {
     "assert.h", "errno.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
     "stdio.h", "stdlib.h", "string.h", "zlib.h",
+    "openssl/crypto.h", "openssl/evp.h",
 }
+
+# libcrypto is there for one thing, the hash of scheme digest (election/server/digest_scheme.c). What it is called for
+# computes; the first of these keeps the library from reading its configuration file.
+LIBCRYPTO_SYMBOLS = {"OPENSSL_init_crypto", "OPENSSL_cleanse", "EVP_MD_fetch", "EVP_MD_free", "EVP_Digest"}
 
 # And what it may call. Everything here computes; nothing asks the system for anything but memory.
 ELECTION_SYMBOLS = {
@@ -39,7 +44,7 @@ ELECTION_SYMBOLS = {
     "adler32", "adler32_combine", "adler32_z", "crc32", "crc32_z",
     "inflate", "inflateEnd", "inflateInit2_", "strerror",
     "__assert_fail", "__ctype_b_loc", "__errno_location", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_",
-}
+} | LIBCRYPTO_SYMBOLS
 # What compilers add by themselves: sanitizers, checked variants (_FORTIFY_SOURCE), C23 names of strtol.
 ELECTION_SYMBOLS_ADDED = re.compile(
     r"__(asan|ubsan|tsan|msan|lsan|sanitizer|sancov)_\w+"

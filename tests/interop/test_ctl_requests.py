@@ -134,3 +134,28 @@ def test_a_chroot_stands_behind_the_last_server(ctl, server):
     assert below("ls", "-R", "/") == "/b\n/b/c\n"
     assert below("create", "/d") == "/d\n"
     assert ctl("ls", "/a") == "b\nd\n"
+
+
+def test_a_quota_is_set_shown_changed_and_removed(ctl):
+    ctl("create", "-p", "/q/a/b", "12345")
+    ctl("setquota", "-n", "10", "/q/a")
+    assert ctl("listquota", "/q/a") == "/q/a\n  znodes: 2 used, soft limit 10\n  bytes: 5 used\n"
+    ctl("setquota", "-N", "3", "-B", "8", "/q/a")
+    assert ctl.json("listquota") == [{"path": "/q/a", "count": {"used": 2, "soft": 10, "hard": 3},
+                                      "bytes": {"used": 5, "soft": None, "hard": 8}}]
+    assert ctl("get", "/zookeeper/quota/q/a/zookeeper_limits") == "count=10,bytes=-1=;byteHardLimit=8;countHardLimit=3"
+    assert "the quota is used up" in ctl("set", "/q/a", "12345", status=1)
+    ctl("create", "/q/a/c")
+    assert "the quota is used up" in ctl("create", "/q/a/d", status=1)
+    assert "/q/a above it has a quota" in ctl("setquota", "-n", "1", "/q/a/b", status=1)
+    assert "/q/a below it has a quota" in ctl("setquota", "-n", "1", "/q", status=1)
+    ctl("delquota", "-N", "/q/a")
+    ctl("create", "/q/a/d")
+    ctl("delquota", "-n", "-B", "/q/a")
+    assert ctl("listquota") == "" and ctl("ls", "/zookeeper/quota") == ""
+    assert "has no quota" in ctl("listquota", "/q/a", status=1)
+    assert "has no quota" in ctl("delquota", "/q/a", status=1)
+    assert "no such znode" in ctl("setquota", "-n", "1", "/none", status=1)
+    assert "which limit" in ctl("setquota", "/q", status=2)
+    for path in ("/", "/zookeeper", "/zookeeper/quota"):
+        assert "has no quota" in ctl("setquota", "-n", "1", path, status=2)

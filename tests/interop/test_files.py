@@ -20,6 +20,9 @@ def fill(server):
         client.create("/files", b"")
         client.create("/files/null", None)
         client.create("/files/umlaut-\u00e4", "\u4e2d".encode())
+        client.create("/files/acl", b"", acl=[*wire.OPEN_ACL, (1, "digest", "u:x"), (0, "ip", "10.0.0.0/8")])
+        client.create("/files/acl/again", b"", acl=[*wire.OPEN_ACL, (1, "digest", "u:x"), (0, "ip", "10.0.0.0/8")])
+        client.set_acl("/files/null", [*wire.OPEN_ACL, (255, "digest", "v:y")])
         for n in range(600):
             client.create("/files/n%03d" % n, b"x" * n)
         for n in range(0, 600, 3):

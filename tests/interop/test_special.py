@@ -21,8 +21,8 @@ TTL_MAX = 0xFFFFFFFFFF
 NEVER = 10**9                                   # a time to live that no test sees the end of
 
 # Sweeps that a test can wait for.
-SWEEPING = {"java_properties": ["-Dzookeeper.extendedTypesEnabled=true", "-Dznode.container.checkIntervalMs=200"],
-            "baton_extra": {"extended_types": "yes", "container_check_interval": "200"}}
+SWEEPING = {"java_properties": ["-Dzookeeper.extendedTypesEnabled=true", "-Dznode.container.checkIntervalMs=50"],
+            "baton_extra": {"extended_types": "yes", "container_check_interval": "50"}}
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one-server", "three-servers"])

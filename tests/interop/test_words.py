@@ -73,7 +73,7 @@ def server(cluster):
 
 @pytest.fixture
 def client(server):
-    with Client(server.address, timeout_ms=8000) as made:
+    with Client(server.address, timeout_ms=20000) as made:
         yield made
 
 
@@ -108,7 +108,7 @@ def test_cons_tells_of_each_connection(server, client):
     port = client.sock.getsockname()[1]
     first = fields(line_of(server, client))
     assert (first["recved"], first["sent"], first["lop"], first["lcxid"]) == ("1", "1", "SESS", "0x0")
-    assert int(first["sid"], 16) == client.session.id and first["to"] == "8000"
+    assert int(first["sid"], 16) == client.session.id and first["to"] == "20000"
     client.create("/cons")
     made = fields(line_of(server, client))
     assert (made["lop"], made["lcxid"], made["recved"], made["sent"]) == ("CREA", "0x1", "2", "2")
@@ -160,7 +160,7 @@ def test_dump_names_sessions_with_their_ephemerals(cluster, server, client):
         assert "%s:\n\t/dump-e\n" % session in answer
         sessions = answer.partition("ephemeral nodes dump:")[0]
         leads = each.mode() in ("leader", "standalone")
-        assert ("\t%s\n" if leads else "%s\t8000ms\n") % session in sessions
+        assert ("\t%s\n" if leads else "%s\t20000ms\n") % session in sessions
         assert leads == ("expire at" in sessions)
     assert "sessionId: %s\n" % session in server.word("dump").partition("Connections dump:")[2]
 
@@ -307,7 +307,7 @@ def test_mntr_counts_what_happens(server, client):
 
 def converse(server):
     """The same conversation with any server; leaves two connections open."""
-    clients = [Client(server.address, timeout_ms=timeout) for timeout in (8000, 6000)]
+    clients = [Client(server.address, timeout_ms=timeout) for timeout in (40000, 30000)]
     clients[0].create("/same")
     clients[0].create("/same/e", flags=EPHEMERAL)
     clients[1].create("/same/f", flags=EPHEMERAL)
@@ -328,7 +328,7 @@ def normalised(answer):
     """Without what differs from run to run; lists in an order of their own."""
     answer = re.sub(DATE, "DATE", answer)
     answer = re.sub(VERSION, "VERSION", answer)
-    answer = re.sub(r"^0 expire at DATE:\n", "", answer, flags=re.M)    # 3.9 forgets its empty sets late
+    answer = re.sub(r"^\d+ expire at DATE:\n", "", answer, flags=re.M)  # the moment decides who shares a set
     answer = re.sub(r"(Sets) \(\d+\)", r"\1 (n)", answer)
     answer = re.sub(r"(ip|sid|sessionId)(: |=)0x0*[1-9a-f][0-9a-f]*", r"\1\2SESSION", answer)
     answer = re.sub(r"0x[0-9a-f]{6,}", "SESSION", answer)
@@ -356,7 +356,8 @@ def pair(module_lab, ours):
         ensemble = module_lab.ensemble({1: kind}, words="*")
         ensemble.start()
         servers.append(ensemble[1])
-        clients += converse(ensemble[1])
+    for server in servers:
+        clients += converse(server)
     yield servers
     for client in clients:
         client.close()

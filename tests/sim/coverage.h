@@ -35,6 +35,10 @@ enum mark {
         MARK_SESSION_GONE,
         MARK_MULTI_ROLLED_BACK,
         MARK_WRONG_PASSWORD,
+        MARK_CONTAINER_SWEPT,
+        MARK_TTL_SWEPT,
+        MARK_SWEPT_BY_NEW_LEADER,
+        MARK_MULTI_READ,
         /* seen by the oracle (tests/sim/oracle): disks and recovery */
         MARK_DISK_LOST,
         MARK_RECOVERABLE_GAP,

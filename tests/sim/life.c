@@ -151,9 +151,9 @@ static void look_at(struct life *l, int sid)
         const struct snapshot_job *j = &n->server->job;
         coverage(l)->counts[MARK_SNAPSHOT_UNDER_LOAD] +=
                 j->kind == JOB_ROUTINE && j->zxid < database_zxid(n->server->db);
-        if (n->server->figures.snapshots > s->figures.snapshots)
-                coverage(l)->counts[MARK_SNAPSHOT_WRITTEN] += n->server->figures.snapshots - s->figures.snapshots;
-        s->figures.snapshots = n->server->figures.snapshots;
+        if (n->server->figures.snapshots > s->snapshots)
+                coverage(l)->counts[MARK_SNAPSHOT_WRITTEN] += n->server->figures.snapshots - s->snapshots;
+        s->snapshots = n->server->figures.snapshots;
         if (n->server->digest_mismatches)
                 verdict_break(&l->result->verdict, world_now(l->world), "D4", "server %d counts digest mismatches",
                               sid);
@@ -440,6 +440,9 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
+        c->extended_types = true;
+        c->container_check_interval_ms = p->sweep_interval_ms;
+        c->container_max_per_minute = p->sweeps_per_minute;
         l->oracle = oracle_new(l->world, &l->result->verdict, coverage(l));
         faults_init(&l->faults, l->world, &p->faults, p->seed);
         l->faults.oracle = l->oracle;
@@ -476,6 +479,7 @@ static void count_load(struct life *l)
         marks[MARK_UNKNOWN_OUTCOME] += t->unknown;
         marks[MARK_MULTI_ROLLED_BACK] += t->broken_multis;
         marks[MARK_WRONG_PASSWORD] += t->refused_passwords;
+        marks[MARK_MULTI_READ] += t->multi_reads;
         l->result->operations = t->asked;
         trace_line(&l->trace, world_now(l->world),
                    "%" PRIu64 " requests, %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " without an answer",

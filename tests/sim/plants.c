@@ -109,6 +109,10 @@ static const struct plant_row rows[] = {
                                          "a damaged record at the end of the log is cut like a torn one"},
         [PLANT_ENDS_IGNORED] = {"ends-ignored", LIVES_SERVERS, "D5 S3 D1 D3 D4 Z3",
                                 "nothing tells that the log once reached further"},
+        [PLANT_SWEPT_WITH_CHILD] = {"swept-with-child", LIVES_CLIENTS, "S10 S11",
+                                    "a leader deletes what has got a child meanwhile"},
+        [PLANT_TTL_COUNTED_FROM_CTIME] = {"ttl-counted-from-ctime", LIVES_CLIENTS, "S12",
+                                          "a write does not begin a node's time to live anew"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

@@ -11,6 +11,7 @@ enum concern {
         CONCERN_RECOVERY,
         CONCERN_FLEET,
         CONCERN_THEME,
+        CONCERN_SWEEPS,
 };
 
 static struct prng stream(uint64_t seed, enum concern concern)
@@ -46,6 +47,14 @@ static void draw_net(struct life_plan *p)
         struct prng r = stream(p->seed, CONCERN_NET);
         p->net_delay_ms = ONE_OF(&r, delays);
         p->net_bytes_per_ms = draw(&r, 2) ? 0 : 4000;
+}
+
+static void draw_sweeps(struct life_plan *p)
+{
+        static const uint32_t intervals[] = {10, 50, 300}, rates[] = {600, 6000, 60000};
+        struct prng r = stream(p->seed, CONCERN_SWEEPS);
+        p->sweep_interval_ms = ONE_OF(&r, intervals);
+        p->sweeps_per_minute = ONE_OF(&r, rates);
 }
 
 static void draw_faults(struct life_plan *p)
@@ -272,6 +281,7 @@ void life_plan_draw(struct life_plan *p, uint64_t seed)
         *p = (struct life_plan){.seed = seed, .load = true};
         draw_ensemble(p);
         draw_net(p);
+        draw_sweeps(p);
         draw_faults(p);
         draw_theme(p);
         draw_recovery(p);

@@ -20,6 +20,7 @@ struct life_plan {
         int voters, observers;
         uint32_t snap_count, commit_log_count, tick_ms, init_limit, sync_limit;
         uint32_t net_delay_ms, net_bytes_per_ms;
+        uint32_t sweep_interval_ms, sweeps_per_minute; /* of containers and nodes with a time to live */
         struct fault_plan faults;
         uint64_t faulty_ms; /* so long things go wrong */
         bool load;          /* clients ask for all sorts of things; what and how often is drawn by themselves */

@@ -1,11 +1,11 @@
 """A server's whole data tree, read from that server directly, and the comparison of trees."""
 import collections
 
-from .wire import GET_CHILDREN2, GET_DATA, Client, Reader, boolean, ustr
+from .wire import GET_ACL, GET_CHILDREN2, GET_DATA, Client, Reader, boolean, ustr
 
 WINDOW = 100                            # requests under way at a time
 
-Node = collections.namedtuple("Node", "data stat children")
+Node = collections.namedtuple("Node", "data stat children acl")
 
 # Its mtime is each server's own clock (storage format 4.2), and its text tells who is a member.
 LOCAL_NODES = ("/zookeeper/config",)
@@ -30,14 +30,16 @@ def _walk(client):
             path = todo.popleft()
             client.submit(GET_DATA, ustr(path) + boolean(False))
             client.submit(GET_CHILDREN2, ustr(path) + boolean(False))
+            client.submit(GET_ACL, ustr(path))
             under_way.append(path)
         path = under_way.popleft()
-        data_reply, children_reply = client.read_reply(), client.read_reply()
-        assert data_reply.err == 0 and children_reply.err == 0, (path, data_reply, children_reply)
+        replies = [client.read_reply() for _ in range(3)]
+        assert [reply.err for reply in replies] == [0, 0, 0], (path, replies)
+        data_reply, children_reply, acl_reply = replies
         r = Reader(data_reply.body)
         data, stat = r.buf(), r.stat()
         names = sorted(Reader(children_reply.body).strings())
-        tree[path] = Node(data, stat, names)
+        tree[path] = Node(data, stat, names, Reader(acl_reply.body).acls())
         todo.extend(path.rstrip("/") + "/" + name for name in names)
     return tree
 

@@ -3,7 +3,9 @@
 Tests use it where a real client would retry, reorder or hide what the server did. Source of every
 layout: the client protocol, sections 1, 2 and 4.
 """
+import base64
 import collections
+import hashlib
 import select
 import socket
 import struct
@@ -13,12 +15,12 @@ import time
 CREATE, DELETE, EXISTS, GET_DATA, SET_DATA, GET_ACL, SET_ACL = 1, 2, 3, 4, 5, 6, 7
 GET_CHILDREN, SYNC, PING, GET_CHILDREN2, CHECK, MULTI, CREATE2 = 8, 9, 11, 12, 13, 14, 15
 CREATE_CONTAINER, DELETE_CONTAINER, CREATE_TTL, MULTI_READ = 19, 20, 21, 22
-SET_WATCHES, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER = 101, 103, 104
+AUTH, SET_WATCHES, SASL, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER, WHO_AM_I = 100, 101, 102, 103, 104, 107
 CHECK_WATCHES, REMOVE_WATCHES, SET_WATCHES2, ADD_WATCH = 17, 18, 105, 106
 CREATE_SESSION, CLOSE_SESSION = -10, -11
 
 # Fixed xids.
-XID_NOTIFICATION, XID_PING, XID_SET_WATCHES = -1, -2, -8
+XID_NOTIFICATION, XID_PING, XID_AUTH, XID_SET_WATCHES = -1, -2, -4, -8
 
 # Create flags.
 PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 0, 1, 2, 3
@@ -26,8 +28,11 @@ PERSISTENT, EPHEMERAL, SEQUENTIAL, EPHEMERAL_SEQUENTIAL = 0, 1, 2, 3
 # Error codes.
 OK, RUNTIME_INCONSISTENCY, MARSHALLING, UNIMPLEMENTED, BAD_ARGUMENTS = 0, -2, -5, -6, -8
 NO_NODE, NO_AUTH, BAD_VERSION, NO_CHILDREN_FOR_EPHEMERALS = -101, -102, -103, -108
-NODE_EXISTS, NOT_EMPTY, SESSION_EXPIRED, INVALID_ACL = -110, -111, -112, -114
-NO_WATCHER = -121
+NODE_EXISTS, NOT_EMPTY, SESSION_EXPIRED, INVALID_ACL, AUTH_FAILED = -110, -111, -112, -114, -115
+NO_WATCHER, SESSION_CLOSED_REQUIRE_SASL_AUTH = -121, -124
+
+# Rights.
+READ, WRITE, CREATE_CHILD, DELETE_CHILD, ADMIN, ALL = 1, 2, 4, 8, 16, 31
 
 # Watch events.
 NODE_CREATED, NODE_DELETED, NODE_DATA_CHANGED, NODE_CHILDREN_CHANGED = 1, 2, 3, 4
@@ -103,6 +108,16 @@ def acls(entries):
         return i32(-1)
     return i32(len(entries)) + b"".join(
         i32(perms) + ustr(scheme) + ustr(ident) for perms, scheme, ident in entries)
+
+
+def auth_body(scheme, data):
+    return i32(0) + (i32(-1) if scheme is None else ustr(scheme)) + buf(data)
+
+
+def digest_identity(text, algorithm="sha1"):
+    """What an access list has for whoever knows this `user:password`."""
+    made = hashlib.new(algorithm, text.encode("utf-8")).digest()
+    return text.partition(":")[0] + ":" + base64.b64encode(made).decode("ascii")
 
 
 def frame(payload):
@@ -390,6 +405,17 @@ class Client(Raw):
     def get_acl(self, path):
         r = Reader(self.call(GET_ACL, ustr(path)).body)
         return r.acls(), r.stat()
+
+    def set_acl(self, path, acl, version=-1):
+        return Reader(self.call(SET_ACL, ustr(path) + acls(acl) + i32(version)).body).stat()
+
+    def authenticate(self, scheme, data):
+        reply = self.request(AUTH, auth_body(scheme, data), xid=XID_AUTH)
+        assert (reply.zxid, reply.err, reply.body) == (0, OK, b""), reply
+
+    def who_am_i(self):
+        r = Reader(self.call(WHO_AM_I).body)
+        return [(r.ustr(), r.ustr()) for _ in range(max(r.i32(), 0))]
 
     def multi(self, *ops):
         reply = self.call(MULTI, multi_body(*ops))

@@ -26,7 +26,7 @@ struct load;
 /* What came about, over all clients. */
 struct load_tally {
         uint64_t asked, acked, refused, unknown;
-        uint64_t reads, events, syncs, multis, broken_multis;
+        uint64_t reads, multi_reads, events, syncs, multis, broken_multis;
         uint64_t sessions, resumed, moved, expired, closed, abandoned, refused_passwords;
         uint64_t moved_meanwhile;  /* of the moved ones: while there was no leader */
         uint64_t watches_restored; /* setWatches that were answered */

@@ -74,6 +74,8 @@ static struct load_op op_create(struct load_client *a, uint8_t flags, text_id pa
         op.acl = load__acl(l, 0);
         if (flags & CREATE_CONTAINER)
                 op.opcode = OP_CREATE_CONTAINER;
+        else if (flags & CREATE_TTL)
+                op.opcode = OP_CREATE_TTL;
         else if (!load__draw(a, 3))
                 op.opcode = OP_CREATE2;
         return op;
@@ -97,6 +99,34 @@ static struct load_op op_sequential(struct load_client *a)
         (void)snprintf(path, sizeof path, "%s/q-",
                        history_string(l->history, l->sequential[load__draw(a, LOAD_PARENTS)]));
         return op_create(a, CREATE_SEQUENTIAL, history_cstr(l->history, path));
+}
+
+/* Containers and nodes with a time to live, their children that come and go, and writes that begin the time anew: the
+ * leader is to delete them in between. */
+static struct load_op op_special(struct load_client *a)
+{
+        struct load *l = a->load;
+        struct load_op op;
+        text_id path = make_path(l, l->container, "n", load__draw(a, l->habits.names));
+        text_id child = make_path(l, path, "d", load__draw(a, 2));
+        switch (load__draw(a, 8)) {
+        case 0:
+        case 1:
+                return op_create(a, CREATE_CONTAINER, path);
+        case 2:
+        case 3:
+                op = op_create(a, CREATE_TTL, path);
+                op.ttl_ms = 1 + (int32_t)load__draw(a, 1000);
+                return op;
+        case 4:
+        case 5:
+                return op_create(a, load__draw(a, 3) ? 0 : CREATE_EPHEMERAL, child);
+        case 6:
+                return (struct load_op){.verb = VERB_DELETE, .opcode = OP_DELETE, .path = child, .version = -1};
+        default:
+                return (struct load_op){
+                        .verb = VERB_SET, .opcode = OP_SET_DATA, .path = path, .data = next_value(l), .version = -1};
+        }
 }
 
 /* A name that nobody else uses. */
@@ -164,6 +194,7 @@ static struct load_op op_in_multi(struct load_client *a)
 {
         switch (load__draw(a, 8)) {
         case 0:
+                return load__draw(a, 2) ? op_unique(a) : op_special(a);
         case 1:
                 return op_unique(a);
         case 2:
@@ -214,7 +245,10 @@ static void act_read(struct load_client *a, enum history_verb verb, bool watch)
                 int hot;
                 path = some_hot(a, &hot);
         }
-        load__send_read(a, verb, opcode, path, watch);
+        if (!watch && (verb == VERB_GET || verb == VERB_CHILDREN) && !load__draw(a, 4))
+                load__send_multi_read(a, verb, path);
+        else
+                load__send_read(a, verb, opcode, path, watch);
 }
 
 /* ---- trouble ---- */
@@ -280,7 +314,7 @@ static void act_write(struct load_client *a, enum load_action action)
                 op = op_ephemeral(a);
                 break;
         case ACT_CONTAINER:
-                op = op_create(a, CREATE_CONTAINER, make_path(l, l->container, "n", load__draw(a, l->habits.names)));
+                op = op_special(a);
                 break;
         case ACT_SET_BULK:
                 op = op_bulk(a);

@@ -177,11 +177,14 @@ struct load_op {
         text_id path, data, acl;
         int32_t version;
         uint8_t flags;
+        int32_t ttl_ms; /* of a create with CREATE_TTL */
         bool bulk;
 };
 struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
 void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count);
 void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch);
+/* getData or getChildren of one node, twice in one multiRead: for the history they are one read. */
+void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path);
 void load__send_sync(struct load_client *a);
 void load__send_close(struct load_client *a);
 /* The list that `acl` stands for: 0 is open to all, others add a digest. */

@@ -84,6 +84,7 @@ static void take_body(struct load *l, struct history_entry *e, int32_t opcode, s
                 break;
         case OP_CREATE2:
         case OP_CREATE_CONTAINER:
+        case OP_CREATE_TTL:
                 e->name = load__text(l->history, jute_get_str(r));
                 take_stat(e, r);
                 remember(l, e->name);
@@ -134,6 +135,27 @@ static void take_results(struct load_client *a, struct load_request *q, struct j
         }
 }
 
+/* Twice the same: at one moment, whatever is written meanwhile. */
+static void take_multi_read(struct load_client *a, struct load_request *q, struct jute_reader *r)
+{
+        struct jute_multi_header h;
+        const uint8_t *first = r->at, *second;
+        jute_get_multi_header(r, &h);
+        if (h.type == OP_ERROR)
+                q->e.err = jute_get_int(r);
+        else
+                take_body(a->load, &q->e, h.type, r);
+        second = r->at;
+        size_t len = (size_t)(second - first);
+        if (jute_left(r) < len || memcmp(first, second, len) != 0)
+                trouble(a, "a multiRead whose two results differ, xid", q->e.cxid);
+        (void)jute_get_raw(r, len);
+        jute_get_multi_header(r, &h);
+        if (!r->error && !h.done)
+                trouble(a, "a multiRead without its end, xid", q->e.cxid);
+        a->load->tally.multi_reads++;
+}
+
 static void count(struct load *l, const struct load_request *q)
 {
         const struct history_entry *e = &q->e;
@@ -182,6 +204,8 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
         q->e.zxid = h->zxid > 0 ? h->zxid : 0;
         if (!h->err && q->e.verb == VERB_MULTI)
                 take_results(a, q, r);
+        else if (!h->err && q->opcode == OP_MULTI_READ)
+                take_multi_read(a, q, r);
         else if (!h->err)
                 take_body(l, &q->e, q->opcode, r);
         if (r->error)

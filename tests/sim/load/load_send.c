@@ -12,6 +12,7 @@
 #define MODE_EPHEMERAL  1
 #define MODE_SEQUENTIAL 2
 #define MODE_CONTAINER  4
+#define MODE_TTL        5
 
 void load__send(struct load_link *k, const struct jute_writer *frame)
 {
@@ -113,6 +114,11 @@ static void put_op(struct jute_writer *w, struct load *l, const struct load_op *
         case VERB_CREATE:
                 put_data(w, l, op);
                 put_acl(w, acl_number(l, op->acl));
+                if (op->flags & CREATE_TTL) {
+                        jute_put_int(w, MODE_TTL);
+                        jute_put_long(w, op->ttl_ms);
+                        break;
+                }
                 jute_put_int(w, (op->flags & CREATE_CONTAINER ? MODE_CONTAINER : 0) |
                                         (op->flags & CREATE_EPHEMERAL ? MODE_EPHEMERAL : 0) |
                                         (op->flags & CREATE_SEQUENTIAL ? MODE_SEQUENTIAL : 0));
@@ -193,6 +199,21 @@ void load__send_read(struct load_client *a, enum history_verb verb, int32_t opco
         struct load_request *q = load__ask(a, &a->link, verb, opcode, &body);
         q->e.path = path;
         q->e.watch = watch;
+}
+
+void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        for (int i = 0; i < 2; i++) {
+                struct jute_multi_header header = {.type = verb == VERB_GET ? OP_GET_DATA : OP_GET_CHILDREN, .err = -1};
+                jute_put_multi_header(&body, &header);
+                jute_put_str(&body, text_of(a->load, path));
+                jute_put_bool(&body, true); /* sets no watch for all that */
+        }
+        struct jute_multi_header end = {.type = -1, .done = true, .err = -1};
+        jute_put_multi_header(&body, &end);
+        load__ask(a, &a->link, verb, OP_MULTI_READ, &body)->e.path = path;
 }
 
 void load__send_sync(struct load_client *a)

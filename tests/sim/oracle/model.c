@@ -176,6 +176,13 @@ uint64_t model_digest(const struct model *m)
         return m->digest;
 }
 
+enum model_sweep model_swept(const struct model *m, int64_t *ret_czxid)
+{
+        if (ret_czxid)
+                *ret_czxid = m->swept_czxid;
+        return m->swept;
+}
+
 int64_t model_zxid(const struct model *m)
 {
         return m->zxid;

@@ -46,6 +46,11 @@ int model_apply(struct model *m, int64_t zxid, const uint8_t *txn, size_t len);
 /* After 1 or -EPROTO: what was wrong, and the promise it breaks ("S11" …) in `ret_checker`. */
 const char *model_complaint(const struct model *m, const char **ret_checker);
 
+/* What the last transaction was, where it was a leader's own deletion; `ret_czxid` (may be NULL): that made the
+ * node. */
+enum model_sweep { MODEL_NO_SWEEP, MODEL_CONTAINER_SWEPT, MODEL_TTL_SWEPT };
+enum model_sweep model_swept(const struct model *m, int64_t *ret_czxid);
+
 /* Of the last transaction, 0 at first. */
 int64_t model_zxid(const struct model *m);
 /* The sum of all nodes' digests (storage-format.md 7). */

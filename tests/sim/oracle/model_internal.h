@@ -17,6 +17,8 @@ struct model {
         size_t session_count, session_capacity, open_count;
         int64_t zxid;
         uint64_t digest;
+        enum model_sweep swept; /* by the last transaction */
+        int64_t swept_czxid;
         char checker[16]; /* "" when the last transaction was well */
         char complaint[MODEL_COMPLAINT_BYTES];
 };

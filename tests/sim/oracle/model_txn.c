@@ -189,6 +189,39 @@ static void apply_delete(const struct txn *t, const struct op *o)
         delete_node(t, n);
 }
 
+/* The low 40 bits of an owner that is no session, 0 of a container's. */
+static int64_t ttl_of(int64_t owner)
+{
+        return owner & ((INT64_C(1) << 40) - 1);
+}
+
+/* The leader's own: what is empty and was a container in use, or has had its time by the wall clock of the leader that
+ * deletes it. The lives have no patience with containers that were never used. */
+static void apply_sweep(const struct txn *t, const struct op *o)
+{
+        struct model *m = t->m;
+        const struct model_node *n = model__find(m, o->path.data, (size_t)o->path.len);
+        if (t->session)
+                model__complain(m, "S12", "0x%" PRIx64 " is a leader's deletion of session 0x%" PRIx64,
+                                (uint64_t)t->zxid, (uint64_t)t->session);
+        else if (n && (!n->owner || model_owner_is_session(n->owner)))
+                model__complain(m, "S12", "0x%" PRIx64 " deletes %s, which is not the leader's to delete",
+                                (uint64_t)t->zxid, n->path);
+        else if (n && n->owner == INT64_MIN && !n->creations)
+                model__complain(m, "S12", "0x%" PRIx64 " deletes the container %s, which was never used",
+                                (uint64_t)t->zxid, n->path);
+        else if (n && n->owner != INT64_MIN && t->time - n->mtime <= ttl_of(n->owner))
+                model__complain(m, "S12",
+                                "0x%" PRIx64 " deletes %s %" PRId64
+                                " ms after it was written, its time to live is %" PRId64 " ms",
+                                (uint64_t)t->zxid, n->path, t->time - n->mtime, ttl_of(n->owner));
+        if (n) {
+                m->swept = n->owner == INT64_MIN ? MODEL_CONTAINER_SWEPT : MODEL_TTL_SWEPT;
+                m->swept_czxid = n->czxid;
+        }
+        apply_delete(t, o);
+}
+
 static void apply_set(const struct txn *t, const struct op *o)
 {
         struct model *m = t->m;
@@ -234,8 +267,10 @@ static void apply_op(const struct txn *t, const struct op *o)
                 apply_create(t, o);
                 break;
         case OP_DELETE:
-        case OP_DELETE_CONTAINER:
                 apply_delete(t, o);
+                break;
+        case OP_DELETE_CONTAINER:
+                apply_sweep(t, o);
                 break;
         case OP_SET_DATA:
         case OP_SET_ACL:
@@ -379,7 +414,7 @@ static bool body_op(const struct txn *t, struct cut *c)
         read_op(c, t->session, &o);
         if (c->bad)
                 return false;
-        if (o.type != OP_ERROR)
+        if (o.type != OP_ERROR && o.type != OP_DELETE_CONTAINER)
                 check_session(t);
         apply_op(t, &o);
         return true;
@@ -417,6 +452,7 @@ int model_apply(struct model *m, int64_t zxid, const uint8_t *txn, size_t len)
         struct cut c = {.at = txn, .end = txn + len};
         struct txn t = {.m = m};
         m->checker[0] = m->complaint[0] = 0;
+        m->swept = MODEL_NO_SWEEP;
         t.session = take_long(&c);
         (void)take_int(&c); /* cxid */
         t.zxid = take_long(&c);

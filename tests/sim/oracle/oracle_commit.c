@@ -29,6 +29,17 @@ size_t oracle__floor(const struct oracle *o, int64_t zxid)
 
 /* ---- committing ---- */
 
+static void mark_sweep(struct oracle *o, int64_t zxid)
+{
+        int64_t czxid;
+        enum model_sweep swept = model_swept(o->model, &czxid);
+        if (swept == MODEL_NO_SWEEP)
+                return;
+        oracle__mark(o, swept == MODEL_TTL_SWEPT ? MARK_TTL_SWEPT : MARK_CONTAINER_SWEPT);
+        if (czxid >> 32 != zxid >> 32)
+                oracle__mark(o, MARK_SWEPT_BY_NEW_LEADER);
+}
+
 static void commit(struct oracle *o, struct oracle_txn *t)
 {
         const char *checker;
@@ -36,6 +47,7 @@ static void commit(struct oracle *o, struct oracle_txn *t)
                 const char *text = model_complaint(o->model, &checker);
                 ORACLE_BREAK(o, checker, "%s (proposed by server %d)", text, t->proposer);
         }
+        mark_sweep(o, t->zxid);
         t->place = o->commit_count;
         o->commits = mem_grow(o->commits, &o->commit_capacity, o->commit_count + 1, sizeof *o->commits);
         o->commits[o->commit_count++] = (struct oracle_commit){

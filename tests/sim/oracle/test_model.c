@@ -327,6 +327,75 @@ static void test_wrong_digest_is_caught(void **state)
         caught(b, "D4");
 }
 
+/* ---- the leader's own deletions ---- */
+
+static void create_special(struct bench *b, const char *path, int64_t ttl_ms, int32_t count)
+{
+        begin(b, SESSION, ttl_ms ? OP_CREATE_TTL : OP_CREATE_CONTAINER);
+        jute_put_cstr(&b->txn, path);
+        jute_put_cstr(&b->txn, "data");
+        jute_put_vec(&b->txn, b->open);
+        jute_put_int(&b->txn, count);
+        if (ttl_ms)
+                jute_put_long(&b->txn, ttl_ms);
+        apply(b);
+}
+
+/* begin() lets one millisecond go by. */
+static void sweep(struct bench *b, int64_t session, const char *path)
+{
+        begin(b, session, OP_DELETE_CONTAINER);
+        jute_put_cstr(&b->txn, path);
+        apply(b);
+}
+
+static void test_sweeps_of_what_may_go(void **state)
+{
+        struct bench *b = *state;
+        int64_t czxid;
+        open_session(b, SESSION);
+        create_special(b, "/t", 2, 1);
+        create_special(b, "/c", 0, 2);
+        assert_int_equal(model_swept(b->model, NULL), MODEL_NO_SWEEP);
+        create(b, SESSION, "/c/a", false, 1);
+        remove_node(b, "/c/a");
+        sweep(b, 0, "/t");
+        assert_int_equal(b->outcome, 0);
+        assert_int_equal(model_swept(b->model, &czxid), MODEL_TTL_SWEPT);
+        assert_int_equal(czxid, (INT64_C(1) << 32) + 2);
+        sweep(b, 0, "/c");
+        assert_int_equal(b->outcome, 0);
+        assert_int_equal(model_swept(b->model, NULL), MODEL_CONTAINER_SWEPT);
+}
+
+static void test_sweep_of_what_may_not_go_is_caught(void **state)
+{
+        struct bench *b = *state;
+        open_session(b, SESSION);
+        create(b, SESSION, "/plain", false, 1);
+        create(b, SESSION, "/ephemeral", true, 2);
+        create_special(b, "/new", 0, 3);
+        create_special(b, "/used", 0, 4);
+        create(b, SESSION, "/used/a", false, 1);
+        sweep(b, 0, "/used");
+        caught(b, "S10"); /* it has a child */
+        sweep(b, 0, "/plain");
+        caught(b, "S12");
+        sweep(b, 0, "/ephemeral");
+        caught(b, "S12");
+        sweep(b, 0, "/new");
+        caught(b, "S12");
+        create_special(b, "/t", 3, 5);
+        set(b, "/t", 1);
+        sweep(b, 0, "/none");
+        sweep(b, 0, "/t"); /* two after the write */
+        caught(b, "S12");
+        create_special(b, "/u", 1, 6);
+        create_special(b, "/v", 1, 7);
+        sweep(b, SESSION, "/u");
+        caught(b, "S12");
+}
+
 static void test_bytes_that_are_no_transaction_are_refused(void **state)
 {
         struct bench *b = *state;
@@ -355,6 +424,8 @@ int main(void)
                 BENCHED(test_sessions_have_one_life),
                 BENCHED(test_ephemeral_of_a_closed_session_is_caught),
                 BENCHED(test_wrong_digest_is_caught),
+                BENCHED(test_sweeps_of_what_may_go),
+                BENCHED(test_sweep_of_what_may_not_go_is_caught),
                 BENCHED(test_bytes_that_are_no_transaction_are_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,9 @@ static void node_effect(struct world_node *n, const struct effect *e)
         case EFFECT_REPORT:
                 world__note(n, e->report.text);
                 break;
+        case EFFECT_AUDIT:
+                world__note(n, e->audit.text);
+                break;
         case EFFECT_ROLE:
                 world__note(n, e->role.text);
                 break;

@@ -115,6 +115,29 @@ static void test_defaults_are_those_of_the_headers(void **state)
         assert_int_equal(strncmp(c.server.version, "3.", 2), 0);
 }
 
+static void test_access_is_as_in_zookeeper_unless_told(void **state)
+{
+        struct engine_config c;
+        (void)state;
+        load_good(HEAD ONE, &c);
+        assert_false(c.server.acl.skip);
+        assert_false(c.server.acl.digest_off);
+        assert_string_equal(c.server.digest_algorithm, "SHA1");
+        assert_string_equal(c.server.super_digest, "");
+        assert_int_equal(c.server.enforced_scheme_count, 0);
+        load_good(HEAD ONE "skip_acl = yes\ndigest_algorithm = sha-512/256\nsuper_digest = root:abc=\n"
+                           "enforce_auth_schemes = digest, ip\n",
+                  &c);
+        assert_true(c.server.acl.skip);
+        assert_string_equal(c.server.digest_algorithm, "SHA512-256");
+        assert_string_equal(c.server.super_digest, "root:abc=");
+        assert_int_equal(c.server.enforced_scheme_count, 2);
+        assert_string_equal(c.server.enforced_schemes[0], "digest");
+        assert_string_equal(c.server.enforced_schemes[1], "ip");
+        load_good(HEAD ONE "digest_enabled = no\n", &c);
+        assert_true(c.server.acl.digest_off);
+}
+
 static void test_sections_of_others_are_passed_over(void **state)
 {
         struct engine_config c;
@@ -185,6 +208,17 @@ static const struct refusal refusals[] = {
         {"[node]\nid = 256\ndata_dir = /d\n[ensemble]\n" ONE, 2, "id = \"256\": must be a number from 1 to 255"},
         {HEAD ONE "four_letter_words = ruok,quit!\n", 7, "\"quit!\" is no four-letter word"},
         {HEAD ONE "four_letter_words = RUOK\n", 7, "\"RUOK\" is no four-letter word"},
+        {HEAD ONE "digest_algorithm = crc32\n", 7,
+         "digest_algorithm = \"crc32\": must be SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/224, SHA-512/256, "
+         "SHA3-224, SHA3-256, SHA3-384, SHA3-512 or MD5"},
+        {HEAD ONE "super_digest = super\n", 7,
+         "super_digest: must be a user, a colon and a hash, as an access list has them: "
+         "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="},
+        {HEAD ONE "enforce_auth_schemes = digest, sasl\n", 7,
+         "enforce_auth_schemes: \"sasl\" is no scheme of this server (digest, ip)"},
+        {HEAD ONE "digest_enabled = no\nenforce_auth_schemes = digest\n", 8,
+         "enforce_auth_schemes: \"digest\" is no scheme of this server (ip)"},
+        {HEAD ONE "enforce_auth_schemes = ip,ip,ip,ip,ip,ip,ip,ip,ip\n", 7, "enforce_auth_schemes: more than 8"},
         /* the node */
         {"[node]\ndata_dir = /d\n[ensemble]\n" ONE, 1, "[node] id is missing: this server's number"},
         {"[node]\nid = 1\n[ensemble]\n" ONE, 1, "[node] data_dir is missing: where this server keeps its data"},
@@ -318,6 +352,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_the_contract_loads),
                 cmocka_unit_test(test_defaults_are_those_of_the_headers),
+                cmocka_unit_test(test_access_is_as_in_zookeeper_unless_told),
                 cmocka_unit_test(test_sections_of_others_are_passed_over),
                 cmocka_unit_test(test_an_ensemble_of_one_needs_a_client_port_only),
                 cmocka_unit_test(test_client_completes_a_server_line_without_a_client_part),

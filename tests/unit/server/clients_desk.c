@@ -170,8 +170,21 @@ static void conn_out(struct desk_conn *c, const struct blob *b)
         c->sent += b->len;
 }
 
+/* Entries of the audit log gather until the test takes them, one a line. */
+static void audit_out(struct desk *d, const struct effect *x)
+{
+        size_t len = strlen(d->audit);
+        int n = snprintf(d->audit + len, sizeof d->audit - len, "%s\n", x->audit.text);
+        assert_true(n >= 0 && (size_t)n < sizeof d->audit - len);
+        assert_int_equal(x->audit.failed, strstr(x->audit.text, " result=failure") != NULL);
+}
+
 static void carry_out(struct desk *d, const struct effect *x)
 {
+        if (x->type == EFFECT_AUDIT) {
+                audit_out(d, x);
+                return;
+        }
         struct desk_conn *c = desk_conn(d, x->conn);
         assert_false(c->closed); /* nothing is asked of a connection that is gone */
         switch (x->type) {

@@ -51,7 +51,7 @@ struct desk {
         bool sync_at_once;             /* where nothing waits to be committed */
         size_t syncs, resumes;         /* asked, not answered */
         int64_t asked[DESK_ASKED_MAX]; /* the sessions of `resumes`, oldest first */
-        char text[1 << 16];
+        char text[1 << 16], audit[1 << 15];
 };
 
 struct desk *desk_new(void);

@@ -101,7 +101,7 @@ static void test_trailing_bytes_are_ignored_and_missing_ones_answered(void **sta
                 desk_add(d, 2, opcodes[i], &w);
                 desk_put(d, k);
                 assert_string_equal(desk_take(d, k), "");
-                desk_commit(d, 1);
+                desk_commit(d, 2);
                 assert_string_equal(desk_take(d, k), "1:0 2:-5");
         }
         jute_writer_done(&w);

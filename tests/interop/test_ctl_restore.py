@@ -1,0 +1,118 @@
+"""batonctl restore: a snapshot, or a copy of a data directory, where a server starts on it."""
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import need
+from harness import ctl as ctl_harness
+from harness import servers
+
+
+def restore(*arguments, status=0):
+    done = subprocess.run([str(servers.ENGINE.parent / "batonctl"), "restore", *map(str, arguments)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=ctl_harness.TIMEOUT_S)
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    return done.stdout if status == 0 else done.stderr
+
+
+@pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
+def backup(request, tmp_path_factory):
+    """The data directory of a server that has been stopped, with a snapshot and a log behind it."""
+    kind = need(request.param)
+    settings = servers.Settings(snap_count=50)
+    one = servers.Ensemble(tmp_path_factory.mktemp("from"), {1: kind}, settings=settings)[1]
+    one.start()
+    one.wait_serving()
+    ctl = ctl_harness.Ctl(one.host)
+    ctl("create", "/a", "first", "world:anyone:r")
+    for batch in range(8):
+        ctl("multi", "-", stdin="create /b%d x\n" % batch + "set /b%d y\n" % batch * 9)
+    for n in range(120):
+        ctl("set", "/b0", str(n)) if n % 30 == 0 else None
+    one.stop()
+    if kind != servers.BATON:           # a start writes a snapshot
+        one.start()
+        one.wait_serving()
+        one.stop()
+    yield one.data_dir
+
+
+@pytest.fixture
+def target(tmp_path):
+    one = servers.Ensemble(tmp_path / "to", {1: servers.BATON})[1]
+    yield one
+    one.kill()
+
+
+def check_serves(target):
+    target.start()
+    target.wait_serving()
+    ctl = ctl_harness.Ctl(target.host)
+    assert ctl("get", "/a") == "first" and ctl("getacl", "/a") == "world:anyone:r\n"
+    assert ctl("get", "/b7") == "y"
+    ctl("create", "/new")
+    target.stop()
+    target.start()                      # what came after the snapshot is kept as ever
+    target.wait_serving()
+    assert "new" in ctl("ls", "/")
+
+
+def test_a_directory_is_restored_with_its_log(backup, target):
+    said = json.loads(restore("--data-dir", target.data_dir, "--id", 1, "--json", backup))
+    assert said["znodes"] == 5 + 9 and said["exact"]
+    check_serves(target)
+
+
+def test_a_snapshot_is_restored_alone(backup, target):
+    newest = max((backup / "version-2").glob("snapshot.*"), key=lambda p: int(p.name.partition(".")[2], 16))
+    said = restore("--data-dir", target.data_dir, "--id", 1, newest)
+    assert "server 1 starts at zxid 0x%x" % int(newest.name.partition(".")[2], 16) in said
+    assert "every voting server" in said
+    target.start()
+    target.wait_serving()
+
+
+def test_a_directory_with_anything_in_it_is_refused(backup, target):
+    restore("--data-dir", target.data_dir, "--id", 1, backup)
+    before = sorted(p.name for p in target.data_dir.rglob("*"))
+    assert "is not empty" in restore("--data-dir", target.data_dir, "--id", 1, backup, status=1)
+    assert sorted(p.name for p in target.data_dir.rglob("*")) == before
+    shutil.rmtree(target.data_dir / "version-2")
+    assert "given up" in restore("--data-dir", target.data_dir, "--id", 1, backup, status=1)
+    (target.data_dir / "baton.history").unlink()
+    assert "myid" in restore("--data-dir", target.data_dir, "--id", 2, backup, status=1)
+    restore("--data-dir", target.data_dir, "--id", 1, backup)
+
+
+def test_a_server_that_runs_is_left_alone(backup, target):
+    target.start()
+    target.wait_serving()
+    assert "is not empty" in restore("--data-dir", target.data_dir, "--id", 1, backup, status=1)
+
+
+def test_damage_is_found_before_anything_starts(backup, target, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(backup, copy)
+    newest = max((copy / "version-2").glob("snapshot.*"), key=lambda p: int(p.name.partition(".")[2], 16))
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    said = restore("--data-dir", target.data_dir, "--id", 1, newest, status=1)
+    assert "damaged" in said and "nothing was restored" in said
+    assert list((target.data_dir / "version-2").iterdir()) == [] and not (target.data_dir / "baton.history").exists()
+    newest.write_bytes(bytes(data[:100]))
+    assert newest.name in restore("--data-dir", target.data_dir, "--id", 1, newest, status=1)
+    newest.unlink()
+    for other in (copy / "version-2").glob("snapshot.*"):
+        other.unlink()
+    assert "holds no snapshot" in restore("--data-dir", target.data_dir, "--id", 1, copy, status=1)
+    (copy / "odd").write_bytes(bytes(data))
+    assert "is not called snapshot.ZXID" in restore("--data-dir", target.data_dir, "--id", 1, copy / "odd", status=1)
+    assert "No such file" in restore("--data-dir", target.data_dir, "--id", 1, copy / "none", status=1)
+
+
+def test_which_directory_must_be_known(tmp_path):
+    assert "--data-dir and --id" in restore(tmp_path, status=2)
+    assert "-i wants a number" in restore("--data-dir", tmp_path, "--id", 0, tmp_path, status=2)
