@@ -31,6 +31,11 @@ def mixed_of(leader, ours, theirs):
     return {1: ours, 2: theirs, 3: ours if leader == "ours" else theirs}
 
 
+def by_role(ensemble):
+    """Its addresses, that of the leader last: what is asked of a leader goes another way."""
+    return [s.address for s in sorted(ensemble, key=lambda s: (s.mode() in ("leader", "standalone"), s.sid))]
+
+
 class Rig:
     """Both sides, started; renew() gives fresh ones. `mixed`: both are members of one ensemble, led by
     "ours" or "theirs"."""
@@ -66,7 +71,7 @@ class Rig:
         for ensemble in made:
             for server in ensemble:
                 server.wait_serving()
-        sides = [made[0].addresses(1), made[0].addresses(2)] if self.mixed else [e.addresses() for e in made]
+        sides = [made[0].addresses(1), made[0].addresses(2)] if self.mixed else [by_role(e) for e in made]
         event_zxids = servers.ZOOKEEPER_38 not in self.kinds
         targets = [Target(kind, addresses, event_zxids, self.mixed or self.count > 1, not self.mixed)
                    for kind, addresses in zip(self.kinds, sides)]

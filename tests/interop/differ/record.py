@@ -76,12 +76,17 @@ def request(op, xid=None, mangle=None, **fields):
     return Request(op, fields, xid, mangle)
 
 
+def places(root):
+    """What the signs at the beginning of a path stand for."""
+    return (("~", root), ("Q", QUOTA + root), ("Q0", QUOTA + root[:root.rindex("/")]))
+
+
 def path_bytes(path, root):
     if path is None:
         return None
     path = path.encode("utf-8", "surrogatepass") if isinstance(path, str) else path
-    for sign, place in ((b"~", root), (b"Q0", QUOTA + root[:root.rindex("/")]), (b"Q", QUOTA + root)):
-        if path.startswith(sign):
+    for sign, place in sorted(places(root), reverse=True):      # "Q0" before "Q"
+        if path.startswith(sign.encode()):
             return place.encode() + path[len(sign):]
     return path
 

@@ -333,10 +333,10 @@ class Target:
         return tuple((name, self._local_text(value)) for name, value in fields)
 
     def _local_text(self, value):
-        if isinstance(value, str) and value.startswith(self.root):
-            return "~" + value[len(self.root):]
-        if isinstance(value, str) and value.startswith(record.QUOTA + self.root):
-            return "Q" + value[len(record.QUOTA + self.root):]
+        if isinstance(value, str):
+            for sign, place in record.places(self.root):
+                if value.startswith(place):
+                    return sign + value[len(place):]
         if isinstance(value, list):
             return [self._local_text(item) for item in value]
         return value
