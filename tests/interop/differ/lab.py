@@ -19,7 +19,7 @@ SETUPS = {
     "default": QUIET,
     "usual": (QUIET[0] + ("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.enforceQuota=true",
                           "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST),
-              {**QUIET[1], "extended_types": "yes", "enforce_quota": "yes"}),
+              {**QUIET[1], "extended_types": "yes", "enforce_quota": "yes", "super_digest": SUPER_DIGEST}),
 }
 
 
