@@ -92,8 +92,14 @@ void server__fail(struct server *s, int status, const char *why)
         (void)snprintf(s->role_reason, sizeof s->role_reason, "%s", why);
 }
 
+/* A server that is alone tells nothing of an ensemble, as a standalone one of ZooKeeper's: what a snapshot has of
+ * former times stays. */
 void server__install_config(struct server *s, struct database *db)
 {
+        if (s->config.ensemble.count == 1) {
+                database_keep_config(db);
+                return;
+        }
         size_t len = ensemble_text(&s->config.ensemble, NULL, 0);
         char *text = mem_alloc(len + 1);
         (void)ensemble_text(&s->config.ensemble, text, len + 1);

@@ -102,6 +102,11 @@ void database_set_config(struct database *db, struct jute_str text, int64_t vers
         quota__changed(db->tree, n, old_len);
 }
 
+void database_keep_config(struct database *db)
+{
+        (void)reserve_config(db->tree);
+}
+
 /* Sessions that own something and are not in the table; collected first, since removing changes the
  * table of owners. */
 struct orphan_search {

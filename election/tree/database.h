@@ -31,6 +31,8 @@ void database_set_zxid(struct database *db, int64_t zxid);
  * (client-protocol.md 12): version -1, aversion -1, mzxid = version, mtime = wall_ms; creates the node
  * with ACL world:anyone READ if a snapshot lacks it. No event. */
 void database_set_config(struct database *db, struct jute_str text, int64_t version, int64_t wall_ms);
+/* Only creates that node, empty, if a snapshot lacks it. */
+void database_keep_config(struct database *db);
 /* Removes ephemerals whose session is not in the table (what a Java server does when it starts to lead
  * or after a load: storage-format.md 5.2.4). Returns how many. */
 size_t database_remove_orphans(struct database *db);

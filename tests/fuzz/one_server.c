@@ -437,6 +437,10 @@ static bool at_rest(const struct one_server *s)
 /* As each server does when it starts: a snapshot need not have the configuration's znode. */
 static void install_config(const struct server_config *config, struct database *db)
 {
+        if (config->ensemble.count == 1) {
+                database_keep_config(db);
+                return;
+        }
         size_t len = ensemble_text(&config->ensemble, NULL, 0);
         char *text = mem_alloc(len + 1);
         (void)ensemble_text(&config->ensemble, text, len + 1);

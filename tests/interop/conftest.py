@@ -13,6 +13,7 @@ from harness import jars, servers  # noqa: E402 (the path is set just above)
 def pytest_addoption(parser):
     parser.addoption("--ours", choices=servers.KINDS, default=servers.BATON,
                      help="what stands where the tests expect baton (ZooKeeper: to test the tests)")
+    parser.addoption("--full", action="store_true", help="also what takes minutes: see README.md")
     parser.addoption("--engine", help="the baton-engine to test (default: build/release/bin)")
 
 
@@ -30,6 +31,12 @@ def ours(request):
     elif not servers.ENGINE.exists():
         pytest.exit("%s is not there: build first (./dev build)" % servers.ENGINE, returncode=2)
     return kind
+
+
+@pytest.fixture(scope="session")
+def full(request):
+    """Whether the parts that take minutes were asked for."""
+    return request.config.getoption("--full")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Where the jars of Apache ZooKeeper come from: Debian's 3.8, and 3.9 through Maven.
+"""Where the jars of Apache ZooKeeper come from: Debian's 3.8, and 3.9 and Curator through Maven.
 
-3.9 is optional: without maven or a registry its tests are skipped with the reason. Its jars are
+What Maven brings is optional: without maven or a registry its tests are skipped with the reason. The jars are
 kept below build/, so that they are fetched once.
 """
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 INTEROP = Path(__file__).resolve().parent.parent
 ROOT = INTEROP.parent.parent
-CACHE = ROOT / "build" / "zookeeper-3.9"
+BUILD = ROOT / "build"
 DEBIAN = Path("/usr/share/java")
 FETCH_TIMEOUT_S = 300
 
@@ -57,17 +57,14 @@ def require(version):
     _class_path(version)
 
 
+def curator():
+    """The class path of Apache Curator. Raises Unavailable when it cannot be had."""
+    return _maven(INTEROP / "clients" / "curator" / "pom.xml", "curator-recipes-*.jar", "Curator")
+
+
 def _class_path(version):
-    if version in _failed:
-        raise Unavailable(_failed[version])
-    try:
-        return _debian() if version == "3.8" else _maven()
-    except Unavailable as e:
-        _failed[version] = str(e)       # ask a registry once, not once a test
-        raise
-
-
-def _debian():
+    if version == "3.9":
+        return _maven(INTEROP / "zookeeper-3.9" / "pom.xml", "zookeeper-3.9*.jar", "ZooKeeper 3.9")
     # Debian's own script names log4j through its configuration directory; we name it here.
     names = ("slf4j-log4j12.jar", "log4j-1.2.jar", "zookeeper.jar")
     missing = [name for name in names if not (DEBIAN / name).exists()]
@@ -76,28 +73,35 @@ def _debian():
     return ":".join(str(DEBIAN / name) for name in names)
 
 
-def _maven():
-    if not list(CACHE.glob("zookeeper-3.9*.jar")):
-        _fetch()
-    return "%s/*" % CACHE
+def _maven(pom, jar, what):
+    """The jars that a pom.xml names, kept below build/ in a directory of its directory's name."""
+    cache = BUILD / pom.parent.name
+    if pom in _failed:
+        raise Unavailable(_failed[pom])
+    if not list(cache.glob(jar)):
+        try:
+            _fetch(pom, cache, jar, what)
+        except Unavailable as e:
+            _failed[pom] = str(e)       # ask a registry once, not once a test
+            raise
+    return "%s/*" % cache
 
 
-def _fetch():
+def _fetch(pom, cache, jar, what):
     if shutil.which("mvn") is None:
-        raise Unavailable("ZooKeeper 3.9 needs maven (`mvn`) to be fetched")
-    aside = CACHE.with_name("%s.%d" % (CACHE.name, os.getpid()))
-    command = ["mvn", "-q", "-B", "-f", str(INTEROP / "zookeeper-3.9" / "pom.xml"),
-               "dependency:copy-dependencies", "-DincludeScope=runtime",
+        raise Unavailable("%s needs maven (`mvn`) to be fetched" % what)
+    aside = cache.with_name("%s.%d" % (cache.name, os.getpid()))
+    command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime",
                "-DoutputDirectory=%s" % aside]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=FETCH_TIMEOUT_S, check=False)
-        if done.returncode != 0 or not list(aside.glob("zookeeper-3.9*.jar")):
+        if done.returncode != 0 or not list(aside.glob(jar)):
             tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[:2]
-            raise Unavailable("maven could not fetch ZooKeeper 3.9: %s" % " ".join(tail))
-        shutil.rmtree(CACHE, ignore_errors=True)
-        aside.rename(CACHE)             # whole or not at all
+            raise Unavailable("maven could not fetch %s: %s" % (what, " ".join(tail)))
+        shutil.rmtree(cache, ignore_errors=True)
+        aside.rename(cache)             # whole or not at all
     except subprocess.TimeoutExpired as e:
-        raise Unavailable("maven did not fetch ZooKeeper 3.9 in %d s" % FETCH_TIMEOUT_S) from e
+        raise Unavailable("maven did not fetch %s in %d s" % (what, FETCH_TIMEOUT_S)) from e
     finally:
         shutil.rmtree(aside, ignore_errors=True)

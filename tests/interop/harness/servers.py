@@ -38,7 +38,7 @@ SYNC_WAYS = {
 _libc = ctypes.CDLL(None)
 
 
-def _die_with_parent():
+def die_with_parent():
     # Runs in the child: a test run that is killed leaves no servers behind.
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -54,7 +54,7 @@ class Settings:
 
     def __init__(self, tick_time=200, init_limit=10, sync_limit=5, min_session_timeout=400,
                  max_session_timeout=40000, snap_count=100000, java_properties=(), baton_extra=None,
-                 words=WORDS):
+                 zookeeper_extra=(), words=WORDS):
         self.tick_time = tick_time
         self.init_limit = init_limit
         self.sync_limit = sync_limit
@@ -63,6 +63,7 @@ class Settings:
         self.snap_count = snap_count
         self.java_properties = tuple(java_properties)
         self.baton_extra = dict(baton_extra or {})      # more keys of [ensemble]
+        self.zookeeper_extra = tuple(zookeeper_extra)   # more lines of zoo.cfg
         self.words = words              # the four-letter words that are answered
 
 
@@ -137,7 +138,7 @@ class Server:
             log.flush()
             self.process = subprocess.Popen(
                 command, cwd=self.home, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
+                stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -295,7 +296,7 @@ def zookeeper_config(server):
     lines = ["tickTime=%d" % s.tick_time, "initLimit=%d" % s.init_limit,
              "syncLimit=%d" % s.sync_limit, "minSessionTimeout=%d" % s.min_session_timeout,
              "maxSessionTimeout=%d" % s.max_session_timeout, "snapCount=%d" % s.snap_count,
-             "maxClientCnxns=0", "dataDir=%s" % server.data_dir]
+             "maxClientCnxns=0", "dataDir=%s" % server.data_dir, *s.zookeeper_extra]
     if len(server.members) == 1:
         lines += ["clientPort=%d" % server.client_port, "clientPortAddress=127.0.0.1"]
     else:

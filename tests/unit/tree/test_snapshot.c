@@ -280,7 +280,11 @@ static void test_odd_counts_and_stats_load_and_do_no_harm(void **state)
         znode_stat(node(db, "/a"), &stat);
         assert_int_equal(stat.cversion, -2);
         assert_int_equal(tree_ephemeral_count(db->tree), 1);
-        /* A file without the reserved nodes: they come with the configuration. */
+        /* A file without the reserved nodes: they come with the configuration, or with its place. */
+        database_keep_config(db);
+        znode_stat(node(db, "/zookeeper/config"), &stat);
+        assert_int_equal(stat.version, 0);
+        assert_int_equal(stat.data_length, 0);
         database_set_config(db, jute_cstr("version=0"), 0, 1);
         assert_int_equal(tree_acl(db->tree, node(db, "/zookeeper/config")).data[3], 1);
         znode_stat(node(db, "/zookeeper/config"), &stat);
