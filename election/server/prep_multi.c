@@ -31,12 +31,6 @@ static void create_by_flags(struct prep_op *op)
                 op->opcode = OP_CREATE;
 }
 
-bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
-{
-        struct prep_op op;
-        return multi_may_hold(opcode) && prep__decode(r, opcode, &op);
-}
-
 enum multi_next {
         MULTI_END,
         MULTI_OPERATION,
@@ -58,8 +52,30 @@ static enum multi_next check_create(const struct prep_op *op)
         return prep__flags_are_ttl(op->flags) ? MULTI_UNREADABLE : MULTI_OPERATION;
 }
 
+bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
+{
+        struct prep_op op;
+        if (!multi_may_hold(opcode) || !prep__decode(r, opcode, &op))
+                return false;
+        return !prep__is_create(opcode) || check_create(&op) == MULTI_OPERATION;
+}
+
+/* A read has no place in a multi, but a Java server finds that out only at the next operation that is none, and
+ * after it has looked at that one's list (observed on 3.9.5). */
+static enum multi_next behind_read(struct jute_reader *r, struct jute_multi_header h)
+{
+        struct prep_op op;
+        while (!r->error && !h.done && (h.type == OP_GET_DATA || h.type == OP_GET_CHILDREN)) {
+                struct jute_path_watch read;
+                jute_get_path_watch(r, &read);
+                jute_get_multi_header(r, &h);
+        }
+        bool create = !r->error && !h.done && prep__is_create(h.type) && prep__decode(r, h.type, &op);
+        return create && check_create(&op) == MULTI_LISTLESS ? MULTI_LISTLESS : MULTI_UNREADABLE;
+}
+
 /* Reads the next operation. */
-static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
+static enum multi_next multi_next(struct jute_reader *r, bool first, struct prep_op *ret)
 {
         struct jute_multi_header h;
         jute_get_multi_header(r, &h);
@@ -67,6 +83,8 @@ static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
                 return MULTI_UNREADABLE;
         if (h.done)
                 return MULTI_END;
+        if (h.type == OP_GET_DATA || h.type == OP_GET_CHILDREN)
+                return first ? behind_read(r, h) : MULTI_UNREADABLE;
         if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret))
                 return MULTI_UNREADABLE;
         if (!prep__is_create(h.type))
@@ -83,7 +101,7 @@ static enum multi_next multi_last(struct jute_str body, int32_t item_max, bool *
         struct prep_op op;
         enum multi_next next;
         *ret_paths = true;
-        while ((next = multi_next(&r, &op)) == MULTI_OPERATION)
+        for (bool first = true; (next = multi_next(&r, first, &op)) == MULTI_OPERATION; first = false)
                 *ret_paths = *ret_paths && op.path.len >= 0;
         return next;
 }
@@ -138,7 +156,7 @@ int prep__multi(struct prep_txn *t, struct jute_writer *w)
         size_t count_at = w->len;
         jute_put_int(w, 0);
         prep__undo_begin(t->prep);
-        for (; !whole && multi_next(&r, &op) == MULTI_OPERATION; count++) {
+        for (; !whole && multi_next(&r, count == 0, &op) == MULTI_OPERATION; count++) {
                 if (failed) {
                         put_error_op(w, ZK_RUNTIME_INCONSISTENCY);
                         continue;

@@ -214,6 +214,25 @@ def sizes():
         ("%d checks" % n, one(wire.MULTI, {"ops": [(wire.CHECK, {"path": "~/b", "version": -1})] * n})) for n in (1000, 20000)]
 
 
+def mixed_up():
+    """What has no place in a multi or in a multiRead, and what can't be decoded there."""
+    def create(op, acl, flag=0, **more):
+        return op, {"path": "~/m", "data": b"", "acl": acl, "flags": flag, **more}
+
+    ttl = {"ttl": 5}
+    ops = [create(wire.CREATE, None), create(wire.CREATE2, None, 7), create(record.CREATE_CONTAINER, OPEN, 5),
+           create(record.CREATE_CONTAINER, None, 6), create(record.CREATE_TTL, None, 5, **ttl),
+           create(record.CREATE_TTL, OPEN, 9, **ttl), create(wire.CREATE, OPEN, 2)]
+    ops += [(op, GOOD[op]) for op in GOOD if op not in (wire.MULTI, record.MULTI_READ)]
+    ops += [(wire.DELETE, {"path": None, "version": -1}), (wire.GET_DATA, {"path": None, "watch": False})]
+    for multi in (wire.MULTI, record.MULTI_READ):
+        for beside in (wire.GET_DATA, wire.CHECK):
+            other = (beside, GOOD.get(beside, {"path": "~/b", "version": -1}))
+            yield "operations of %s beside %s" % (name_of(multi), name_of(beside)), PRELUDE, [
+                ("%s %s" % (name_of(op[0]), place), one(multi, {"ops": both}))
+                for op in ops for place, both in (("alone", [op]), ("first", [op, other]), ("last", [other, op]))]
+
+
 def opcodes():
     """All numbers near those in use, but for the internal ones that ZooKeeper takes from any client."""
     skip = set(GOOD) | set(CLOSING) | {wire.PING, wire.CLOSE_SESSION, wire.CREATE_SESSION, record.DELETE_CONTAINER}
@@ -221,7 +240,7 @@ def opcodes():
     for op in list(range(-20, 130)) + [1000, 2**31 - 1, -2**31]:
         if op in skip:
             continue
-        for body in (b"", record.encode(wire.EXISTS, {"path": "/zookeeper", "watch": False}, "", None)):
+        for body in (b"", record.encode(wire.EXISTS, {"path": "/zookeeper", "watch": False}, "/x/y", None)):
             cases.append(("%d with %d bytes" % (op, len(body)), one(op, {"raw": body}) + [AGAIN]))
     yield "opcodes", PRELUDE, cases
 
@@ -229,7 +248,7 @@ def opcodes():
 def xids():
     yield "xids", PRELUDE, [
         ("%s %d" % (name_of(op), xid), one(op, GOOD[op], None, xid))
-        for op in (wire.EXISTS, wire.SET_DATA, wire.MULTI, wire.SYNC, wire.SET_WATCHES, record.WHO_AM_I)
+        for op in (wire.EXISTS, wire.SET_DATA, wire.MULTI, wire.SYNC, wire.SET_WATCHES, record.WHO_AM_I, wire.CREATE)
         for xid in (0, -2, -3, -4, -8, -9, 2**31 - 1, -2**31)]
 
 
@@ -271,7 +290,7 @@ def sessions():
     yield "sessions", PRELUDE, cases
 
 
-ALL = (bodies, paths, versions, flags, acls, sizes, opcodes, xids, connecting, sessions)
+ALL = (bodies, paths, versions, flags, acls, sizes, mixed_up, opcodes, xids, connecting, sessions)
 
 
 def groups(wanted=""):

@@ -101,7 +101,7 @@ def start(target, step):
     elif isinstance(step, Resume):
         target.slot(step.of)            # may have no session: asks for session 0 then
         target.connect(step.slot, step.timeout, resumed(step), step.read_only,
-                       (lambda t: t.slot(step.of).seen + (1 << 30)) if step.how == "ahead" else 0,
+                       (lambda t: t.slot(step.of).seen + (1 << 62)) if step.how == "ahead" else 0,
                        server=step.server)
     elif isinstance(step, Drop):
         target.drop(step.slot)

@@ -14,10 +14,8 @@ RECONFIG, CHECK_WATCHES, REMOVE_WATCHES = 16, 17, 18
 AUTH, SASL, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER = 100, 102, 103, 104
 SET_WATCHES2, ADD_WATCH, WHO_AM_I = 105, 106, 107
 
-# Its data, version and time are each server's own, so only the rest of it is compared.
 CONFIG = "/zookeeper/config"
 QUOTA = "/zookeeper/quota"
-CONFIG_OWN = ("data", "mtime", "version", "dataLength")
 
 NAMES = {
     wire.CREATE: "create", wire.DELETE: "delete", wire.EXISTS: "exists", wire.GET_DATA: "getData",
@@ -177,15 +175,8 @@ def _data(r):
     return data
 
 
-def decode(op, fields, body, stat):
+def decode(op, body, stat):
     """The fields of a reply's body as (name, value) pairs. `stat` makes a Stat comparable."""
-    out = _decode(op, body, stat)
-    if fields.get("path") == CONFIG:
-        return [(name, value) for name, value in out if name not in CONFIG_OWN]
-    return out
-
-
-def _decode(op, body, stat):
     r = Reader(body)
     if op == wire.CREATE or op == wire.SYNC:
         out = [("path", text(r))]

@@ -86,7 +86,7 @@ class Draw:
         return self.has("watches") and self.chance(0.4)
 
     def path_to_read(self):
-        return record.CONFIG if self.chance(0.01) else self.existing()
+        return record.CONFIG if self.shared is SHARED and not self.ensemble and self.chance(0.01) else self.existing()
 
     def data(self):
         return self.choice((b"", b"x", b"hello", None, b"y" * 100, b"z" * self.rng.randrange(5000)))
@@ -359,8 +359,8 @@ def requests_step(d, slot, drawn):
         batch.append(one_request(d, drawn))
         if batch[-1].op == wire.SET_ACL:
             break                       # ZooKeeper may check what is behind it against the old ACL
-    if any(r.op == record.AUTH for r in batch):
-        batch = [r for r in batch if r.op == record.AUTH][:1]     # its reply may overtake others
+    if any(r.op in (record.AUTH, record.SASL) for r in batch):
+        batch = [r for r in batch if r.op in (record.AUTH, record.SASL)][:1]      # its reply may overtake others
     if len({r.xid for r in batch if r.xid is not None}) < len([r for r in batch if r.xid is not None]):
         batch = batch[:1]               # whose reply would be whose
     return Requests(slot, tuple(batch))

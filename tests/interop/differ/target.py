@@ -80,7 +80,7 @@ class Slot:
         self.seen = 0                   # the greatest zxid in a reply
         self.server = 0
         self.source = None
-        self.waiting = []               # (xid, request) of those without a reply
+        self.waiting = []               # (xid, opcode) of requests without a reply
 
 
 class Target:
@@ -209,7 +209,7 @@ class Target:
             xid = slot.xid if req.xid is None else req.xid
             body = record.body_of(req, self.root, self.zxid_of(slot))
             out += wire.frame(i32(xid) + i32(req.op) + body)
-            slot.waiting.append((xid, req))
+            slot.waiting.append((xid, req.op))
             self.sent += 1
         slot.link.send(out)
 
@@ -302,9 +302,9 @@ class Target:
         first = next((n for n, (x, _) in enumerate(slot.waiting) if x == xid), None)
         if first is None and xid == wire.XID_NOTIFICATION:
             return self._event(zxid, err, body), False
-        op, asked = None, {}
+        op = None
         if first is not None:
-            op, asked = slot.waiting.pop(first)[1][:2]
+            op = slot.waiting.pop(first)[1]
         if zxid > 0:
             slot.seen = max(slot.seen, zxid)
         fields = [("xid", xid), ("zxid", self.zxid(zxid)), ("err", err),
@@ -313,7 +313,7 @@ class Target:
             fields += [("body", body)] if body else []
         elif body or not err:
             try:
-                fields += record.decode(op, asked, body, self.stat)
+                fields += record.decode(op, body, self.stat)
             except ValueError:
                 fields.append(("unreadable body", body))
         name = record.NAMES.get(op, "op %s" % op)
@@ -405,7 +405,7 @@ class Target:
                 for op, reply in ((wire.GET_DATA, data), (wire.GET_ACL, acl), (wire.GET_CHILDREN2, children)):
                     node.append(("err", reply.err))
                     if reply.err == 0:
-                        node += record.decode(op, {}, reply.body, self.stat)
+                        node += record.decode(op, reply.body, self.stat)
                 out.append(Message("node %s" % self._local_text(path), self._local(node)))
                 if children.err == 0:
                     deeper += ["%s/%s" % (path, name) for name in sorted(Reader(children.body).strings())]
