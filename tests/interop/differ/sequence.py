@@ -51,6 +51,7 @@ class Draw:
         self.slots = self.rng.choice((1, 2, 2, SLOTS_MAX))
         self.there = ["~"]              # what exists, as far as was foreseen
         self.watched = []
+        self.moved = set()              # slots whose session has gone to another one
 
     def has(self, area):
         return area in self.areas
@@ -353,7 +354,8 @@ Draw.choice_of = weighted
 # --- whole sequences --------------------------------------------------------------------------
 
 def requests_step(d, slot, drawn):
-    count = 1 if d.limited or d.chance(0.8) else d.rng.randrange(2, 6)
+    alone = d.limited or slot in d.moved          # of several at once ZooKeeper answers some before it closes
+    count = 1 if alone or d.chance(0.8) else d.rng.randrange(2, 6)
     batch = []
     while len(batch) < count:
         batch.append(one_request(d, drawn))
@@ -366,16 +368,22 @@ def requests_step(d, slot, drawn):
     return Requests(slot, tuple(batch))
 
 
+def taken_over(d, slot):
+    return Resume(slot, d.rng.randrange(d.slots), "right", 30000, False, None)
+
+
 def odd_step(d, slot):
     """Steps that most sequences have none of."""
     drawn = []
     if d.has("sessions"):
         drawn += [Drop(slot),
                   Resume(slot, slot, "right", d.choice((30000, 20000, 5000)), d.choice((False, None)), None),
-                  Resume(slot, d.rng.randrange(d.slots), "right", 30000, False, None),
+                  taken_over(d, slot),
                   Resume(slot, slot, "wrong password", 30000, False, None),
                   Resume(slot, slot, d.choice(("unknown", "ahead")), 30000, d.choice((False, None)), None),
-                  Requests(slot, (request(wire.CLOSE_SESSION),)),
+                  Requests(slot, (request(wire.CLOSE_SESSION),))]
+        if slot not in d.moved:
+            drawn += [
                   Requests(slot, (request(wire.CREATE, path="~/a", data=b"", acl=[(31,) + WORLD], flags=1),
                                   request(wire.CLOSE_SESSION)))]
     if d.has("bad"):
@@ -406,6 +414,8 @@ def generate(seed, areas=AREAS, shared=True, ensemble=False):
             step = odd_step(d, slot)
             if step is not None:
                 steps.append(step)
+                if isinstance(step, Resume) and step.how == "right" and step.of != slot:
+                    d.moved.add(step.of)
                 if ends(step):
                     again = Resume(slot, slot, "right", 30000, False, None) if d.chance(0.5) else Connect(
                         slot, 30000, False, None)
