@@ -54,7 +54,7 @@ def run(args, areas, rig):
     seeds = [args.seed] if args.seed is not None else range(args.first, args.first + args.seeds)
     done = 0
     for seed in seeds:
-        steps = sequence.generate(seed, areas, not args.mixed, bool(args.mixed) or args.servers > 1)
+        steps = rig.sequence(seed, areas)
         if args.keep:
             steps = [steps[int(n)] for n in args.keep.split(",")]
         found, text = examine(rig, seed, steps, args, differences)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness import servers
 
+from . import sequence
 from .pair import Pair
 from .target import Target
 
@@ -36,6 +37,16 @@ def by_role(ensemble):
     return [s.address for s in sorted(ensemble, key=lambda s: (s.mode() in ("leader", "standalone"), s.sid))]
 
 
+def settings(setup, ensemble):
+    """Where several servers decide, the one that checks a quota may not have applied yet what its client was
+    told of (docs/compatibility.md); so nothing is refused there."""
+    properties, keys = SETUPS[setup]
+    if ensemble:
+        properties = tuple(p for p in properties if "enforceQuota" not in p)
+        keys = {k: v for k, v in keys.items() if k != "enforce_quota"}
+    return properties, keys
+
+
 class Rig:
     """Both sides, started; renew() gives fresh ones. `mixed`: both are members of one ensemble, led by
     "ours" or "theirs"."""
@@ -58,11 +69,15 @@ class Rig:
     def requests(self):
         return self.sent + (self.pair.ours.sent if self.pair else 0)
 
+    def sequence(self, seed, areas=sequence.AREAS):
+        """The steps of a seed, but for what these servers must not be asked."""
+        return sequence.generate(seed, areas, not self.mixed, bool(self.mixed) or self.count > 1)
+
     def renew(self):
         self._stop()
         self.times += 1
         self.lab = servers.Lab(self.home / str(self.times))
-        properties, keys = SETUPS[self.setup]
+        properties, keys = settings(self.setup, self.mixed or self.count > 1)
         dealt = [mixed_of(self.mixed, *self.kinds)] if self.mixed else [dict.fromkeys(range(1, self.count + 1), k) for k in self.kinds]
         made = [self.lab.ensemble(kinds, java_properties=properties, baton_extra=keys) for kinds in dealt]
         for ensemble in made:

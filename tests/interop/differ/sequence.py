@@ -81,7 +81,7 @@ class Draw:
             return self.choice(NAMES)
         if at < 0.95 or not self.has("bad"):
             return self.choice(self.shared)
-        return self.choice(BAD_PATHS)
+        return self.choice(BAD_PATHS if self.shared is SHARED else [p for p in BAD_PATHS if p and p[0] in ("~", 126)])
 
     def watch(self):
         return self.has("watches") and self.chance(0.4)
@@ -214,7 +214,8 @@ def multi(d):
         if d.has("bad") and d.chance(0.03):
             kinds = [set_acl, read, sync, get_acl]
         ops.append(d.choice(kinds)(d))
-        if d.ensemble and "acl" in ops[-1][1] and ops[-1][1]["acl"] is None:
+        acl = ops[-1][1].get("acl", [])
+        if d.ensemble and acl is None:
             ops[-1][1]["acl"] = []
     return wire.MULTI, {"ops": ops}
 
