@@ -23,6 +23,14 @@ char *ctl_child_path(const char *parent, const char *name)
         return path;
 }
 
+/* A watch lives as long as its session. */
+static int watch_check(const struct ctl_options *o, const char *command, const struct args *a)
+{
+        if (!a->has['w'] || o->shared)
+                return CTL_DONE;
+        return args_wrong(command, "-w is for a shell; the command watch waits for changes");
+}
+
 /* ---- ls ---- */
 
 static void show_names(bool json, char *const *names, size_t count)
@@ -57,10 +65,10 @@ static int list_all(struct ctl *c, bool json, const char *path)
         return status;
 }
 
-static int list(struct ctl *c, const struct ctl_options *o, const char *path, bool stat)
+static int list(struct ctl *c, const struct ctl_options *o, const char *path, bool stat, bool watch)
 {
         struct ctl_reply r;
-        int status = ctl_children(c, path, &r);
+        int status = watch ? ctl_read_watched(c, OP_GET_CHILDREN2, path, &r) : ctl_children(c, path, &r);
         if (status == CTL_DONE && r.error != ZK_OK) {
                 status = ctl_refused(path, r.error);
         } else if (status == CTL_DONE && o->json && stat) {
@@ -79,15 +87,17 @@ static int list(struct ctl *c, const struct ctl_options *o, const char *path, bo
 
 int cmd_ls(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "Rs", .least = 1, .most = 1, .wants = "which path?"};
+        static const struct args_form form = {.letters = "Rsw", .least = 1, .most = 1, .wants = "which path?"};
         struct args a;
         struct ctl *c;
         int status = args_read(argc, argv, &form, &a);
         if (status == CTL_DONE && a.has['R'] && a.has['s'])
                 status = args_wrong(argv[0], "-R shows no Stats (export does)");
+        if (status == CTL_DONE)
+                status = watch_check(o, argv[0], &a);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
                 return status;
-        status = a.has['R'] ? list_all(c, o->json, a.rest[0]) : list(c, o, a.rest[0], a.has['s']);
+        status = a.has['R'] ? list_all(c, o->json, a.rest[0]) : list(c, o, a.rest[0], a.has['s'], a.has['w']);
         ctl_close(c);
         return status;
 }
@@ -111,14 +121,16 @@ static void show_node(const struct ctl_options *o, const char *path, const struc
 
 int cmd_get(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "s", .least = 1, .most = 1, .wants = "which path?"};
+        static const struct args_form form = {.letters = "sw", .least = 1, .most = 1, .wants = "which path?"};
         struct args a;
         struct ctl *c;
         struct ctl_reply r;
         int status = args_read(argc, argv, &form, &a);
+        if (status == CTL_DONE)
+                status = watch_check(o, argv[0], &a);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
                 return status;
-        status = ctl_get(c, a.rest[0], &r);
+        status = a.has['w'] ? ctl_read_watched(c, OP_GET_DATA, a.rest[0], &r) : ctl_get(c, a.rest[0], &r);
         if (status == CTL_DONE && r.error != ZK_OK)
                 status = ctl_refused(a.rest[0], r.error);
         else if (status == CTL_DONE)
@@ -130,14 +142,16 @@ int cmd_get(const struct ctl_options *o, int argc, char **argv)
 
 int cmd_stat(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "", .least = 1, .most = 1, .wants = "which path?"};
+        static const struct args_form form = {.letters = "w", .least = 1, .most = 1, .wants = "which path?"};
         struct args a;
         struct ctl *c;
         struct ctl_reply r;
         int status = args_read(argc, argv, &form, &a);
+        if (status == CTL_DONE)
+                status = watch_check(o, argv[0], &a);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
                 return status;
-        status = ctl_exists(c, a.rest[0], &r);
+        status = a.has['w'] ? ctl_read_watched(c, OP_EXISTS, a.rest[0], &r) : ctl_exists(c, a.rest[0], &r);
         if (status == CTL_DONE && r.error != ZK_OK)
                 status = ctl_refused(a.rest[0], r.error);
         else if (status == CTL_DONE && o->json)

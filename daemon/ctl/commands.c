@@ -20,9 +20,10 @@ static const struct command commands[] = {
         {"plugins", cmd_plugins, "[MODULE]", "plugin instances on all nodes; of a MODULE the settings it knows"},
         {"check", cmd_check, "[-n MEMBERS]", "one line for a monitoring system; exit status 0, 1, 2 or 3"},
         {"config", cmd_config, "check", "judge the configuration, print the failover times it promises"},
-        {"ls", cmd_ls, "[-R] [-s] PATH", "children of a znode; -R all below it, -s its Stat too"},
-        {"get", cmd_get, "[-s] PATH", "value of a znode; -s its Stat too"},
-        {"stat", cmd_stat, "PATH", "Stat of a znode"},
+        {"shell", cmd_shell, "", "these commands at a prompt, in one session; also batonctl alone, on a terminal"},
+        {"ls", cmd_ls, "[-R] [-s] [-w] PATH", "children of a znode; -R all below it, -s its Stat too"},
+        {"get", cmd_get, "[-s] [-w] PATH", "value of a znode; -s its Stat too, -w and a watch"},
+        {"stat", cmd_stat, "[-w] PATH", "Stat of a znode"},
         {"set", cmd_set, "[-s] [-v VERSION] PATH VALUE", "write a value (- reads stdin); makes it below /baton/config"},
         {"create", cmd_create, "[-e] [-s] [-c] [-t MS] [-p] PATH [VALUE [ACL]]",
          "make a znode: -e ephemeral (until interrupted), -s sequential, -c container, -t TTL, -p parents too"},
@@ -121,6 +122,13 @@ static const struct command *find(const char *name, const char **ret_option)
                 if (strcasecmp(commands[i].name, name) == 0)
                         return &commands[i];
         return NULL;
+}
+
+const char *ctl_command_name(size_t index)
+{
+        if (index < COMMANDS)
+                return commands[index].name;
+        return index - COMMANDS < ALIASES ? aliases[index - COMMANDS].name : NULL;
 }
 
 int ctl_run(const struct ctl_options *o, int argc, char **argv)

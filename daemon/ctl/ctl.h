@@ -28,6 +28,8 @@
  *   cmd_export.c    export import cp
  *   restore.c       a snapshot put into an empty data directory
  *   cmd_restore.c   restore
+ *   shell.c         shell
+ *   shell_edit.c    its lines: editing, history, completion
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
  *   cmd_module.c    plugins MODULE
@@ -90,6 +92,14 @@ void ctl_unshare(struct ctl *c);
 const struct ctl_options *ctl_options(const struct ctl *c);
 /* The node's own configuration; NULL where --hosts was enough and there is none. */
 const struct node_config *ctl_config(const struct ctl *c);
+/* For the shell: connects at once, and begins a new session where one expires. */
+void ctl_keep(struct ctl *c);
+/* The session has ended for good: an identity was refused. */
+bool ctl_is_over(const struct ctl *c);
+/* Then: a new client, with the identities of the options. Returns an exit status, the reason printed. */
+int ctl_begin_anew(struct ctl *c);
+/* The server in use, or the next to be tried, with the root of all paths; for a prompt. */
+void ctl_where(const struct ctl *c, char *ret, size_t size);
 /* The server that answered last, as HOST:PORT. */
 const char *ctl_server(const struct ctl *c);
 
@@ -154,6 +164,14 @@ int ctl_remove_watches(struct ctl *c, const char *path, enum client_watch_type t
 /* A read with a one-shot watch, whose event goes to the hooks: OP_GET_DATA, OP_EXISTS or OP_GET_CHILDREN2. */
 int ctl_read_watched(struct ctl *c, enum opcode op, const char *path, struct ctl_reply *ret);
 
+/* Waits until there is something to read, while the session is kept and hooks are called. 1, 0 when we were told to end
+ * (see ctl_told()), -errno. */
+int ctl_wait_readable(struct ctl *c, int fd);
+/* SIGINT or SIGTERM, where it came since the last call, and it is forgotten; else 0. */
+int ctl_told(struct ctl *c);
+/* ctl_children() that prints nothing; CTL_DONE only when they are there. */
+int ctl_children_for_completion(struct ctl *c, const char *path, uint64_t wait_ms, struct ctl_reply *ret);
+
 enum ctl_wait {
         CTL_WAIT_DONE, /* *what is true */
         CTL_WAIT_TOLD, /* to end, by SIGINT or SIGTERM */
@@ -196,6 +214,8 @@ void ctl_show_event(bool json, enum client_event event, const char *path);
 
 /* Does what argv says: a command and its arguments. */
 int ctl_run(const struct ctl_options *o, int argc, char **argv);
+/* Names of commands, zkCli's too, one after the other; NULL behind the last. */
+const char *ctl_command_name(size_t index);
 void ctl_print_help(void);
 
 /* ---- commands: argv[0] is the command's name; each prints what is wrong with its arguments ---- */
@@ -223,6 +243,7 @@ int cmd_cp(const struct ctl_options *o, int argc, char **argv);
 int cmd_export(const struct ctl_options *o, int argc, char **argv);
 int cmd_import(const struct ctl_options *o, int argc, char **argv);
 int cmd_removewatches(const struct ctl_options *o, int argc, char **argv);
+int cmd_shell(const struct ctl_options *o, int argc, char **argv);
 int cmd_watch(const struct ctl_options *o, int argc, char **argv);
 int cmd_status(const struct ctl_options *o, int argc, char **argv);
 int cmd_members(const struct ctl_options *o, int argc, char **argv);

@@ -26,6 +26,9 @@ struct ctl {
         struct ctl_hooks hooks;
         bool late;    /* the request's time is over */
         bool refused; /* an identity was */
+        bool renew;   /* an expired session is followed by a new one */
+        bool quiet;   /* failures are not printed */
+        int signal;   /* that set `end` */
         bool end;     /* a signal said so */
         bool started;
         bool over; /* the session is */
@@ -45,7 +48,7 @@ void ctl__start(struct ctl *c);
  * when we were told to end). */
 int ctl__await(struct ctl *c, const bool *done);
 /* Say why a request was not made, or has no answer; return an exit status. */
-int ctl__not_made(int status);
+int ctl__not_made(const struct ctl *c, int status);
 int ctl__not_answered(const struct ctl *c, enum client_outcome outcome);
 /* A call whose answer goes to `ret`; starts the client, and the time that the request may take. */
 struct client_call ctl__begin(struct ctl *c, struct ctl_reply *ret, struct call **call);

@@ -141,6 +141,11 @@ int main(int argc, char **argv)
         }
         argc -= optind;
         argv += optind;
+        char shell[] = "shell", *alone[] = {shell, NULL};
+        if (argc == 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+                argc = 1;
+                argv = alone;
+        }
         if (argc == 0) {
                 ctl_print_help();
                 auths_done(&options);

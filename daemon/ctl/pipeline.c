@@ -73,7 +73,7 @@ int pipeline_run(struct ctl *c, pipeline_ask_fn *ask, pipeline_take_fn *take, vo
         while (status == CTL_DONE && (next < *count || p->pending)) {
                 int r = fill(c, p, ask, &next, *count);
                 if (r < 0) {
-                        status = ctl__not_made(r);
+                        status = ctl__not_made(c, r);
                         break;
                 }
                 if (!p->pending)

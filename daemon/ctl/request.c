@@ -35,18 +35,21 @@ struct client_call ctl__begin(struct ctl *c, struct ctl_reply *ret, struct call 
         return (struct client_call){.done = on_done, .ctx = *call};
 }
 
-int ctl__not_made(int status)
+int ctl__not_made(const struct ctl *c, int status)
 {
         const char *text = status == -EINVAL      ? "that is no path (absolute, without empty parts, '.' or '..')"
                            : status == -EMSGSIZE  ? "that is larger than a server takes (jute.maxbuffer)"
                            : status == -ESHUTDOWN ? "the session is over"
                                                   : strerror(-status);
-        (void)fprintf(stderr, "batonctl: %s\n", text);
+        if (!c->quiet)
+                (void)fprintf(stderr, "batonctl: %s\n", text);
         return status == -ESHUTDOWN ? CTL_UNREACHABLE : CTL_USAGE;
 }
 
 int ctl__not_answered(const struct ctl *c, enum client_outcome outcome)
 {
+        if (c->quiet)
+                return CTL_UNREACHABLE;
         if (c->refused) {
                 (void)fprintf(stderr, "batonctl: %s\n", client_why(c->session));
                 return CTL_REFUSED;
@@ -82,7 +85,7 @@ int ctl__finish(struct ctl *c, struct call *call, int status)
 {
         if (status < 0) {
                 mem_free(call);
-                return ctl__not_made(status);
+                return ctl__not_made(c, status);
         }
         status = ctl__await(c, &call->done);
         if (status != CTL_DONE) {
@@ -150,6 +153,17 @@ int ctl_delete(struct ctl *c, const char *path, int32_t version, struct ctl_repl
         struct call *call;
         const struct client_call how = ctl__begin(c, ret, &call);
         return ctl__finish(c, call, client_delete(c->session, path, version, &how));
+}
+
+int ctl_children_for_completion(struct ctl *c, const char *path, uint64_t wait_ms, struct ctl_reply *ret)
+{
+        uint64_t usual = c->options.wait_ms;
+        c->quiet = true;
+        c->options.wait_ms = wait_ms;
+        int status = ctl_children(c, path, ret);
+        c->options.wait_ms = usual;
+        c->quiet = false;
+        return status == CTL_DONE && ret->error != ZK_OK ? CTL_REFUSED : status;
 }
 
 int ctl_get_acl(struct ctl *c, const char *path, struct ctl_reply *ret)

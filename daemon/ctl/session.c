@@ -84,17 +84,22 @@ static int take_config(struct ctl *c)
 static void on_state(void *ctx, enum client_state state, int status, const char *why)
 {
         struct ctl *c = ctx;
-        if (state == CLIENT_EXPIRED || state == CLIENT_CLOSED)
+        bool renewed = state == CLIENT_EXPIRED && c->renew;
+        if ((state == CLIENT_EXPIRED || state == CLIENT_CLOSED) && !renewed)
                 c->over = true;
         if (state == CLIENT_CLOSED && status == -EACCES)
                 c->refused = true;
         if (c->hooks.on_state)
                 c->hooks.on_state(c->hooks.ctx, state, why);
+        if (renewed)
+                client_loop_start(c->client);
 }
 
 int ctl__unreachable(const struct ctl *c)
 {
         const char *why = client_why(c->session);
+        if (c->quiet)
+                return CTL_UNREACHABLE;
         (void)fprintf(stderr, "batonctl: none of %zu server%s answered within %llu ms%s%s\n", c->server_count,
                       c->server_count == 1 ? "" : "s", (unsigned long long)c->options.wait_ms, *why ? ": " : "", why);
         return CTL_UNREACHABLE;
@@ -212,4 +217,39 @@ void ctl_hook(struct ctl *c, const struct ctl_hooks *hooks)
 void ctl_unshare(struct ctl *c)
 {
         c->options.shared = NULL;
+}
+
+/* ---- for the shell ---- */
+
+void ctl_keep(struct ctl *c)
+{
+        c->renew = true;
+        ctl__start(c);
+        client_loop_flush(c->client);
+}
+
+bool ctl_is_over(const struct ctl *c)
+{
+        return c->over;
+}
+
+int ctl_begin_anew(struct ctl *c)
+{
+        client_loop_free(c->client);
+        c->client = NULL;
+        c->started = c->over = c->refused = c->end = false;
+        int r = make_client(c);
+        if (r < 0) {
+                (void)fprintf(stderr, "batonctl: no client: %s\n", strerror(-r));
+                return CTL_UNREACHABLE;
+        }
+        ctl_keep(c);
+        return CTL_DONE;
+}
+
+void ctl_where(const struct ctl *c, char *ret, size_t size)
+{
+        const struct client_server *s = client_server(c->session);
+        (void)snprintf(ret, size, "%s:%u%s%s", s->host, (unsigned)s->port, c->chroot ? c->chroot : "",
+                       client_is_connected(c->session) ? "" : " (connecting)");
 }

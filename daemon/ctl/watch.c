@@ -1,6 +1,8 @@
 /* Watches, and waiting. See ctl.h. */
 #include "daemon/ctl/ctl_internal.h"
 
+#include "election/base/alloc.h"
+
 static void note_event(struct ctl *c, enum client_event event)
 {
         if (!c->has_event) /* the first of those that come together: what is read next shows them all */
@@ -92,7 +94,7 @@ int ctl_read_watched(struct ctl *c, enum opcode op, const char *path, struct ctl
 static void on_signal(uv_signal_t *handle, int number)
 {
         struct ctl *c = handle->data;
-        (void)number;
+        c->signal = number;
         c->end = true;
 }
 
@@ -102,10 +104,56 @@ static void on_timeout(uv_timer_t *timer)
         c->late = true;
 }
 
-enum ctl_wait ctl_wait(struct ctl *c, const bool *what, uint64_t timeout_ms)
+static void heed_signals(struct ctl *c)
 {
         (void)uv_signal_start(&c->interrupted, on_signal, SIGINT); /* failing, the signal ends us at once: fine, too */
         (void)uv_signal_start(&c->terminated, on_signal, SIGTERM);
+}
+
+int ctl_told(struct ctl *c)
+{
+        int number = c->signal;
+        c->signal = 0;
+        c->end = false;
+        return number;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+        bool *readable = poll->data;
+        (void)status; /* whoever reads sees it too */
+        (void)events;
+        *readable = true;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+        mem_free(handle);
+}
+
+int ctl_wait_readable(struct ctl *c, int fd)
+{
+        bool readable = false;
+        uv_poll_t *poll = mem_zalloc(sizeof *poll);
+        heed_signals(c);
+        int r = uv_poll_init(&c->loop, poll, fd);
+        if (r < 0) {
+                mem_free(poll);
+                return r;
+        }
+        poll->data = &readable;
+        r = uv_poll_start(poll, UV_READABLE, on_readable);
+        while (r == 0 && !readable && !c->end)
+                (void)uv_run(&c->loop, UV_RUN_ONCE);
+        (void)uv_poll_stop(poll); /* cannot fail */
+        uv_close((uv_handle_t *)poll, on_poll_closed);
+        (void)uv_run(&c->loop, UV_RUN_NOWAIT); /* to be done with it before the next one */
+        return r < 0 ? r : readable;
+}
+
+enum ctl_wait ctl_wait(struct ctl *c, const bool *what, uint64_t timeout_ms)
+{
+        heed_signals(c);
         c->late = false;
         uv_update_time(&c->loop);
         if (timeout_ms)

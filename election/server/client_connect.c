@@ -107,6 +107,10 @@ static void client_resume_session(struct client *k, const struct event *e, const
         /* The old connection goes first, before the password is looked at. */
         struct client *old = clients__find_session(c, q->session_id);
         if (old) {
+                if (PLANTED(IDENTITIES_SURVIVE)) {
+                        blob_unref(k->ids);
+                        k->ids = blob_ref(old->ids);
+                }
                 client__submit_held(old, e, fx);
                 client__close(old, false, fx);
         }

@@ -42,15 +42,24 @@ static void window_check(struct client *k, struct effects *fx)
         effect_notify_sent(fx, k->conn);
 }
 
+/* Takes over the reference. */
+static void send_blob(struct client *k, struct blob *b, struct effects *fx)
+{
+        send_counted(k, b->len);
+        effect_send(fx, k->conn, b);
+        window_check(k, fx);
+}
+
+static struct blob *frame_blob(struct jute_writer *w)
+{
+        jute_patch_int(w, 0, (int32_t)(w->len - 4));
+        return jute_writer_blob(w);
+}
+
 void client__send(struct client *k, struct effects *fx)
 {
-        struct jute_writer *w = &k->all->scratch;
-        if (!k->doomed) {
-                jute_patch_int(w, 0, (int32_t)(w->len - 4));
-                send_counted(k, w->len);
-                effect_send(fx, k->conn, jute_writer_blob(w));
-                window_check(k, fx);
-        }
+        if (!k->doomed)
+                send_blob(k, frame_blob(&k->all->scratch), fx);
         clients__scratch_rest(k->all);
 }
 
@@ -63,16 +72,21 @@ void client__sent(struct client *k, struct effects *fx)
 
 /* ---- replies ---- */
 
-struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t zxid, int32_t err)
+static struct jute_writer *frame_begin(struct clients *c, int32_t xid, int64_t zxid, int32_t err)
 {
-        struct jute_writer *w = &k->all->scratch;
+        struct jute_writer *w = &c->scratch;
         struct jute_reply_header header = {.xid = xid, .zxid = zxid, .err = err};
         jute_writer_reset(w);
         jute_put_int(w, 0);
         jute_put_reply_header(w, &header);
+        return w;
+}
+
+struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t zxid, int32_t err)
+{
         k->all->answer.xid = xid;
         k->all->answer.zxid = zxid;
-        return w;
+        return frame_begin(k->all, xid, zxid, err);
 }
 
 static void stats_reply(struct clients_stats *s, size_t size)
@@ -98,13 +112,28 @@ void client__reply_error(struct client *k, const struct event *e, int32_t xid, i
         client__reply_end(k, e, received_ns, fx);
 }
 
-void client__notify(struct client *k, int64_t zxid, enum watch_event type, struct jute_str path, struct effects *fx)
+/* ---- events ---- */
+
+struct blob *clients__event(struct clients *c, int64_t zxid, enum watch_event type, struct jute_str path)
 {
         enum { STATE_SYNC_CONNECTED = 3, XID_NOTIFICATION = -1 };
         struct jute_watcher_event event = {.type = (int32_t)type, .state = STATE_SYNC_CONNECTED, .path = path};
-        jute_put_watcher_event(client__reply_begin(k, XID_NOTIFICATION, zxid, 0), &event);
-        k->all->stats.watch_bytes += k->all->scratch.len - 4;
-        client__send(k, fx);
+        struct jute_writer *w = frame_begin(c, XID_NOTIFICATION, zxid, ZK_OK);
+        jute_put_watcher_event(w, &event);
+        return frame_blob(w);
+}
+
+/* One transaction may concern many watches of many connections, and it can't be put off: past what all may be sent in
+ * a step those go who were sent more than their share of it. */
+void client__tell(struct client *k, struct blob *event, struct effects *fx)
+{
+        struct clients *c = k->all;
+        if (k->doomed)
+                return;
+        c->stats.watch_bytes += event->len - 4;
+        send_blob(k, blob_ref(event), fx);
+        if (c->turn_bytes > c->step_bytes_max && k->turn_bytes > c->step_bytes_max / c->by_conn.count)
+                client__doom(k, &c->stats.dropped_slow);
 }
 
 /* ---- the reply to a write ---- */

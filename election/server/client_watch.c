@@ -3,6 +3,7 @@
  * set anywhere, whatever the path looks like and whoever may read it; who may be told is asked with each event. */
 #include "election/server/clients_internal.h"
 
+#include "election/base/blob.h"
 #include "election/base/plant.h"
 #include "election/server/acl.h"
 
@@ -22,7 +23,9 @@ struct set_watches {
 /* What setWatches makes up is of no transaction, and its events have no zxid (7.1). */
 static void tell_now(const struct set_watches *s, enum watch_event type, struct jute_str path)
 {
-        client__notify(s->k, -1, type, path, s->fx);
+        struct blob *event = clients__event(s->k->all, -1, type, path);
+        client__tell(s->k, event, s->fx);
+        blob_unref(event);
 }
 
 static void set_data_watch(const struct set_watches *s, struct jute_str path)
@@ -182,6 +185,7 @@ struct fire {
         struct clients *clients;
         const struct tree_event *event;
         int64_t zxid;
+        struct blob *frames[EVENT_NODE_CHILDREN_CHANGED + 1]; /* made for the first who is told */
         struct effects *fx;
 };
 
@@ -189,16 +193,21 @@ struct fire {
  * up all the same (7.3). */
 static void fire_one(void *ctx, conn_id conn, enum watch_event type, struct jute_str path)
 {
-        const struct fire *f = ctx;
+        struct fire *f = ctx;
         struct client *k = map_get(&f->clients->by_conn, conn);
         const struct jute_vec acl = tree_event_acl(f->event, type);
         assert(k); /* watches are dropped with their connection */
-        if (acl.count >= 0 && acl_allows(&k->all->config->acl, acl, ACL_READ, client__ids(k->ids)))
-                client__notify(k, f->zxid, type, path, f->fx);
+        if (acl.count < 0 || !acl_allows(&f->clients->config->acl, acl, ACL_READ, client__ids(k->ids)))
+                return;
+        if (!f->frames[type])
+                f->frames[type] = clients__event(f->clients, f->zxid, type, path);
+        client__tell(k, f->frames[type], f->fx);
 }
 
 void clients__fire(struct clients *c, const struct tree_event *e, int64_t zxid, struct effects *fx)
 {
         struct fire f = {.clients = c, .event = e, .zxid = zxid, .fx = fx};
         watches_fire(c->watches, e, fire_one, &f);
+        for (size_t i = 0; i < sizeof f.frames / sizeof *f.frames; i++)
+                blob_unref(f.frames[i]);
 }

@@ -27,6 +27,7 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         list_init(&c->orphan_sessions);
         c->watches = watches_new();
         c->watch_bytes_max = CLIENTS_WATCH_BYTES_MAX;
+        c->step_bytes_max = CLIENTS_STEP_BYTES_MAX;
         watches_seed(c->watches, hash_u64(config->seed));
         jute_writer_init(&c->scratch, SIZE_MAX);
         c->digest = digest_scheme_new(config->digest_algorithm);

@@ -26,6 +26,9 @@
 /* Bytes sent to all connections in one step, at which no more requests are taken in that step: answers are
  * made faster than the shell can judge who reads them. */
 #define CLIENTS_TURN_BYTES_MAX (64u << 20)
+/* Bytes sent to all connections in one step, past which those who are told of events are closed when they were sent
+ * more than an equal share of it: events can't be put off, as reading requests can. */
+#define CLIENTS_STEP_BYTES_MAX (256u << 20)
 /* Unanswered requests of all connections, past which none is read from, even one that has none: what zab may
  * have outstanding. */
 #define CLIENTS_OUTSTANDING_MAX 65536

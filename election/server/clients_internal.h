@@ -118,7 +118,7 @@ struct clients {
         struct map orphans; /* client_orphans, by session */
         struct list orphan_sessions;
         struct watches *watches;
-        size_t watch_bytes_max; /* CLIENTS_WATCH_BYTES_MAX; tests have less */
+        size_t watch_bytes_max, step_bytes_max; /* CLIENTS_WATCH_BYTES_MAX, CLIENTS_STEP_BYTES_MAX; tests have less */
         uint64_t idle_check_ms;
         uint64_t turn;     /* counts settlings */
         size_t turn_bytes; /* sent since the last one */
@@ -262,8 +262,9 @@ struct jute_writer *client__reply_begin(struct client *k, int32_t xid, int64_t z
 void client__reply_end(struct client *k, const struct event *e, uint64_t received_ns, struct effects *fx);
 void client__reply_error(struct client *k, const struct event *e, int32_t xid, int64_t zxid, int32_t err,
                          uint64_t received_ns, struct effects *fx);
-/* `zxid`: of the transaction that is told of, -1 for none. */
-void client__notify(struct client *k, int64_t zxid, enum watch_event type, struct jute_str path, struct effects *fx);
+/* An event as it is sent, one for all who are told of it. `zxid`: of the transaction, -1 for none. */
+struct blob *clients__event(struct clients *c, int64_t zxid, enum watch_event type, struct jute_str path);
+void client__tell(struct client *k, struct blob *event, struct effects *fx);
 /* Sends the scratch writer's content as one packet. */
 void client__send(struct client *k, struct effects *fx);
 /* The scratch writer's content has been taken: it gives back what is more than it needs every day. */

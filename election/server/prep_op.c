@@ -329,7 +329,7 @@ static int op_delete(struct prep_txn *t, const struct prep_op *op, struct jute_w
         struct pending *parent = prep__look(t, path_parent(op->path));
         if (!parent->now.exists)
                 return ZK_NO_NODE;
-        err = check_allowed(t, parent, ACL_DELETE);
+        err = check_allowed(t, PLANTED(NODE_ASKED_FOR_PARENT) ? prep__look(t, op->path) : parent, ACL_DELETE);
         if (err)
                 return err;
         struct pending *n = prep__look(t, op->path);

@@ -11,6 +11,7 @@
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
 #include "election/base/list.h"
+#include "election/base/plant.h"
 #include "election/session/index.h"
 
 #include <assert.h>
@@ -345,13 +346,14 @@ static bool tell(const struct fire *f, struct watcher *to)
 /* Tells all who watch f->path itself, and uses up what is one-shot. */
 static void fire_here(struct fire *f, enum watch_table table)
 {
+        const unsigned used = PLANTED(PERSISTENT_FIRES_ONCE) ? WATCH_ONE_SHOT | WATCH_PERSISTENT : WATCH_ONE_SHOT;
         struct target *t = target_find(f->w, table, f->path);
         for (struct list *l = t ? t->watchers.next : NULL, *next; l; l = next) {
                 struct registration *r = LIST_ENTRY(l, struct registration, of_target);
                 next = l->next == &t->watchers ? NULL : l->next;
                 (void)tell(f, r->watcher); /* of one deletion it may know from the data table */
                 f->reached++;
-                registration_reduce(f->w, r, WATCH_ONE_SHOT); /* with the last one the target goes */
+                registration_reduce(f->w, r, used); /* with the last one the target goes */
         }
 }
 
@@ -400,7 +402,7 @@ static void fire(struct fire *f, enum watch_table table)
 {
         f->reached = 0;
         fire_here(f, table);
-        if (table == WATCH_DATA)
+        if (table == WATCH_DATA || PLANTED(RECURSIVE_TOLD_OF_CHILDREN))
                 fire_above(f);
         note_told(&f->w->told[f->type], f->reached);
 }

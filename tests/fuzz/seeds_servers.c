@@ -141,6 +141,88 @@ static void put_rest(struct jute_writer *w, struct jute_writer *b)
         put_request(w, AT_CLOSE_SESSION, b);
 }
 
+static void put_auth(struct jute_writer *w, struct jute_writer *b, const char *scheme, const char *data)
+{
+        jute_put_auth_packet(b, &(struct jute_auth_packet){.scheme = jute_cstr(scheme), .auth = jute_cstr(data)});
+        put_request(w, AT_AUTH, b);
+}
+
+/* A node for whoever has authenticated, looked at by a stranger, and by the super user. */
+static void client_port_users(void)
+{
+        struct jute_writer *w = seed_begin(), *b = seed_begin();
+        jute_put_byte(w, PORT_OPEN);
+        put_auth(w, b, "digest", "user:secret");
+        jute_put_cstr(b, "/mine");
+        jute_put_cstr(b, "data");
+        jute_put_int(b, 2);
+        jute_put_acl(b, &(struct jute_acl){.perms = 31, .id = {jute_cstr("auth"), jute_cstr("")}});
+        jute_put_acl(b, &(struct jute_acl){.perms = 1, .id = {jute_cstr("ip"), jute_cstr("fd00::/8")}});
+        jute_put_int(b, 0);
+        put_request(w, AT_CREATE, b);
+        jute_put_path_watch(b, &(struct jute_path_watch){.path = jute_cstr("/mine")});
+        put_request(w, AT_GET_DATA, b);
+        put_request(w, AT_WHO_AM_I, b);
+        jute_put_byte(w, PORT_OPEN + 16);
+        jute_put_byte(w, PORT_REQUEST + 16);
+        jute_put_byte(w, AT_GET_ACL);
+        jute_put_cstr(b, "/mine");
+        seed_piece_of(w, b);
+        jute_put_byte(w, PORT_REQUEST + 16);
+        jute_put_byte(w, AT_AUTH);
+        jute_put_auth_packet(
+                b, &(struct jute_auth_packet){.scheme = jute_cstr("digest"), .auth = jute_cstr("super:admin")});
+        seed_piece_of(w, b);
+        jute_put_byte(w, PORT_REQUEST + 16);
+        jute_put_byte(w, AT_GET_ACL);
+        jute_put_cstr(b, "/mine");
+        seed_piece_of(w, b);
+        put_auth(w, b, "none", "");
+        seed_end(w, "client_port", "users");
+        seed_drop(b);
+}
+
+/* Watches that stay, of one connection, told of what another does; set again by a third that goes on with the session.
+ */
+static void watches(void)
+{
+        static const struct jute_path_type added[] = {{{.len = -1}, 0}, {{.len = -1}, 1}};
+        struct jute_writer *w = seed_begin(), *b = seed_begin();
+        jute_put_byte(w, PORT_OPEN);
+        for (int i = 0; i < 4; i++) {
+                struct jute_path_type v = added[i % 2];
+                if (i < 3)
+                        v.path = jute_cstr(i ? "/" : "/a");
+                jute_put_path_type(b, &v);
+                put_request(w, AT_ADD_WATCH, b);
+        }
+        jute_put_byte(w, PORT_OPEN + 16);
+        put_create(b, "/a", 0);
+        jute_put_byte(w, PORT_REQUEST + 16);
+        jute_put_byte(w, AT_CREATE);
+        seed_piece_of(w, b);
+        put_create(b, "/a/b", 1);
+        jute_put_byte(w, PORT_REQUEST + 16);
+        jute_put_byte(w, AT_CREATE);
+        seed_piece_of(w, b);
+        for (int32_t type = 1; type <= 5; type++) {
+                jute_put_path_type(b, &(struct jute_path_type){.path = jute_cstr("/a"), .type = type});
+                put_request(w, AT_CHECK_WATCHES, b);
+        }
+        jute_put_path_type(b, &(struct jute_path_type){.path = jute_cstr("/"), .type = 5});
+        put_request(w, AT_REMOVE_WATCHES, b);
+        jute_put_byte(w, PORT_HANG_UP + 16);
+        jute_put_byte(w, PORT_RESUME + 3 * 16);
+        put_vectors(b, 5);
+        jute_put_byte(w, PORT_REQUEST + 3 * 16);
+        jute_put_byte(w, AT_SET_WATCHES2);
+        seed_piece_of(w, b);
+        jute_put_byte(w, PORT_PASS);
+        seed_u16(w, 5000);
+        seed_end(w, "client_port", "watches");
+        seed_drop(b);
+}
+
 /* A container that has lost its child, and times to live that are over: the leader deletes them. */
 static void put_sweeps(struct jute_writer *w, struct jute_writer *b)
 {
@@ -192,6 +274,8 @@ static void client_port(void)
         seed_piece(w, "abc", 3);
         seed_end(w, "client_port", "bytes");
         seed_drop(b);
+        client_port_users();
+        watches();
 }
 
 static void four_letter(void)

@@ -8,7 +8,7 @@ from harness import servers
 ALL = "cdrwa"
 
 
-@pytest.fixture(scope="module", params=[servers.ZOOKEEPER_39])
+@pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
 def server(request, tmp_path_factory):
     kind = need(request.param)
     one = servers.Ensemble(tmp_path_factory.mktemp("ctl"), {1: kind}, settings=ctl_harness.settings())[1]

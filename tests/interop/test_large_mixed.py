@@ -110,6 +110,5 @@ def test_largest_transactions_reach_everybody_and_are_replayed(lab, ours):
     assert_healthy(ensemble)
     sizes = [len(r.payload) for path in leader.log_files() for r in read_log(path) if r.type == CLOSE_SESSION]
     assert max(sizes) > MAX_BUFFER * 9 // 10
-    ensemble.stop()                     # and each from its own log
-    ensemble.start()
+    ensemble.restart(2)                 # from its own log
     assert_healthy(ensemble)

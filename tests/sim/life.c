@@ -475,6 +475,9 @@ static void count_load(struct life *l)
         marks[MARK_SESSION_GONE] += t->expired;
         marks[MARK_WATCH_FIRED] += t->events;
         marks[MARK_WATCHES_RESTORED] += t->watches_restored;
+        marks[MARK_WATCH_PERSISTENT] += t->persistent_events;
+        marks[MARK_WATCH_RECURSIVE] += t->recursive_events;
+        marks[MARK_WATCH_REMOVED] += t->watches_removed;
         marks[MARK_LEFT_CONNECTION_SPOKE] += t->ghosts;
         marks[MARK_UNKNOWN_OUTCOME] += t->unknown;
         marks[MARK_MULTI_ROLLED_BACK] += t->broken_multis;

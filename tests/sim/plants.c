@@ -96,6 +96,10 @@ static const struct plant_row rows[] = {
                                    "a session that goes on at another server still belongs to the one it left"},
         [PLANT_EVENT_AFTER_REPLY] = {"event-after-reply", LIVES_CLIENTS, "W3 W2",
                                      "what was watched is told after the reply that shows the change"},
+        [PLANT_PERSISTENT_FIRES_ONCE] = {"persistent-fires-once", LIVES_CLIENTS, "W5 W3",
+                                         "a persistent watch goes with its first event"},
+        [PLANT_RECURSIVE_TOLD_OF_CHILDREN] = {"recursive-told-of-children", LIVES_CLIENTS, "W6 W1 W4",
+                                              "a recursive watch tells that children changed, too"},
         [PLANT_RELEASED_UNVERIFIED] = {"released-unverified", LIVES_FLEET, "F1 F4",
                                        "a group is released before its workers have stopped"},
         [PLANT_EXPIRED_RECORD_TAKEN_UP] = {"expired-record-taken-up", LIVES_FLEET, "F1 F2 F4 F6",
@@ -113,6 +117,10 @@ static const struct plant_row rows[] = {
                                     "a leader deletes what has got a child meanwhile"},
         [PLANT_TTL_COUNTED_FROM_CTIME] = {"ttl-counted-from-ctime", LIVES_CLIENTS, "S12",
                                           "a write does not begin a node's time to live anew"},
+        [PLANT_IDENTITIES_SURVIVE] = {"identities-survive", LIVES_CLIENTS, "A1",
+                                      "who a connection was, its session's next one is too"},
+        [PLANT_NODE_ASKED_FOR_PARENT] = {"node-asked-for-parent", LIVES_CLIENTS, "A1",
+                                         "a deletion is judged by the list of the node, not of its parent"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

@@ -14,7 +14,8 @@ def settings():
     """A server on which everything that batonctl can ask for is there."""
     return servers.Settings(java_properties=(
         "-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.enforceQuota=true",
-        "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST))
+        "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST),
+        baton_extra={"extended_types": "yes", "enforce_quota": "yes", "super_digest": SUPER_DIGEST})
 
 
 class Ctl:

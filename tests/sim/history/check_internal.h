@@ -123,10 +123,15 @@ bool check__same_stat(const struct version *v, const struct history_stat *s);
 /* Every server has its own /zookeeper/config. */
 bool check__is_comparable(const struct check *c, text_id path);
 
+/* ---- check_rights.c ---- */
+/* Whether getACL shows a list so to `who` (absent: not known): without hashes to whoever may not administer it. */
+bool check__acl_is_shown_so(const struct check *c, text_id acl, text_id who, text_id shown);
+
 /* ---- the checks, in their order ---- */
 void check__sessions(struct check *c); /* check_session.c: S1, S2, S5, S7, S8, S9 */
 void check__log(struct check *c);      /* check_log.c: makes the timelines from the log */
 void check__answers(struct check *c);  /* check_answer.c: every answer against the timelines */
+void check__rights(struct check *c);   /* check_rights.c: A1 */
 void check__facts(struct check *c);    /* check_facts.c: without the log */
 void check__refusals(struct check *c); /* check_refusal.c: S4, S6 */
 void check__expiry(struct check *c);   /* check_session.c: S4 */

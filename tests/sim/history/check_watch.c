@@ -1,6 +1,6 @@
 /* Watches: each connection's registrations, the events it got, and the changes that must have fired them (safety W1 to
  * W6). With the log all changes are known; without it those that are acknowledged or were read. */
-#include "tests/sim/history/check_internal.h"
+#include "tests/sim/history/check_stream.h"
 
 #include "election/base/alloc.h"
 #include "election/jute/record.h"
@@ -8,18 +8,18 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum table { TABLE_DATA, TABLE_CHILD };
-
 /* A registration. */
 struct armed {
         text_id path;
         enum table table;
-        int64_t zxid;    /* of the read it came with */
-        uint32_t by;     /* that read, or the setWatches */
-        int64_t due;     /* first change that is to fire it, INT64_MAX: none is known */
-        uint32_t due_by; /* entry */
+        enum history_watch mode; /* HISTORY_WATCH_NONE: goes with its first event */
+        int64_t zxid;            /* of the read it came with */
+        uint32_t by;             /* that read, or the setWatches */
+        int64_t due;             /* next change that is to fire it, INT64_MAX: none is known */
+        uint32_t due_by;         /* entry */
         enum change change;
-        bool late; /* that has been found; the event itself is still to come */
+        bool late;                   /* found: one event came too late, or was another than was due */
+        struct stream_cursor cursor; /* of those that stay */
 };
 
 /* An event that setWatches itself may have sent. */
@@ -32,6 +32,7 @@ struct early {
 
 struct watching {
         struct check *c;
+        struct streams *streams;
         const struct conn *conn;
         struct armed *armed;
         size_t count, capacity;
@@ -46,13 +47,6 @@ struct watching {
 };
 
 /* ---- changes ---- */
-
-static bool fires(enum table table, enum change change)
-{
-        if (table == TABLE_DATA)
-                return change == CHANGE_CREATED || change == CHANGE_DELETED || change == CHANGE_DATA;
-        return change == CHANGE_DELETED || change == CHANGE_CHILDREN;
-}
 
 static void find_due(const struct check *c, struct armed *a)
 {
@@ -77,7 +71,7 @@ static void link_changes(struct check *c)
                 uint32_t next[2] = {ENTRY_NONE, ENTRY_NONE};
                 for (size_t i = t->count; i-- > 0;)
                         for (int table = 0; table < 2; table++) {
-                                if (fires((enum table)table, t->versions[i].change))
+                                if (check__fires((enum table)table, t->versions[i].change))
                                         next[table] = (uint32_t)i;
                                 t->versions[i].next[table] = next[table];
                         }
@@ -85,6 +79,14 @@ static void link_changes(struct check *c)
 }
 
 /* ---- registrations ---- */
+
+/* Whether it is told of what this event says. */
+static bool is_told(const struct check *c, const struct armed *a, const struct history_entry *e)
+{
+        if (!check__fires(a->table, (enum change)e->event))
+                return false;
+        return a->mode == HISTORY_WATCH_RECURSIVE ? check__is_within(c, a->path, e->path) : a->path == e->path;
+}
 
 static void next_due(struct watching *w)
 {
@@ -100,18 +102,80 @@ static void disarm(struct watching *w, size_t index)
         next_due(w);
 }
 
-/* Several registrations of one kind on one path are one. */
-static void arm(struct watching *w, text_id path, enum table table, int64_t zxid, uint32_t by)
+/* What one that stays is to be told of next. */
+static void find_next(struct armed *a)
+{
+        const struct watched_change *next = a->late ? NULL : cursor_next(&a->cursor);
+        a->due = next ? next->zxid : INT64_MAX;
+        a->due_by = next ? next->by : ENTRY_NONE;
+        a->change = next ? next->change : CHANGE_NONE;
+}
+
+static size_t find_armed(const struct watching *w, text_id path, enum table table, enum history_watch mode)
 {
         for (size_t i = 0; i < w->count; i++)
-                if (w->armed[i].path == path && w->armed[i].table == table)
-                        return;
-        struct armed a = {.path = path, .table = table, .zxid = zxid, .by = by};
-        find_due(w->c, &a);
+                if (w->armed[i].path == path && w->armed[i].table == table && w->armed[i].mode == mode)
+                        return i;
+        return SIZE_MAX;
+}
+
+/* Several registrations of one kind on one path are one. */
+static void arm(struct watching *w, text_id path, enum table table, enum history_watch mode, uint32_t by)
+{
+        if (find_armed(w, path, table, mode) != SIZE_MAX)
+                return;
+        struct armed a = {.path = path, .table = table, .mode = mode, .zxid = w->c->entries[by].zxid, .by = by};
+        if (mode == HISTORY_WATCH_NONE) {
+                find_due(w->c, &a);
+        } else {
+                cursor_start(&a.cursor, streams_get(w->streams, path, table, mode == HISTORY_WATCH_RECURSIVE), a.zxid);
+                find_next(&a);
+        }
         w->armed = mem_grow(w->armed, &w->capacity, w->count + 1, sizeof *w->armed);
         w->armed[w->count++] = a;
         if (a.due < w->next_due)
                 w->next_due = a.due;
+}
+
+static void arm_to_stay(struct watching *w, text_id path, enum history_watch mode, uint32_t by)
+{
+        arm(w, path, TABLE_DATA, mode, by);
+        if (mode == HISTORY_WATCH_PERSISTENT)
+                arm(w, path, TABLE_CHILD, mode, by);
+}
+
+/* Whether removeWatches of this kind takes it away. */
+static bool is_of_kind(const struct armed *a, enum history_watch kind)
+{
+        switch (kind) {
+        case HISTORY_WATCH_CHILDREN:
+                return a->mode == HISTORY_WATCH_NONE && a->table == TABLE_CHILD;
+        case HISTORY_WATCH_DATA:
+                return a->mode == HISTORY_WATCH_NONE && a->table == TABLE_DATA;
+        case HISTORY_WATCH_ANY:
+                return true;
+        default:
+                return a->mode == kind;
+        }
+}
+
+/* Events stand in one line with answers, so what is armed here is just what the server has. */
+static void remove_watches(struct watching *w, uint32_t reply)
+{
+        const struct history_entry *e = &w->c->entries[reply];
+        bool found = false;
+        for (size_t i = 0; i < w->count;) {
+                if (w->armed[i].path != e->path || !is_of_kind(&w->armed[i], (enum history_watch)e->mode)) {
+                        i++;
+                        continue;
+                }
+                if (e->err == ZK_NO_WATCHER && !found)
+                        check__find(w->c, "W5", w->armed[i].by, reply, "the watch is gone, and was told of nothing");
+                found = true;
+                disarm(w, i);
+        }
+        if (!e->err && !found)
+                check__find(w->c, "W6", reply, ENTRY_NONE, "a watch was removed that nobody had set");
 }
 
 /* An answer shows a change, and the event did not come before it. */
@@ -127,13 +191,13 @@ static void check_overdue(struct watching *w, uint32_t reply)
                 bool comes = false;
                 for (uint32_t k = reply + 1; k < w->c->count && !comes; k++) {
                         const struct history_entry *e = &w->c->entries[k];
-                        comes = e->kind == HISTORY_EVENT && e->conn == w->conn->number && e->path == a.path;
+                        comes = e->kind == HISTORY_EVENT && e->conn == w->conn->number && is_told(w->c, &a, e);
                 }
                 check__find(w->c, comes ? "W3" : "W5", a.by, reply,
                             "the watch on %s was to be told of 0x%" PRIx64 " (line %" PRIu32 ") before this answer",
                             history_string(w->c->h, a.path), (uint64_t)a.due,
                             a.due_by == ENTRY_NONE ? 0 : w->c->entries[a.due_by].line);
-                if (comes) {
+                if (comes || a.mode != HISTORY_WATCH_NONE) {
                         w->armed[i].due = INT64_MAX;
                         w->armed[i++].late = true;
                         next_due(w);
@@ -163,7 +227,7 @@ static bool answer_at_once(const struct check *c, text_id path, int list, const 
                         return false;
                 for (size_t i = 0; i <= (size_t)(v - t->versions); i++)
                         if (t->versions[i].zxid > e->seen &&
-                            fires(list == LIST_DATA ? TABLE_DATA : TABLE_CHILD, t->versions[i].change))
+                            check__fires(list == LIST_DATA ? TABLE_DATA : TABLE_CHILD, t->versions[i].change))
                                 *ret = list == LIST_DATA ? CHANGE_DATA : CHANGE_CHILDREN;
                 return *ret != CHANGE_NONE;
         }
@@ -205,7 +269,7 @@ static void reset_path(struct watching *w, uint32_t reply, text_id path, int lis
                 check__find(w->c, "W5", reply, ENTRY_NONE, "%s changed since 0x%" PRIx64 ", and no event says so",
                             history_string(w->c->h, path), (uint64_t)e->seen);
         else if (!came)
-                arm(w, path, list == 2 ? TABLE_CHILD : TABLE_DATA, e->zxid, reply);
+                arm(w, path, list == 2 ? TABLE_CHILD : TABLE_DATA, HISTORY_WATCH_NONE, reply);
 }
 
 static void reset(struct watching *w, uint32_t reply)
@@ -214,6 +278,10 @@ static void reset(struct watching *w, uint32_t reply)
         for (int list = 0; list < 3; list++)
                 for (uint32_t k = 0; k < e->watched[list].count; k++)
                         reset_path(w, reply, history_list_at(w->c->h, &e->watched[list], k), list);
+        for (int list = 3; list < HISTORY_WATCHED_MAX; list++)
+                for (uint32_t k = 0; k < e->watched[list].count; k++)
+                        arm_to_stay(w, history_list_at(w->c->h, &e->watched[list], k),
+                                    list == 3 ? HISTORY_WATCH_PERSISTENT : HISTORY_WATCH_RECURSIVE, reply);
         for (size_t i = 0; i < w->early_count; i++)
                 if (!w->early[i].used)
                         check__find(w->c, "W6", reply, w->early[i].entry, "nothing of that kind had happened to it");
@@ -240,14 +308,6 @@ static bool may_be_early(const struct watching *w, const struct history_entry *e
         return is_listed(w->c, &w->c->entries[w->conn->reset], e->path);
 }
 
-static size_t find_armed(const struct watching *w, text_id path, enum table table)
-{
-        for (size_t i = 0; i < w->count; i++)
-                if (w->armed[i].path == path && w->armed[i].table == table)
-                        return i;
-        return SIZE_MAX;
-}
-
 static void unexpected(struct watching *w, uint32_t i)
 {
         const struct history_entry *e = &w->c->entries[i];
@@ -259,45 +319,73 @@ static void unexpected(struct watching *w, uint32_t i)
         check__find(w->c, "W6", i, ENTRY_NONE, "an event that nobody watches for");
 }
 
-/* The registration that an event answers has its change. */
-static void check_cause(struct watching *w, const struct armed *a, uint32_t i)
+/* Events come in the order of the changes. */
+static void check_turn(struct watching *w, int64_t zxid, uint32_t i)
 {
-        const struct history_entry *e = &w->c->entries[i];
-        if (a->late || (a->due == INT64_MAX && !w->c->log_known))
-                return; /* found before, or caused by a write that nobody read */
-        if (a->due == INT64_MAX || (w->c->log_known && a->change != (enum change)e->event)) {
-                check__find(w->c, "W6", a->by, i, "no change of that kind came first after 0x%" PRIx64,
-                            (uint64_t)a->zxid);
-                return;
-        }
-        if (w->c->log_known && a->due < w->newest)
-                check__find(w->c, "W4", w->newest_by, i, "it tells of 0x%" PRIx64 " after 0x%" PRIx64, (uint64_t)a->due,
+        if (zxid < w->newest)
+                check__find(w->c, "W4", w->newest_by, i, "it tells of 0x%" PRIx64 " after 0x%" PRIx64, (uint64_t)zxid,
                             (uint64_t)w->newest);
-        if (w->c->log_known && a->due > w->newest) {
-                w->newest = a->due;
+        if (zxid > w->newest) {
+                w->newest = zxid;
                 w->newest_by = i;
         }
 }
 
+/* The registration that an event answers has its change. */
+static void check_cause(struct watching *w, const struct armed *a, uint32_t i)
+{
+        const struct history_entry *e = &w->c->entries[i];
+        if (a->late || !w->c->log_known)
+                return; /* found before, or perhaps caused by a write that nobody read */
+        if (a->due == INT64_MAX || a->change != (enum change)e->event || (e->zxid && e->zxid != a->due))
+                check__find(w->c, "W6", a->by, i, "no change of that kind came first after 0x%" PRIx64,
+                            (uint64_t)a->zxid);
+        else
+                check_turn(w, a->due, i);
+}
+
+/* The same for one that stays, which goes on to its next change. */
+static void check_next(struct watching *w, struct armed *a, uint32_t i)
+{
+        const struct history_entry *e = &w->c->entries[i];
+        const int64_t due = a->due;
+        if (cursor_tell(&a->cursor, e->path, (enum change)e->event, e->zxid)) {
+                if (w->c->log_known && !a->late)
+                        check_turn(w, due, i);
+        } else if (w->c->log_known && !a->late) {
+                check__find(w->c, "W6", a->by, i, "its watch was to be told of 0x%" PRIx64 " next (line %" PRIu32 ")",
+                            due == INT64_MAX ? 0 : (uint64_t)due,
+                            a->due_by == ENTRY_NONE ? 0 : w->c->entries[a->due_by].line);
+                a->late = true;
+        }
+        find_next(a);
+        next_due(w);
+}
+
+/* One event answers all registrations that are told of it: one that stays, one that does not, and of a deletion one on
+ * children too. */
 static void take_event(struct watching *w, uint32_t i)
 {
         const struct history_entry *e = &w->c->entries[i];
-        size_t data = e->event == CHANGE_CHILDREN ? SIZE_MAX : find_armed(w, e->path, TABLE_DATA);
-        bool child_too = e->event == CHANGE_CHILDREN || e->event == CHANGE_DELETED;
-        size_t child = child_too ? find_armed(w, e->path, TABLE_CHILD) : SIZE_MAX;
-        if (data == SIZE_MAX && child == SIZE_MAX && may_be_early(w, e)) {
+        bool explained = false;
+        for (size_t k = 0; k < w->count;) {
+                if (!is_told(w->c, &w->armed[k], e)) {
+                        k++;
+                        continue;
+                }
+                if (w->armed[k].mode != HISTORY_WATCH_NONE) {
+                        check_next(w, &w->armed[k++], i);
+                } else {
+                        check_cause(w, &w->armed[k], i);
+                        disarm(w, k);
+                }
+                explained = true;
+        }
+        if (!explained && may_be_early(w, e)) {
                 w->early = mem_grow(w->early, &w->early_capacity, w->early_count + 1, sizeof *w->early);
                 w->early[w->early_count++] = (struct early){.path = e->path, .type = (enum change)e->event, .entry = i};
-        } else if (data == SIZE_MAX && child == SIZE_MAX) {
+        } else if (!explained) {
                 unexpected(w, i);
-        } else {
-                struct armed a = w->armed[data != SIZE_MAX ? data : child];
-                check_cause(w, &a, i);
-                disarm(w, data != SIZE_MAX ? data : child);
-                /* One event of a deletion answers both kinds. */
-                child = data != SIZE_MAX && child != SIZE_MAX ? find_armed(w, e->path, TABLE_CHILD) : SIZE_MAX;
-                if (child != SIZE_MAX)
-                        disarm(w, child);
         }
         w->past = mem_grow(w->past, &w->past_capacity, w->past_count + 1, sizeof *w->past);
         w->past[w->past_count++] = i;
@@ -313,20 +401,28 @@ static void take_reply(struct watching *w, uint32_t i)
         check_overdue(w, i);
         if (e->verb == VERB_SET_WATCHES && !e->err && i == w->conn->reset)
                 reset(w, i);
+        else if (e->verb == VERB_ADD_WATCH && !e->err)
+                arm_to_stay(w, e->path, (enum history_watch)e->mode, i);
+        else if (e->verb == VERB_REMOVE_WATCHES && (!e->err || e->err == ZK_NO_WATCHER))
+                remove_watches(w, i);
         else if (e->watch && e->verb == VERB_CHILDREN && !e->err)
-                arm(w, e->path, TABLE_CHILD, e->zxid, i);
+                arm(w, e->path, TABLE_CHILD, HISTORY_WATCH_NONE, i);
         else if (e->watch &&
                  ((e->verb == VERB_GET && !e->err) || (e->verb == VERB_EXISTS && (!e->err || e->err == ZK_NO_NODE))))
-                arm(w, e->path, TABLE_DATA, e->zxid, i);
+                arm(w, e->path, TABLE_DATA, HISTORY_WATCH_NONE, i);
 }
 
 void check__watches(struct check *c)
 {
+        struct streams streams = {.c = c};
         link_changes(c);
         struct watching *all = mem_zalloc((c->conn_count + 1) * sizeof *all);
         for (size_t i = 0; i < c->conn_count; i++)
-                all[i] =
-                        (struct watching){.c = c, .conn = &c->conns[i], .next_due = INT64_MAX, .newest_by = ENTRY_NONE};
+                all[i] = (struct watching){.c = c,
+                                           .streams = &streams,
+                                           .conn = &c->conns[i],
+                                           .next_due = INT64_MAX,
+                                           .newest_by = ENTRY_NONE};
         for (uint32_t i = 0; i < c->count; i++) {
                 if (c->entries[i].kind == HISTORY_OP)
                         take_reply(&all[c->conn_of[i]], i);
@@ -339,4 +435,5 @@ void check__watches(struct check *c)
                 mem_free(all[i].past);
         }
         mem_free(all);
+        streams_done(&streams);
 }

@@ -44,6 +44,8 @@ enum history_verb {
         VERB_SYNC,
         VERB_PING,
         VERB_SET_WATCHES,
+        VERB_ADD_WATCH,
+        VERB_REMOVE_WATCHES,
         VERB_CLOSE,
         VERB_OPEN,  /* transactions only: createSession */
         VERB_ERROR, /* transactions only */
@@ -58,6 +60,17 @@ enum {
         CREATE_TTL = 8,
 };
 
+/* Kinds of watches: the protocol's types of removeWatches. */
+enum history_watch {
+        HISTORY_WATCH_NONE,
+        HISTORY_WATCH_CHILDREN,
+        HISTORY_WATCH_DATA,
+        HISTORY_WATCH_ANY,
+        HISTORY_WATCH_PERSISTENT,
+        HISTORY_WATCH_RECURSIVE,
+        HISTORY_WATCH_MAX,
+};
+
 /* Outcome of an operation that was never answered. */
 #define HISTORY_UNKNOWN INT32_MAX
 
@@ -70,6 +83,9 @@ struct history_list {
         uint32_t first, count;
         bool known;
 };
+
+/* Lists of setWatches. */
+#define HISTORY_WATCHED_MAX 5
 
 struct history_stat {
         int64_t czxid, mzxid, pzxid, owner;
@@ -86,13 +102,15 @@ struct history_entry {
         uint64_t call_us, return_us; /* return_us is `at` for what is no operation */
         int32_t cxid;
         int32_t err;             /* 0, the protocol's, or HISTORY_UNKNOWN */
-        int64_t zxid;            /* 0: none was said */
+        int64_t zxid;            /* 0: none was said; an event's: of the change it tells of */
         text_id path, data, acl; /* as asked; of an answer to getACL, acl */
+        text_id who;             /* whom the connection had authenticated as when it asked; absent: not said */
         text_id name;            /* the path that was made */
         text_id got;             /* data that was read */
         int32_t version;         /* -1: any; of transactions, the new one */
         uint8_t flags;           /* of a create */
         bool watch;
+        uint8_t mode;  /* enum history_watch: what is added or removed */
         bool wrong;    /* a refusal that was asked for: the password was not the session's */
         bool has_seen; /* `seen` was said */
         uint8_t event; /* enum watch_event's number: 1 created, 2 deleted, 3 data changed, 4 children changed */
@@ -103,7 +121,7 @@ struct history_entry {
         uint32_t subs;           /* entries behind a multi that belong to it */
         int64_t seen;            /* lastZxidSeen, or relativeZxid of setWatches */
         struct history_list kids;
-        struct history_list watched[3]; /* setWatches: data, exist, child */
+        struct history_list watched[HISTORY_WATCHED_MAX]; /* setWatches: data, exist, child, persistent, recursive */
 };
 
 struct history;

@@ -341,6 +341,7 @@ size_t history_check(struct history *h, void (*report)(void *ctx, const struct h
         if (c.log_known) {
                 check__log(&c);
                 check__answers(&c);
+                check__rights(&c);
         } else {
                 check__facts(&c);
         }

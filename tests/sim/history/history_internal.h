@@ -35,8 +35,9 @@ text_id history__find(const struct history *h, const void *bytes, size_t len);
 #define HISTORY_EVENT_NAMES    5
 
 /* A slot that is not used has no name. */
-extern const char *const history__kind_name[HISTORY_KIND_MAX], *const history__verb_name[VERB_MAX],
-                                                                       *const history__event_name[HISTORY_EVENT_NAMES];
+extern const char *const history__kind_name[HISTORY_KIND_MAX],
+        *const history__verb_name[VERB_MAX], *const history__event_name[HISTORY_EVENT_NAMES],
+                                                     *const history__watch_name[HISTORY_WATCH_MAX];
 extern const char history__flag_letter[]; /* by bit */
 
 #endif

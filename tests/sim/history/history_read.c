@@ -228,6 +228,15 @@ static void get_event(struct reading *r, const char *text)
                 r->e.event = (uint8_t)i;
 }
 
+static void get_mode(struct reading *r, const char *text)
+{
+        int i = find_name(history__watch_name, HISTORY_WATCH_MAX, text);
+        if (i <= 0)
+                wrong(r, "an unknown kind of watch");
+        else
+                r->e.mode = (uint8_t)i;
+}
+
 /* ---- fields ---- */
 
 static void get_value_of(struct reading *r, enum history_key key, char *value)
@@ -300,6 +309,9 @@ static void get_value(struct reading *r, enum history_key key, char *value)
         case KEY_ACL:
                 e->acl = get_text(r, value);
                 break;
+        case KEY_WHO:
+                e->who = get_text(r, value);
+                break;
         case KEY_NAME:
                 e->name = get_path(r, value);
                 break;
@@ -318,9 +330,14 @@ static void get_value(struct reading *r, enum history_key key, char *value)
         case KEY_TYPE:
                 get_event(r, value);
                 break;
+        case KEY_MODE:
+                get_mode(r, value);
+                break;
         case KEY_DW:
         case KEY_EW:
         case KEY_CW:
+        case KEY_PW:
+        case KEY_RW:
                 e->watched[key - KEY_DW] = get_list(r, value);
                 break;
         default:

@@ -11,7 +11,8 @@ static const char *const key_name[] = {
         [KEY_GOT] = "got",     [KEY_STAT] = "stat",   [KEY_KIDS] = "kids",       [KEY_VERSION] = "version",
         [KEY_FLAGS] = "flags", [KEY_WATCH] = "watch", [KEY_WRONG] = "wrong",     [KEY_TYPE] = "type",
         [KEY_PCV] = "pcv",     [KEY_DW] = "dw",       [KEY_EW] = "ew",           [KEY_CW] = "cw",
-        [KEY_SEEN] = "seen",   [KEY_REL] = "rel",
+        [KEY_SEEN] = "seen",   [KEY_REL] = "rel",     [KEY_MODE] = "mode",       [KEY_PW] = "pw",
+        [KEY_RW] = "rw",       [KEY_WHO] = "who",
 };
 static_assert(sizeof key_name / sizeof *key_name == KEY_MAX, "a name for each key");
 
@@ -39,9 +40,9 @@ static const struct line_rule {
         [HISTORY_RESUME] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV) | B(TIMEOUT), B(SEEN) | B(WRONG)},
         [HISTORY_REFUSE] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV), B(WRONG)},
         [HISTORY_LOST] = {B(AT) | B(K), B(C)},
-        [HISTORY_OP] = {B(CALL) | B(RET) | B(K) | B(S) | B(X) | B(OP) | B(ERR), B(C) | B(ZXID)},
+        [HISTORY_OP] = {B(CALL) | B(RET) | B(K) | B(S) | B(X) | B(OP) | B(ERR), B(C) | B(ZXID) | B(WHO)},
         [HISTORY_SUB] = {B(OP), B(ERR)},
-        [HISTORY_EVENT] = {B(AT) | B(K) | B(TYPE) | B(PATH), B(C)},
+        [HISTORY_EVENT] = {B(AT) | B(K) | B(TYPE) | B(PATH), B(C) | B(ZXID)},
         [HISTORY_FINAL] = {0, B(AT) | B(SRV) | B(ZXID)},
         [HISTORY_NODE] = {B(PATH) | B(STAT), B(DATA) | B(ACL)},
         [HISTORY_SESSION] = {B(S) | B(TIMEOUT), 0},
@@ -79,7 +80,9 @@ static const struct verb_rule {
         [VERB_GET_ACL] = {IN_OP, B(PATH), 0, B(ACL) | B(STAT), 0, 0, 0},
         [VERB_SYNC] = {IN_OP, B(PATH), 0, 0, 0, 0, 0},
         [VERB_PING] = {IN_OP, 0, 0, 0, 0, 0, 0},
-        [VERB_SET_WATCHES] = {IN_OP, B(REL), B(DW) | B(EW) | B(CW), 0, 0, 0, 0},
+        [VERB_SET_WATCHES] = {IN_OP, B(REL), B(DW) | B(EW) | B(CW) | B(PW) | B(RW), 0, 0, 0, 0},
+        [VERB_ADD_WATCH] = {IN_OP, B(PATH) | B(MODE), 0, 0, 0, 0, 0},
+        [VERB_REMOVE_WATCHES] = {IN_OP, B(PATH) | B(MODE), 0, 0, 0, 0, 0},
         [VERB_CLOSE] = {IN_OP | IN_TXN, 0, 0, 0, 0, 0, 0},
         [VERB_OPEN] = {IN_TXN, 0, 0, 0, 0, B(TIMEOUT), 0},
         [VERB_ERROR] = {IN_TXN | IN_TXN_SUB, 0, 0, 0, 0, B(ERR), 0},
@@ -120,6 +123,8 @@ const char *history__rules(const struct history_entry *e, const struct history_e
                 *ret_may |= verb->txn_may;
                 return NULL;
         }
+        if (e->verb == VERB_ADD_WATCH && e->mode && e->mode < HISTORY_WATCH_PERSISTENT)
+                return "that kind of watch can't be added so";
         *ret_must |= verb->must | B(ERR);
         *ret_may |= verb->may;
         if (!e->err && !whole->err) {

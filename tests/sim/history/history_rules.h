@@ -27,20 +27,24 @@ enum history_key {
         KEY_VERSION,
         KEY_FLAGS,
         KEY_WATCH,
+        KEY_MODE,
         KEY_WRONG,
         KEY_TYPE,
         KEY_PCV,
         KEY_DW,
         KEY_EW,
         KEY_CW,
+        KEY_PW,
+        KEY_RW,
         KEY_SEEN,
         KEY_REL,
+        KEY_WHO,
         KEY_MAX,
 };
 
 /* A set of keys, a bit each. */
-typedef uint32_t history_keys;
-#define KEY_BIT(key) (UINT32_C(1) << (key))
+typedef uint64_t history_keys;
+#define KEY_BIT(key) (UINT64_C(1) << (key))
 
 const char *history__key_name(enum history_key key);
 /* KEY_MAX when there is none. */

@@ -15,19 +15,28 @@ const char *const history__kind_name[HISTORY_KIND_MAX] = {
 };
 
 const char *const history__verb_name[VERB_MAX] = {
-        [VERB_NONE] = "none",      [VERB_CREATE] = "create",
-        [VERB_DELETE] = "delete",  [VERB_SET] = "set",
-        [VERB_SET_ACL] = "setacl", [VERB_CHECK] = "check",
-        [VERB_MULTI] = "multi",    [VERB_GET] = "get",
-        [VERB_EXISTS] = "exists",  [VERB_CHILDREN] = "children",
-        [VERB_GET_ACL] = "getacl", [VERB_SYNC] = "sync",
-        [VERB_PING] = "ping",      [VERB_SET_WATCHES] = "setwatches",
-        [VERB_CLOSE] = "close",    [VERB_OPEN] = "open",
+        [VERB_NONE] = "none",          [VERB_CREATE] = "create",
+        [VERB_DELETE] = "delete",      [VERB_SET] = "set",
+        [VERB_SET_ACL] = "setacl",     [VERB_CHECK] = "check",
+        [VERB_MULTI] = "multi",        [VERB_GET] = "get",
+        [VERB_EXISTS] = "exists",      [VERB_CHILDREN] = "children",
+        [VERB_GET_ACL] = "getacl",     [VERB_SYNC] = "sync",
+        [VERB_PING] = "ping",          [VERB_SET_WATCHES] = "setwatches",
+        [VERB_ADD_WATCH] = "addwatch", [VERB_REMOVE_WATCHES] = "removewatches",
+        [VERB_CLOSE] = "close",        [VERB_OPEN] = "open",
         [VERB_ERROR] = "error",
 };
 
 const char *const history__event_name[HISTORY_EVENT_NAMES] = {
         [0] = "none", [1] = "created", [2] = "deleted", [3] = "changed", [4] = "children",
+};
+const char *const history__watch_name[HISTORY_WATCH_MAX] = {
+        [HISTORY_WATCH_NONE] = "none",
+        [HISTORY_WATCH_CHILDREN] = "children",
+        [HISTORY_WATCH_DATA] = "data",
+        [HISTORY_WATCH_ANY] = "any",
+        [HISTORY_WATCH_PERSISTENT] = "persistent",
+        [HISTORY_WATCH_RECURSIVE] = "recursive",
 };
 const char history__flag_letter[] = "esct";
 
@@ -118,6 +127,7 @@ static void put_asked(struct line *l, const struct history_entry *e)
         put_text(l, "path", e->path);
         put_text(l, "data", e->data);
         put_text(l, "acl", e->acl);
+        put_text(l, "who", e->who);
         if (e->flags)
                 put(l, " flags=");
         for (int i = 0; history__flag_letter[i]; i++)
@@ -127,11 +137,15 @@ static void put_asked(struct line *l, const struct history_entry *e)
                 put(l, " version=%d", e->version);
         if (e->watch)
                 put(l, " watch=1");
+        if (e->mode)
+                put(l, " mode=%s", history__watch_name[e->mode]);
         if (e->has_seen)
                 put(l, " %s=0x%" PRIx64, e->verb == VERB_SET_WATCHES ? "rel" : "seen", (uint64_t)e->seen);
         put_list(l, "dw", &e->watched[0]);
         put_list(l, "ew", &e->watched[1]);
         put_list(l, "cw", &e->watched[2]);
+        put_list(l, "pw", &e->watched[3]);
+        put_list(l, "rw", &e->watched[4]);
         if (e->parent_cversion != -1)
                 put(l, " pcv=%d", e->parent_cversion);
 }

@@ -161,6 +161,136 @@ static void test_watches_are_restored(void **state)
         expect_both("", text);
 }
 
+/* ---- watches that stay ---- */
+
+#define EVENT_AT(at, type, path, zxid) "event at=" #at " k=2 type=" type " path=" path " zxid=" #zxid "\n"
+#define ADD_AT_2(mode, path)           OP(8, 9, 2, 1, "addwatch path=" path " mode=" mode " err=0 zxid=2")
+
+static void test_persistent_watch_tells_everything(void **state)
+{
+        (void)state;
+#define ALL                                                                                                            \
+        EVENT_AT(14, "created", "/a", 3)                                                                               \
+        EVENT_AT(24, "changed", "/a", 4)                                                                               \
+        EVENT_AT(34, "children", "/a", 5) EVENT_AT(44, "children", "/a", 6) EVENT_AT(54, "deleted", "/a", 7)
+        expect_both("", ADD_AT_2("persistent", "/a") ALL PING(56, 57, 3, 7));
+        expect_both("", ADD_AT_2("persistent", "/a") ALL EVENT_AT(64, "created", "/a", 8) PING(66, 67, 3, 8));
+        /* The one at 8 is missing. */
+        expect_both("W5", ADD_AT_2("persistent", "/a") ALL PING(66, 67, 3, 8));
+        /* It told once, and no more. */
+        expect_both("W5", ADD_AT_2("persistent", "/a") EVENT_AT(14, "created", "/a", 3) PING(25, 26, 3, 4));
+        /* One was left out. */
+        expect_both("W5", ADD_AT_2("persistent", "/a") EVENT_AT(14, "created", "/a", 3)
+                                  EVENT_AT(34, "children", "/a", 5) PING(35, 36, 3, 5));
+        /* Told with another's zxid. */
+        expect_with_log("W6", ADD_AT_2("persistent", "/a") EVENT_AT(14, "created", "/a", 4) PING(15, 16, 3, 3));
+        /* Too late. */
+        expect_both("W3", ADD_AT_2("persistent", "/a") PING(15, 16, 3, 3) EVENT_AT(17, "created", "/a", 3));
+        /* Set twice it tells once. */
+        expect_with_log("W6",
+                        ADD_AT_2("persistent", "/a") OP(10, 11, 2, 2, "addwatch path=/a mode=persistent err=0 zxid=2")
+                                EVENT_AT(14, "created", "/a", 3) EVENT_AT(15, "created", "/a", 3));
+#undef ALL
+}
+
+static void test_recursive_watch_tells_of_all_below(void **state)
+{
+        (void)state;
+#define ALL                                                                                                            \
+        EVENT_AT(14, "created", "/a", 3)                                                                               \
+        EVENT_AT(24, "changed", "/a", 4)                                                                               \
+        EVENT_AT(34, "created", "/a/b", 5) EVENT_AT(44, "deleted", "/a/b", 6) EVENT_AT(54, "deleted", "/a", 7)
+        expect_both("", ADD_AT_2("recursive", "/") ALL PING(56, 57, 3, 7));
+        expect_both("", ADD_AT_2("recursive", "/a") ALL PING(56, 57, 3, 7));
+        expect_both("W5", ADD_AT_2("recursive", "/a") EVENT_AT(14, "created", "/a", 3) EVENT_AT(24, "changed", "/a", 4)
+                                  PING(35, 36, 3, 5));
+        /* Nothing of what is elsewhere, and nothing of children. */
+        expect_both("W6", ADD_AT_2("recursive", "/aa") EVENT_AT(14, "created", "/a", 3));
+        expect_both("W6", ADD_AT_2("recursive", "/") EVENT_AT(14, "created", "/a", 3) EVENT_AT(24, "changed", "/a", 4)
+                                  EVENT_AT(34, "created", "/a/b", 5) EVENT_AT(35, "children", "/zookeeper", 5)
+                                          PING(36, 37, 3, 5));
+#undef ALL
+}
+
+/* 7.3: one copy for all watches of a connection that are told of the same. */
+static void test_one_event_answers_watches_of_all_kinds(void **state)
+{
+        (void)state;
+#define SET                                                                                                            \
+        ADD_AT_2("recursive", "/")                                                                                     \
+        OP(10, 11, 2, 2, "addwatch path=/a mode=persistent err=0 zxid=2")                                              \
+        OP(10, 11, 2, 3, "exists path=/a watch=1 err=-101 zxid=2")
+        expect_both("", SET EVENT_AT(14, "created", "/a", 3) EVENT_AT(24, "changed", "/a", 4) PING(25, 26, 4, 4));
+        expect_with_log("W6", SET EVENT_AT(14, "created", "/a", 3) EVENT_AT(15, "created", "/a", 3));
+#undef SET
+}
+
+static void test_watches_are_removed(void **state)
+{
+        (void)state;
+#define REMOVE(x, mode, err) OP(15, 16, 2, x, "removewatches path=/a mode=" mode " err=" err " zxid=3")
+#define SET                                                                                                            \
+        ADD_AT_2("persistent", "/a")                                                                                   \
+        OP(10, 11, 2, 2, "addwatch path=/a mode=recursive err=0 zxid=2") EVENT_AT(14, "created", "/a", 3)
+        /* The other kind still tells. */
+        expect_both("", SET REMOVE(3, "persistent", "0") EVENT_AT(24, "changed", "/a", 4) PING(25, 26, 4, 4));
+        expect_both("W5", SET REMOVE(3, "persistent", "0") PING(25, 26, 4, 4));
+        expect_both("", SET REMOVE(3, "persistent", "0") REMOVE(4, "recursive", "0") PING(25, 26, 5, 4));
+        expect_both("", SET REMOVE(3, "any", "0") REMOVE(4, "any", "-121") PING(25, 26, 5, 4));
+        expect_both("", SET REMOVE(3, "data", "-121") REMOVE(4, "children", "-121") EVENT_AT(24, "changed", "/a", 4));
+        /* Removed, and it tells all the same. */
+        expect_both("W1", SET REMOVE(3, "any", "0") EVENT_AT(24, "changed", "/a", 4));
+        /* Said not to be there, and it is; the other way round. */
+        expect_both("W5", SET REMOVE(3, "recursive", "-121"));
+        expect_both("W6", SET REMOVE(3, "children", "0"));
+#undef SET
+#undef REMOVE
+}
+
+/* Of the ephemerals of one session, which go at once, watches may tell in any order. */
+static void test_end_of_a_session_has_no_order(void **state)
+{
+        (void)state;
+        const char *const told[] = {
+                EVENT_AT(34, "deleted", "/x", 5) EVENT_AT(35, "deleted", "/y", 5),
+                EVENT_AT(34, "deleted", "/y", 5) EVENT_AT(35, "deleted", "/x", 5),
+                EVENT_AT(34, "deleted", "/y", 5) EVENT_AT(35, "deleted", "/y", 5),
+                EVENT_AT(34, "deleted", "/x", 5),
+        };
+        const char *const found[] = {"", "", "W6", "W5"};
+        for (int i = 0; i < 4; i++) {
+                char text[6000];
+                (void)snprintf(text, sizeof text, "%s%s%s%s",
+                               OPEN LOG_OPEN TXN(3, 0x1, 1, "create path=/x data=w1 flags=e pcv=1")
+                                       TXN(4, 0x1, 2, "create path=/y data=w2 flags=e pcv=2") TXN(5, 0x1, 3, "close"),
+                               OP(10, 11, 1, 1, "create path=/x data=w1 flags=e err=0 zxid=3 name=/x")
+                                       OP(20, 21, 1, 2, "create path=/y data=w2 flags=e err=0 zxid=4 name=/y")
+                                               OP(30, 31, 1, 3, "close err=0 zxid=5")
+                                                       OP(22, 23, 2, 1, "addwatch path=/ mode=recursive err=0 zxid=4"),
+                               told[i], PING(40, 41, 2, 5));
+                bench_expect(found[i], text);
+        }
+}
+
+static void test_watches_that_stay_are_set_again(void **state)
+{
+        (void)state;
+        const char *const lost = ADD_AT_2("persistent", "/a") "lost at=12 k=2\n" BACK;
+        char text[3000];
+        /* From there on, and nothing of what was missed. */
+        (void)snprintf(text, sizeof text, "%s%s%s%s", lost, RESET(28, 4, "pw=/a rw=/"),
+                       EVENT(34, 3, "created", "/a/b") EVENT(35, 3, "children", "/a"), PING_3(36, 37, 2, 5));
+        expect_both("", text);
+        (void)snprintf(text, sizeof text, "%s%s%s%s", lost, RESET(28, 4, "pw=/a"), EVENT(35, 3, "created", "/a/b"),
+                       PING_3(36, 37, 2, 5));
+        expect_both("W5 W6", text);
+        (void)snprintf(text, sizeof text, "%s%s%s", lost, RESET(28, 4, "rw=/a"), PING_3(36, 37, 2, 5));
+        expect_both("W5", text);
+        /* Who sets nothing again has none. */
+        (void)snprintf(text, sizeof text, "%s%s", lost, PING_3(36, 37, 1, 5));
+        expect_both("", text);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -171,6 +301,12 @@ int main(void)
                 cmocka_unit_test(test_event_has_a_cause),
                 cmocka_unit_test(test_events_come_in_the_order_of_changes),
                 cmocka_unit_test(test_watches_are_restored),
+                cmocka_unit_test(test_persistent_watch_tells_everything),
+                cmocka_unit_test(test_recursive_watch_tells_of_all_below),
+                cmocka_unit_test(test_one_event_answers_watches_of_all_kinds),
+                cmocka_unit_test(test_watches_are_removed),
+                cmocka_unit_test(test_end_of_a_session_has_no_order),
+                cmocka_unit_test(test_watches_that_stay_are_set_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,21 @@ uint64_t load__client_ms(const struct load_client *a)
 
 /* ---- habits ---- */
 
+/* From a stream of its own, so that lives without guarded nodes go as they did before there were any. */
+static void draw_guarded(struct load_habits *h, uint64_t seed)
+{
+        struct prng p = {.state = hash_u64(seed ^ hash_u64(LOAD_GUARDED))};
+        h->guarded = prng_next(&p) % 3 == 0;
+        h->weights[ACT_GUARDED] = h->guarded ? 10 + (uint32_t)(prng_next(&p) % 120) : 0;
+        h->weights[ACT_GUARDED_READ] = h->guarded ? 10 + (uint32_t)(prng_next(&p) % 120) : 0;
+        h->weights[ACT_AUTH] = h->guarded ? 2 + (uint32_t)(prng_next(&p) % 20) : 0;
+}
+
+static bool is_for_guarded(int action)
+{
+        return action == ACT_GUARDED || action == ACT_GUARDED_READ || action == ACT_AUTH;
+}
+
 static void draw_habits(struct load_habits *h, struct prng *p)
 {
         static const uint32_t pauses[] = {4, 10, 30, 80}, names[] = {2, 5, 20};
@@ -40,6 +55,8 @@ static void draw_habits(struct load_habits *h, struct prng *p)
         h->restores_watches = prng_next(p) % 4;
         h->bulky = !(prng_next(p) % 8);
         for (int i = 0; i < ACT_MAX; i++) {
+                if (is_for_guarded(i))
+                        continue;
                 uint32_t most = i < ACT_CLOSE ? 90 : 6;
                 bool on = prng_next(p) % 4;
                 uint32_t weight = 1 + (uint32_t)(prng_next(p) % most);
@@ -71,7 +88,24 @@ static void name_nodes(struct load *l)
                 (void)snprintf(path, sizeof path, "/b%d", i);
                 l->bulk[i] = history_cstr(h, path);
         }
+        for (int i = 0; i < LOAD_GUARDED; i++) {
+                (void)snprintf(path, sizeof path, "/r%d", i);
+                l->guarded[i] = history_cstr(h, path);
+        }
         l->container = history_cstr(h, "/c");
+}
+
+/* Those that some lives have. */
+static bool special_setup(const struct load *l, size_t n, text_id *ret)
+{
+        const size_t bulk = l->habits.bulky ? LOAD_BULK_NODES : 0;
+        if (n < bulk)
+                *ret = l->bulk[n];
+        else if ((n -= bulk) < LOAD_GUARDED && l->habits.guarded)
+                *ret = l->guarded[n];
+        else
+                return false;
+        return true;
 }
 
 bool load__setup(const struct load *l, size_t n, text_id *ret)
@@ -86,10 +120,8 @@ bool load__setup(const struct load *l, size_t n, text_id *ret)
                 *ret = l->ephemeral[n];
         else if ((n -= LOAD_PARENTS) < 1)
                 *ret = l->container;
-        else if ((n -= 1) < LOAD_BULK_NODES && l->habits.bulky)
-                *ret = l->bulk[n];
         else
-                return false;
+                return special_setup(l, n - 1, ret);
         return true;
 }
 
@@ -101,6 +133,7 @@ struct load *load_new(struct world *w, struct history *h, struct verdict *v, uin
         l->history = h;
         l->verdict = v;
         draw_habits(&l->habits, &p);
+        draw_guarded(&l->habits, seed);
         name_nodes(l);
         l->client_count = 2 + (size_t)(prng_next(&p) % (LOAD_CLIENTS_MAX - 1));
         for (size_t i = 0; i < l->client_count; i++) {

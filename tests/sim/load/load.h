@@ -28,14 +28,18 @@ struct load_tally {
         uint64_t asked, acked, refused, unknown;
         uint64_t reads, multi_reads, events, syncs, multis, broken_multis;
         uint64_t sessions, resumed, moved, expired, closed, abandoned, refused_passwords;
-        uint64_t moved_meanwhile;  /* of the moved ones: while there was no leader */
-        uint64_t watches_restored; /* setWatches that were answered */
-        uint64_t ghosts;           /* requests sent on a connection whose session had moved away */
-        uint64_t sleeps;           /* stays away longer than its session lives */
+        uint64_t moved_meanwhile;                     /* of the moved ones: while there was no leader */
+        uint64_t watches_restored;                    /* setWatches that were answered */
+        uint64_t persistent_events, recursive_events; /* told by a watch that stays; of a node below such a one */
+        uint64_t watches_removed;                     /* by removeWatches */
+        uint64_t ghosts;                              /* requests sent on a connection whose session had moved away */
+        uint64_t sleeps;                              /* stays away longer than its session lives */
+        uint64_t auths, refused_auths;                /* packets that were accepted and refused */
+        uint64_t no_auths;                            /* requests refused for want of a right */
 };
 
 /* All three are borrowed. `v` is told of what can't be put into a history: an answer that can't be read, or that
- * answers nothing. Nobody else may write below the paths that the clients use: /h*, /u*, /s*, /e*, /c*, /b*. */
+ * answers nothing. Nobody else may write below the paths that the clients use: /h*, /u*, /s*, /e*, /c*, /b*, /r*. */
 struct load *load_new(struct world *w, struct history *h, struct verdict *v, uint64_t seed);
 /* Before the first step. */
 void load_bend(struct load *l, enum load_bent bent);

@@ -160,7 +160,7 @@ static struct load_op op_set_acl(struct load_client *a)
         int hot;
         struct load_op op = {.verb = VERB_SET_ACL, .opcode = OP_SET_ACL, .version = -1};
         op.path = some_hot(a, &hot);
-        op.acl = load__acl(a->load, (uint32_t)load__draw(a, 3));
+        op.acl = load__acl(a->load, (uint32_t)load__draw(a, LOAD_ACLS_OPEN));
         if (load__draw(a, 2))
                 op.version = a->aversions[hot] + !load__draw(a, WRONG_VERSION_ODDS);
         return op;
@@ -212,6 +212,85 @@ static struct load_op op_in_multi(struct load_client *a)
         }
 }
 
+/* ---- nodes that are not for everybody; never watched: a list decides whether an event is told, too ---- */
+
+static text_id some_guarded(struct load_client *a, bool below)
+{
+        text_id node = a->load->guarded[load__draw(a, LOAD_GUARDED)];
+        return below ? make_path(a->load, node, "n", load__draw(a, LOAD_GUARDED_NAMES)) : node;
+}
+
+static struct load_op op_guarded(struct load_client *a)
+{
+        struct load *l = a->load;
+        const bool below = load__draw(a, 2);
+        struct load_op op = {.version = -1};
+        switch (load__draw(a, 6)) {
+        case 0:
+        case 1:
+                op = op_create(a, 0, some_guarded(a, true));
+                op.acl = load__acl(l, (uint32_t)load__draw(a, LOAD_ACLS));
+                break;
+        case 2:
+                op.verb = VERB_DELETE;
+                op.opcode = OP_DELETE;
+                op.path = some_guarded(a, true);
+                break;
+        case 3:
+                op.verb = VERB_SET_ACL;
+                op.opcode = OP_SET_ACL;
+                op.path = some_guarded(a, below);
+                op.acl = load__acl(l, (uint32_t)load__draw(a, LOAD_ACLS));
+                break;
+        default:
+                op.verb = VERB_SET;
+                op.opcode = OP_SET_DATA;
+                op.path = some_guarded(a, below);
+                op.data = next_value(l);
+                break;
+        }
+        return op;
+}
+
+static struct load_op op_guarded_in_multi(struct load_client *a)
+{
+        struct load_op op;
+        do
+                op = load__draw(a, 5) ? op_guarded(a) : op_check(a);
+        while (op.verb == VERB_SET_ACL); /* no multi may hold it */
+        if (op.verb == VERB_CHECK) {
+                op.path = some_guarded(a, load__draw(a, 2));
+                op.version = -1;
+        }
+        return op;
+}
+
+static void act_guarded(struct load_client *a)
+{
+        struct load_op ops[3];
+        if (load__draw(a, 4)) {
+                ops[0] = op_guarded(a);
+                (void)load__send_op(a, &a->link, &ops[0]);
+                return;
+        }
+        for (size_t i = 0; i < 3; i++)
+                ops[i] = op_guarded_in_multi(a);
+        load__send_multi(a, &a->link, ops, 3);
+}
+
+static void act_guarded_read(struct load_client *a)
+{
+        static const struct {
+                enum history_verb verb;
+                int32_t opcode;
+        } reads[] = {{VERB_GET, OP_GET_DATA},
+                     {VERB_EXISTS, OP_EXISTS},
+                     {VERB_CHILDREN, OP_GET_CHILDREN2},
+                     {VERB_GET_ACL, OP_GET_ACL}};
+        size_t i = load__draw(a, sizeof reads / sizeof *reads);
+        load__send_read(a, reads[i].verb, reads[i].opcode, some_guarded(a, load__draw(a, 2)), false);
+}
+
 static void act_multi(struct load_client *a, bool broken)
 {
         struct load_op ops[LOAD_SUBS_MAX];
@@ -249,6 +328,38 @@ static void act_read(struct load_client *a, enum history_verb verb, bool watch)
                 load__send_multi_read(a, verb, path);
         else
                 load__send_read(a, verb, opcode, path, watch);
+}
+
+/* Nodes that all work on and their parents, and whatever else there may be some day. */
+static void act_add_watch(struct load_client *a)
+{
+        const struct load *l = a->load;
+        const bool below = load__draw(a, 2);
+        int hot;
+        text_id path = load__draw(a, 2) ? some_parent(a) : some_hot(a, &hot);
+        /* Not the whole tree, where some of it is not for everybody: see above. */
+        const bool whole = below && !l->habits.guarded;
+        if (!load__draw(a, 4))
+                path = whole ? history_cstr(l->history, "/") : some_name(a, l->plain[load__draw(a, LOAD_PARENTS)]);
+        load__send_watch(a, OP_ADD_WATCH, path, below ? HISTORY_WATCH_RECURSIVE : HISTORY_WATCH_PERSISTENT);
+}
+
+/* Mostly one that it has. */
+static void act_remove_watch(struct load_client *a)
+{
+        static const enum history_watch modes[] = {[LIST_DATA] = HISTORY_WATCH_DATA,
+                                                   [LIST_EXIST] = HISTORY_WATCH_DATA,
+                                                   [LIST_CHILD] = HISTORY_WATCH_CHILDREN,
+                                                   [LIST_PERSISTENT] = HISTORY_WATCH_PERSISTENT,
+                                                   [LIST_RECURSIVE] = HISTORY_WATCH_RECURSIVE};
+        enum history_watch mode = (enum history_watch)(HISTORY_WATCH_CHILDREN + load__draw(a, HISTORY_WATCH_MAX - 1));
+        text_id path = some_node(a);
+        if (a->watch_count && load__draw(a, 4)) {
+                const struct load_watch *w = &a->watches[load__draw(a, a->watch_count)];
+                path = w->path;
+                mode = load__draw(a, 4) ? modes[w->list] : HISTORY_WATCH_ANY;
+        }
+        load__send_watch(a, OP_REMOVE_WATCHES, path, mode);
 }
 
 /* ---- trouble ---- */
@@ -355,8 +466,23 @@ static void act(struct load_client *a, enum load_action action)
         case ACT_GET_ACL:
                 act_read(a, VERB_GET_ACL, false);
                 break;
+        case ACT_GUARDED:
+                act_guarded(a);
+                break;
+        case ACT_GUARDED_READ:
+                act_guarded_read(a);
+                break;
+        case ACT_AUTH:
+                load__send_auth(a);
+                break;
         case ACT_SYNC:
                 load__send_sync(a);
+                break;
+        case ACT_ADD_WATCH:
+                act_add_watch(a);
+                break;
+        case ACT_REMOVE_WATCH:
+                act_remove_watch(a);
                 break;
         case ACT_CLOSE:
         case ACT_MOVE:

@@ -13,6 +13,14 @@
 /* Nodes with much data, in lives that have them. */
 #define LOAD_BULK_NODES 4
 #define LOAD_BULK_BYTES 150000
+/* Nodes whose lists of access change, in lives that have them, and names below each. */
+#define LOAD_GUARDED       3
+#define LOAD_GUARDED_NAMES 4
+/* Lists of access: the first ones leave all open to all, and differ. */
+#define LOAD_ACLS      9
+#define LOAD_ACLS_OPEN 3
+/* Whom clients can authenticate as; the last is the super user. */
+#define LOAD_USERS 3
 /* Requests at once. */
 #define LOAD_DEPTH_MAX 12
 /* With the pings, setWatches and the last look. */
@@ -33,6 +41,7 @@ enum load_action {
         ACT_SET_VERSION,
         ACT_SET_BULK,
         ACT_SET_ACL,
+        ACT_GUARDED,
         ACT_DELETE,
         ACT_DELETE_VERSION,
         ACT_MULTI,
@@ -44,7 +53,11 @@ enum load_action {
         ACT_CHILDREN,
         ACT_CHILDREN_WATCH,
         ACT_GET_ACL,
+        ACT_GUARDED_READ,
+        ACT_AUTH,
         ACT_SYNC,
+        ACT_ADD_WATCH,
+        ACT_REMOVE_WATCH,
         /* trouble */
         ACT_CLOSE,
         ACT_MOVE,    /* to another server; the old connection ends */
@@ -62,6 +75,7 @@ struct load_habits {
         uint32_t weights[ACT_MAX];
         uint32_t names;           /* plain nodes have one of so many names */
         bool restores_watches;    /* setWatches after a new connection; else they are forgotten */
+        bool guarded;             /* some nodes are not for everybody */
         bool bulky, bulk_at_once; /* some nodes become large, or are made so */
 };
 
@@ -83,9 +97,14 @@ struct load_link {
         size_t in_len, in_capacity;
         struct load_request *pending[LOAD_PENDING_MAX];
         size_t count;
+        /* Whom it has authenticated as, a bit each, from the request on that comes next; packets whose answer is
+         * still to come, and whether the last of them will be refused. */
+        uint32_t users, auths;
+        bool auth_fails;
 };
 
-enum load_list { LIST_DATA, LIST_EXIST, LIST_CHILD };
+/* In the order of setWatches2. */
+enum load_list { LIST_DATA, LIST_EXIST, LIST_CHILD, LIST_PERSISTENT, LIST_RECURSIVE, LIST_MAX };
 
 struct load_watch {
         text_id path;
@@ -140,7 +159,7 @@ struct load {
         struct load_client clients[LOAD_CLIENTS_MAX];
         size_t client_count;
         text_id hot[LOAD_HOT], plain[LOAD_PARENTS], sequential[LOAD_PARENTS], ephemeral[LOAD_PARENTS], container;
-        text_id bulk[LOAD_BULK_NODES];
+        text_id bulk[LOAD_BULK_NODES], guarded[LOAD_GUARDED];
         text_id known[LOAD_KNOWN];
         size_t known_count; /* ever */
         uint64_t values;    /* each that is written has a number of its own */
@@ -183,11 +202,14 @@ struct load_op {
 struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
 void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count);
 void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch);
+/* `opcode`: OP_ADD_WATCH or OP_REMOVE_WATCHES. */
+void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode);
 /* getData or getChildren of one node, twice in one multiRead: for the history they are one read. */
 void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path);
 void load__send_sync(struct load_client *a);
 void load__send_close(struct load_client *a);
-/* The list that `acl` stands for: 0 is open to all, others add a digest. */
+void load__send_auth(struct load_client *a);
+/* The list of this number: 0 is open to all. */
 text_id load__acl(struct load *l, uint32_t number);
 
 /* ---- load_reply.c ---- */

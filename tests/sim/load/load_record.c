@@ -34,7 +34,7 @@ text_id load__acl_text(struct history *h, const struct jute_vec *acl)
         for (int32_t i = 0; i < acl->count && len < sizeof text - 1; i++) {
                 struct jute_acl a;
                 jute_get_acl(&r, &a);
-                int n = snprintf(text + len, sizeof text - len, "%s%.*s:%.*s:%d", i ? "+" : "", a.id.scheme.len,
+                int n = snprintf(text + len, sizeof text - len, "%s%.*s:%.*s:%d", i ? "|" : "", a.id.scheme.len,
                                  (const char *)a.id.scheme.data, a.id.id.len, (const char *)a.id.id.data, a.perms);
                 len += (size_t)n;
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define XID_EVENT (-1)
+#define XID_AUTH  (-4)
 
 static void trouble(struct load_client *a, const char *what, int64_t number)
 {
@@ -16,8 +17,11 @@ static void trouble(struct load_client *a, const char *what, int64_t number)
 
 /* ---- what the client remembers ---- */
 
+/* What is not for everybody is looked at by those alone who know that. */
 static void remember(struct load *l, text_id path)
 {
+        if (!strncmp(history_string(l->history, path), "/r", 2))
+                return;
         l->known[l->known_count++ % LOAD_KNOWN] = path;
 }
 
@@ -36,11 +40,59 @@ static void forget_watches(struct load_client *a, text_id path, int type)
         size_t kept = 0;
         for (size_t i = 0; i < a->watch_count; i++) {
                 enum load_list list = a->watches[i].list;
-                bool fires = type == 2 /* deleted */ || (type == 4 /* children */) == (list == LIST_CHILD);
+                bool once = list < LIST_PERSISTENT;
+                bool fires = once && (type == 2 /* deleted */ || (type == 4 /* children */) == (list == LIST_CHILD));
                 if (a->watches[i].path != path || !fires)
                         a->watches[kept++] = a->watches[i];
         }
         a->watch_count = kept;
+}
+
+static bool is_removed(enum load_list list, enum history_watch mode)
+{
+        switch (mode) {
+        case HISTORY_WATCH_CHILDREN:
+                return list == LIST_CHILD;
+        case HISTORY_WATCH_DATA:
+                return list == LIST_DATA || list == LIST_EXIST;
+        case HISTORY_WATCH_PERSISTENT:
+                return list == LIST_PERSISTENT;
+        case HISTORY_WATCH_RECURSIVE:
+                return list == LIST_RECURSIVE;
+        default:
+                return true;
+        }
+}
+
+static void forget_removed(struct load_client *a, text_id path, enum history_watch mode)
+{
+        size_t kept = 0;
+        for (size_t i = 0; i < a->watch_count; i++)
+                if (a->watches[i].path != path || !is_removed(a->watches[i].list, mode))
+                        a->watches[kept++] = a->watches[i];
+        a->watch_count = kept;
+}
+
+static bool is_below(const struct load *l, text_id above, text_id path)
+{
+        const char *text = history_string(l->history, path), *prefix = history_string(l->history, above);
+        size_t len = history_string_len(l->history, above);
+        return above != path && (len == 1 || (!strncmp(text, prefix, len) && text[len] == '/'));
+}
+
+/* Which of its watches tell of this, as far as they are remembered. */
+static void count_event(struct load_client *a, text_id path)
+{
+        struct load *l = a->load;
+        bool stays = false, below = false;
+        for (size_t i = 0; i < a->watch_count; i++) {
+                const struct load_watch *w = &a->watches[i];
+                stays |= w->list == LIST_PERSISTENT && w->path == path;
+                below |= w->list == LIST_RECURSIVE && is_below(l, w->path, path);
+        }
+        l->tally.events++;
+        l->tally.persistent_events += stays;
+        l->tally.recursive_events += below;
 }
 
 static void remember_stat(struct load_client *a, const struct history_entry *e)
@@ -112,6 +164,10 @@ static void take_body(struct load *l, struct history_entry *e, int32_t opcode, s
                 take_stat(e, r);
                 break;
         }
+        case OP_ADD_WATCH:
+                if (jute_get_int(r) != ZK_OK)
+                        jute_fail(r);
+                break;
         default:
                 break;
         }
@@ -163,6 +219,8 @@ static void count(struct load *l, const struct load_request *q)
         l->tally.reads += reads;
         l->tally.syncs += e->verb == VERB_SYNC && !e->err;
         l->tally.watches_restored += e->verb == VERB_SET_WATCHES && !e->err;
+        l->tally.no_auths += e->err == ZK_NO_AUTH;
+        l->tally.watches_removed += e->verb == VERB_REMOVE_WATCHES && !e->err;
         l->tally.broken_multis += e->verb == VERB_MULTI && e->err;
         if (reads || e->verb >= VERB_SYNC)
                 return;
@@ -188,6 +246,10 @@ static void take_watch(struct load_client *a, const struct history_entry *e)
                 remember_watch(a, e->path, LIST_DATA);
         else if (e->verb == VERB_EXISTS && (!e->err || e->err == ZK_NO_NODE))
                 remember_watch(a, e->path, e->err ? LIST_EXIST : LIST_DATA);
+        else if (e->verb == VERB_ADD_WATCH && !e->err)
+                remember_watch(a, e->path, e->mode == HISTORY_WATCH_RECURSIVE ? LIST_RECURSIVE : LIST_PERSISTENT);
+        else if (e->verb == VERB_REMOVE_WATCHES && !e->err)
+                forget_removed(a, e->path, (enum history_watch)e->mode);
 }
 
 static void answered(struct load_client *a, struct load_link *k, const struct jute_reply_header *h,
@@ -219,12 +281,25 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
         count(l, q);
         add(l, q);
         remember_stat(a, &q->e);
-        if (q->e.watch && k == &a->link)
+        if ((q->e.watch || q->e.mode) && k == &a->link)
                 take_watch(a, &q->e);
         mem_free(q);
 }
 
-static void happened(struct load_client *a, struct load_link *k, struct jute_reader *r)
+/* Out of turn, but in the order of the packets: the one that is refused is the last. */
+static void authenticated(struct load_client *a, struct load_link *k, const struct jute_reply_header *h)
+{
+        const int32_t expected = k->auths == 1 && k->auth_fails ? ZK_AUTH_FAILED : ZK_OK;
+        if (!k->auths || h->err != expected || h->zxid) {
+                trouble(a, "an answer to authentication that can't be, error", h->err);
+                return;
+        }
+        k->auths--;
+        a->load->tally.auths += !h->err;
+        a->load->tally.refused_auths += h->err != 0;
+}
+
+static void happened(struct load_client *a, struct load_link *k, int64_t zxid, struct jute_reader *r)
 {
         struct load *l = a->load;
         struct history_entry e = history_blank(HISTORY_EVENT);
@@ -239,10 +314,11 @@ static void happened(struct load_client *a, struct load_link *k, struct jute_rea
         e.client = a->number;
         e.event = (uint8_t)event.type;
         e.path = load__text(l->history, event.path);
+        e.zxid = zxid > 0 ? zxid : 0;
         history_add(l->history, &e);
+        count_event(a, e.path);
         if (k == &a->link)
                 forget_watches(a, e.path, event.type);
-        l->tally.events++;
 }
 
 void load__frame(struct load_client *a, struct load_link *k, struct jute_reader *r)
@@ -252,7 +328,9 @@ void load__frame(struct load_client *a, struct load_link *k, struct jute_reader 
         if (r->error)
                 trouble(a, "a frame without a header", 0);
         else if (h.xid == XID_EVENT)
-                happened(a, k, r);
+                happened(a, k, h.zxid, r);
+        else if (h.xid == XID_AUTH)
+                authenticated(a, k, &h);
         else
                 answered(a, k, &h, r);
 }

@@ -6,13 +6,18 @@
 #include <assert.h>
 #include <string.h>
 
+static_assert(LIST_MAX == HISTORY_WATCHED_MAX, "a history keeps the same lists");
+
 #define XID_PING        (-2)
+#define XID_AUTH        (-4)
 #define XID_SET_WATCHES (-8)
 /* Create modes (client-protocol.md 5): ephemeral, sequential; containers have an opcode of their own. */
 #define MODE_EPHEMERAL  1
 #define MODE_SEQUENTIAL 2
 #define MODE_CONTAINER  4
 #define MODE_TTL        5
+
+static text_id who(struct load *l, uint32_t set);
 
 void load__send(struct load_link *k, const struct jute_writer *frame)
 {
@@ -31,7 +36,7 @@ struct load_request *load__ask(struct load_client *a, struct load_link *k, enum 
         struct jute_request_header header = {.xid = a->next_xid, .type = opcode};
         if (opcode == OP_PING)
                 header.xid = XID_PING;
-        else if (opcode == OP_SET_WATCHES)
+        else if (opcode == OP_SET_WATCHES || opcode == OP_SET_WATCHES2)
                 header.xid = XID_SET_WATCHES;
         else
                 a->next_xid++;
@@ -43,6 +48,7 @@ struct load_request *load__ask(struct load_client *a, struct load_link *k, enum 
         q->e.conn = k->conn;
         q->e.session = k->session;
         q->e.cxid = header.xid;
+        q->e.who = who(a->load, k->users);
         k->pending[k->count++] = q;
         struct jute_writer frame;
         jute_writer_init(&frame, SIZE_MAX);
@@ -65,31 +71,109 @@ static struct jute_str text_of(const struct load *l, text_id text)
 
 /* ---- ACLs ---- */
 
+#define WORLD  "world", "anyone"
+#define ANN    "digest", "ann:/z4T+iO8KvuCdw3Y3chpp6R6RTg="
+#define BOB    "digest", "bob:PCGRUm8WFBmVOxjVyjYw7YBN8J8="
+#define SUPER  "super", ""
+#define RIGHTS 2 /* entries of a list, at most */
+
+struct right {
+        const char *scheme, *id;
+        int32_t perms;
+};
+
+/* There is always somebody who may change a list again. */
+static const struct right acls[LOAD_ACLS][RIGHTS] = {
+        {{WORLD, 31}},
+        {{WORLD, 31}, {"digest", "one:AbC=", 7}},
+        {{WORLD, 31}, {"digest", "two:DeF=", 7}},
+        {{ANN, 31}},
+        {{ANN, 31}, {WORLD, 1}},
+        {{BOB, 31}, {WORLD, 16}},
+        {{ANN, 3}, {BOB, 28}},
+        {{BOB, 31}, {ANN, 1}},
+        {{WORLD, 20}, {ANN, 11}},
+};
+
+static const struct right *right_at(uint32_t number, size_t i)
+{
+        return i < RIGHTS && acls[number][i].scheme ? &acls[number][i] : NULL;
+}
+
 static void put_acl(struct jute_writer *w, uint32_t number)
 {
-        static const char *const ids[] = {NULL, "one:AbC=", "two:DeF="};
-        struct jute_acl open = {.perms = 31, .id = {.scheme = jute_cstr("world"), .id = jute_cstr("anyone")}};
-        jute_put_int(w, number ? 2 : 1);
-        jute_put_acl(w, &open);
-        if (!number)
-                return;
-        struct jute_acl more = {.perms = 7, .id = {.scheme = jute_cstr("digest"), .id = jute_cstr(ids[number])}};
-        jute_put_acl(w, &more);
+        int32_t count = 0;
+        while (right_at(number, (size_t)count))
+                count++;
+        jute_put_int(w, count);
+        for (size_t i = 0; right_at(number, i); i++) {
+                const struct right *r = right_at(number, i);
+                struct jute_acl entry = {.perms = r->perms,
+                                         .id = {.scheme = jute_cstr(r->scheme), .id = jute_cstr(r->id)}};
+                jute_put_acl(w, &entry);
+        }
 }
 
 text_id load__acl(struct load *l, uint32_t number)
 {
-        static const char *const texts[] = {"world:anyone:31", "world:anyone:31+digest:one:AbC=:7",
-                                            "world:anyone:31+digest:two:DeF=:7"};
-        return history_cstr(l->history, texts[number]);
+        char text[256] = "";
+        size_t len = 0;
+        for (size_t i = 0; right_at(number, i); i++) {
+                const struct right *r = right_at(number, i);
+                len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s:%d", i ? "|" : "", r->scheme, r->id,
+                                        r->perms);
+        }
+        return history_text(l->history, text, len);
 }
 
 static uint32_t acl_number(struct load *l, text_id acl)
 {
-        for (uint32_t i = 1; i < 3; i++)
+        for (uint32_t i = 1; i < LOAD_ACLS; i++)
                 if (acl && load__acl(l, i) == acl)
                         return i;
         return 0;
+}
+
+/* ---- who asks ---- */
+
+static const struct {
+        const char *password, *scheme, *id;
+} users[LOAD_USERS] = {{"ann:1", ANN}, {"bob:2", BOB}, {"super:admin", SUPER}};
+
+static text_id who(struct load *l, uint32_t set)
+{
+        char text[256] = "";
+        size_t len = 0;
+        for (uint32_t i = 0; i < LOAD_USERS; i++)
+                if (set & 1u << i)
+                        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s", len ? "|" : "",
+                                                users[i].scheme, users[i].id);
+        return history_text(l->history, text, len);
+}
+
+/* Its answer may overtake others; what is sent from here on is asked by that user too. One in so many names a scheme
+ * that there is not: it is refused, and the connection closed. */
+#define UNKNOWN_SCHEME_ODDS 12
+void load__send_auth(struct load_client *a)
+{
+        struct load_link *k = &a->link;
+        const uint32_t user = (uint32_t)(load__draw(a, 8) ? load__draw(a, LOAD_USERS - 1) : LOAD_USERS - 1);
+        struct jute_request_header header = {.xid = XID_AUTH, .type = OP_AUTH};
+        struct jute_auth_packet packet = {.scheme = jute_cstr("digest"), .auth = jute_cstr(users[user].password)};
+        struct jute_writer frame;
+        if (k->auth_fails)
+                return;
+        k->auth_fails = !load__draw(a, UNKNOWN_SCHEME_ODDS);
+        if (k->auth_fails)
+                packet.scheme = jute_cstr("none");
+        else
+                k->users |= 1u << user;
+        jute_writer_init(&frame, SIZE_MAX);
+        jute_put_request_header(&frame, &header);
+        jute_put_auth_packet(&frame, &packet);
+        load__send(k, &frame);
+        jute_writer_done(&frame);
+        k->auths++;
 }
 
 /* ---- one operation ---- */
@@ -201,6 +285,18 @@ void load__send_read(struct load_client *a, enum history_verb verb, int32_t opco
         q->e.watch = watch;
 }
 
+void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode)
+{
+        const bool add = opcode == OP_ADD_WATCH;
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        jute_put_str(&body, text_of(a->load, path));
+        jute_put_int(&body, add ? mode == HISTORY_WATCH_RECURSIVE : (int32_t)mode);
+        struct load_request *q = load__ask(a, &a->link, add ? VERB_ADD_WATCH : VERB_REMOVE_WATCHES, opcode, &body);
+        q->e.path = path;
+        q->e.mode = (uint8_t)mode;
+}
+
 void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path)
 {
         struct jute_writer body;
@@ -250,17 +346,29 @@ static void put_watched(struct jute_writer *body, struct load_client *a, enum lo
                         jute_put_str(body, text_of(a->load, a->watches[i].path));
 }
 
+static bool watches_to_stay(const struct load_client *a)
+{
+        for (size_t i = 0; i < a->watch_count; i++)
+                if (a->watches[i].list >= LIST_PERSISTENT)
+                        return true;
+        return false;
+}
+
+/* As old clients do it where that is enough. */
 void load__set_watches(struct load_client *a)
 {
+        const bool second = watches_to_stay(a) || load__draw(a, 2);
+        const int lists = second ? LIST_MAX : LIST_PERSISTENT;
         struct jute_writer body;
         jute_writer_init(&body, SIZE_MAX);
         jute_put_long(&body, a->seen);
-        for (int list = 0; list < 3; list++)
+        for (int list = 0; list < lists; list++)
                 put_watched(&body, a, (enum load_list)list);
-        struct load_request *q = load__ask(a, &a->link, VERB_SET_WATCHES, OP_SET_WATCHES, &body);
+        struct load_request *q =
+                load__ask(a, &a->link, VERB_SET_WATCHES, second ? OP_SET_WATCHES2 : OP_SET_WATCHES, &body);
         q->e.seen = a->seen;
         q->e.has_seen = true;
-        for (int list = 0; list < 3; list++) {
+        for (int list = 0; list < lists; list++) {
                 q->e.watched[list] = history_list_begin(a->load->history);
                 for (size_t i = 0; i < a->watch_count; i++)
                         if (a->watches[i].list == (enum load_list)list)

@@ -279,6 +279,9 @@ static void test_what_clients_are_told_is_true(void **state)
                       " sleeps %" PRIu64 "\n",
                       tally.sessions, tally.resumed, tally.moved, tally.expired, tally.closed, tally.abandoned,
                       tally.refused_passwords, tally.watches_restored, tally.ghosts, tally.sleeps);
+        print_message("authenticated %" PRIu64 " refused to %" PRIu64 ", requests refused for want of a right %" PRIu64
+                      "\n",
+                      tally.auths, tally.refused_auths, tally.no_auths);
         print_message("per life: %" PRIu64 " entries, life %" PRIu64 " us, judged without the log in %" PRIu64
                       " us, with it in %" PRIu64 " us\n",
                       entries / count, lives_us / count, check_facts_us / count, check_us / count);
@@ -286,7 +289,9 @@ static void test_what_clients_are_told_is_true(void **state)
         if (count < SEEDS_DEFAULT)
                 return;
         assert_true(tally.moved && tally.expired && tally.closed && tally.abandoned && tally.refused_passwords);
+        assert_true(tally.auths && tally.refused_auths && tally.no_auths);
         assert_true(tally.watches_restored && tally.ghosts && tally.events && tally.syncs && tally.broken_multis);
+        assert_true(tally.persistent_events && tally.recursive_events && tally.watches_removed);
 }
 
 /* The number is the same in every build: whoever doubts it compares them. */

@@ -52,6 +52,7 @@ struct world *world_new(int voters, int observers, uint64_t seed)
                                            .outstanding_limit = 1000,
                                            .words = {"*"},
                                            .word_count = 1,
+                                           .super_digest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=",
                                            .data_dir = "/memory",
                                            .version = "3.9.5",
                                            .built_on = "2026-11-30 00:00 UTC"};

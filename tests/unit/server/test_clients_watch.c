@@ -520,6 +520,41 @@ static void test_connection_with_too_many_watches_is_closed(void **state)
         desk_free(d);
 }
 
+/* One transaction tells everybody at once: who is told most is closed when that is too much, the others are not. */
+static void test_events_of_one_step_are_bounded_and_the_greediest_pays(void **state)
+{
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id greedy = desk_open(d), modest = desk_open(d), writer = desk_open(d);
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        desk_path(d, greedy, 1, OP_ADD_WATCH, "/", MODE_RECURSIVE);
+        desk_path(d, modest, 1, OP_ADD_WATCH, "/49", MODE_RECURSIVE); /* the last of all */
+        (void)desk_take(d, modest);
+        for (int i = 0; i < 100; i++) {
+                char path[16];
+                (void)snprintf(path, sizeof path, "/%d%s", i / 2, i % 2 ? "/x" : "");
+                put_op(&w, OP_CREATE);
+                jute_put_cstr(&w, path);
+                jute_put_cstr(&w, "x");
+                put_acl(&w, 31, "world", "anyone");
+                jute_put_int(&w, 0);
+        }
+        put_op(&w, -1);
+        desk_begin(d);
+        desk_add(d, 1, OP_MULTI, &w);
+        desk_put(d, writer);
+        jute_writer_done(&w);
+        d->clients->step_bytes_max = 3000;
+        desk_commit(d, 1);
+        assert_true(desk_conn(d, greedy)->closed);
+        assert_int_equal(d->clients->stats.dropped_slow, 1);
+        assert_false(desk_conn(d, modest)->closed);
+        assert_string_equal(desk_take(d, writer), "1:0");
+        assert_string_equal(desk_take(d, modest), "!1 /49 !1 /49/x");
+        desk_free(d);
+}
+
 /* Persistent watches weigh like others, and no more when they are removed or have told. */
 static void test_persistent_watches_count_against_the_limit(void **state)
 {
@@ -578,6 +613,7 @@ int main(void)
                 cmocka_unit_test(test_events_are_for_those_who_may_read),
                 cmocka_unit_test(test_lists_count_as_they_were_at_the_event),
                 cmocka_unit_test(test_connection_with_too_many_watches_is_closed),
+                cmocka_unit_test(test_events_of_one_step_are_bounded_and_the_greediest_pays),
                 cmocka_unit_test(test_persistent_watches_count_against_the_limit),
                 cmocka_unit_test(test_watches_of_all_are_bounded_and_the_largest_pays),
         };

@@ -239,8 +239,10 @@ static void test_a_deep_path_costs_its_length(void **state)
         static char path[2 * DEPTH + 1];
         struct watches *w = watches_new();
         int told = 0;
-        for (size_t i = 0; i < DEPTH; i++)
-                memcpy(path + 2 * i, "/a", 2);
+        for (size_t i = 0; i < DEPTH; i++) {
+                path[2 * i] = '/';
+                path[2 * i + 1] = 'a';
+        }
         watches_add(w, WATCH_DATA, WATCH_RECURSIVE, jute_cstr("/a/a/a"), 2);
         watches_add(w, WATCH_DATA, WATCH_RECURSIVE, jute_str_of(path, sizeof path - 3), 4);
         watches_add(w, WATCH_DATA, WATCH_RECURSIVE, jute_cstr("/b"), 6);
