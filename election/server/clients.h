@@ -12,6 +12,7 @@
 
 #include "election/jute/record.h"
 #include "election/server/server.h"
+#include "election/session/session.h"
 #include "election/tree/database.h"
 #include "election/tree/watch.h"
 
@@ -67,8 +68,9 @@ struct clients_host {
         /* A resumed session: 1 valid, 0 not, -EINPROGRESS: clients_revalidated() will tell, -ENOTCONN: nobody
          * can tell, another server must be asked. */
         int (*revalidate)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms, struct effects *fx);
-        /* The session was heard from. False: it is closing, nothing of it is executed any more. */
-        bool (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
+        /* The session was heard from. SESSION_EXPIRED: it is closing, nothing of it is executed any more.
+         * SESSION_MOVED: this server leads, and knows that another one has the session now. */
+        enum session_check (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
         /* The present database. */
         struct database *(*database)(void *ctx);
         /* How many bytes a four-letter word has before it can be answered: 4, or more where it has an argument. */

@@ -100,6 +100,13 @@ static void words(void)
         seed_text("words", "backslash", -1, "a\\");
 }
 
+static void quotas(void)
+{
+        seed_text("quota", "limits", 0, "count=1,bytes=5=;byteHardLimit=10;countHardLimit=3");
+        seed_text("quota", "odd", 0, "bytes=-1,,;a==5;count=+7;note=9=x;");
+        seed_text("quota", "paths", 1, "\x00\x04/a/b\x00\x02/a\x02\x06/a/b/c\x01\x06/a/ /b\x02\x04/a/x");
+}
+
 static void ensembles(void)
 {
         seed_text("ensemble", "member", 1, "10.0.0.1:2888:3888:participant;0.0.0.0:2181");
@@ -170,6 +177,7 @@ void seeds_text(void)
 {
         words();
         ensembles();
+        quotas();
         settings();
         values();
         inifiles();

@@ -23,6 +23,6 @@ def test_kazoo_suite(ours, size, full, tmp_path, capsys):
     with capsys.disabled():
         print("kazoo %s, %d servers: %d passed, %d known not to, %.0f s" % (
             version, size, passed, len(tests) - passed, time.monotonic() - began))
-    wrong = faults + kazoo_suite.judge(ours, version, tests)
+    wrong = faults + kazoo_suite.judge(ours, size, version, tests)
     assert not wrong, "\n\n".join(wrong)
     assert passed > 200, "most of the suite is missing"

@@ -5,8 +5,8 @@ Kazoo's tests ask `kazoo.testing.common` for a cluster, which starts Java from a
 that module's place, so that the tests run as they were written. Several processes share the work, class by class. What
 each test came to goes into a file, a line of JSON for each, since the numbers that pytest prints say too little.
 
-KAZOO_SERVERS is the kind of server, KAZOO_HOME where they live, KAZOO_CLAIMS and KAZOO_RESULTS a directory and a file that
-the processes have in common.
+KAZOO_SERVERS is the kind of server, KAZOO_HOME where they live, KAZOO_SHARE which of how many processes this is, KAZOO_CLAIMS
+and KAZOO_RESULTS a directory and a file that they have in common.
 """
 import itertools
 import json
@@ -22,7 +22,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import servers  # noqa: E402 (the path is set just above)
+from harness import ports, servers  # noqa: E402 (the path is set just above)
+
+# Servers come back on the ports they had, so none of those may go to another process meanwhile.
+ports.share(*map(int, os.environ["KAZOO_SHARE"].split("/")))
 
 # The name "super", its password "test": kazoo's tests log in with them.
 SUPER_DIGEST = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="

@@ -7,12 +7,20 @@ LOWEST, HIGHEST = 20000, 32000
 TRIES_MAX = 2000
 
 _taken = set()
+_share = (0, 1)
+
+
+def share(number, count):
+    """Keeps this process to its own ports where `count` processes look for some."""
+    global _share
+    _share = (number, count)
 
 
 def free_port():
     """A port nobody listens on, given out once by this process."""
     for _ in range(TRIES_MAX):
-        port = random.randrange(LOWEST, HIGHEST)
+        number, count = _share
+        port = random.randrange(LOWEST + number, HIGHEST, count)
         if port in _taken:
             continue
         with socket.socket() as s:
