@@ -284,5 +284,7 @@ static void show_status(struct ctl *c, const struct ctl_options *o, const struct
 
 int cmd_status(const struct ctl_options *o, int argc, char **argv)
 {
+        if (argc >= 2 && argc <= 3 && strcmp(argv[1], "--engine") == 0)
+                return ctl_engine_status(o, argc == 3 ? argv[2] : NULL);
         return with_view(o, argc, argv, show_status);
 }

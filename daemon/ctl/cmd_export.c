@@ -99,30 +99,44 @@ static int wrong_file(const char *name, const char *what)
         return CTL_USAGE;
 }
 
+/* What is read, and how much of it: standard input tells no size beforehand. */
+struct reading {
+        FILE *in;
+        size_t left;
+        bool too_large;
+};
+
+static size_t read_piece(void *buffer, size_t size, void *ctx)
+{
+        struct reading *r = ctx;
+        size_t n = fread(buffer, 1, size, r->in);
+        r->too_large |= n > r->left;
+        r->left -= n < r->left ? n : r->left;
+        return r->too_large || ferror(r->in) ? (size_t)-1 : n;
+}
+
 static int read_tree(const char *name, struct tree *ret)
 {
         char why[400];
-        struct stat st;
         json_error_t error;
         bool is_stdin = strcmp(name, "-") == 0;
-        FILE *in = is_stdin ? stdin : fopen(name, "re");
+        struct reading r = {.in = is_stdin ? stdin : fopen(name, "re"), .left = TREE_FILE_BYTES_MAX};
         *ret = (struct tree){.nodes = NULL};
-        if (!in)
+        if (!r.in)
                 return wrong_file(name, strerror(errno));
-        if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode) && st.st_size > (off_t)TREE_FILE_BYTES_MAX) {
-                (void)fclose(in);
-                return wrong_file(name, "is larger than 256 MiB: export in parts");
-        }
-        json_t *value = json_loadf(in, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+        json_t *value = json_load_callback(read_piece, &r, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+        bool unread = ferror(r.in);
         if (!is_stdin)
-                (void)fclose(in);
+                (void)fclose(r.in); /* only read */
         if (!value) {
                 (void)snprintf(why, sizeof why, "no JSON: line %d: %s", error.line, error.text);
-                return wrong_file(name, why);
+                return wrong_file(name, r.too_large ? "is larger than 256 MiB: export in parts"
+                                        : unread    ? "can't be read"
+                                                    : why);
         }
-        int r = tree_from_json(value, ret, why, sizeof why);
+        int bad = tree_from_json(value, ret, why, sizeof why);
         json_decref(value);
-        return r < 0 ? wrong_file(name, why) : CTL_DONE;
+        return bad < 0 ? wrong_file(name, why) : CTL_DONE;
 }
 
 int cmd_import(const struct ctl_options *o, int argc, char **argv)
@@ -206,6 +220,7 @@ static int copy(struct ctl *c, const struct ctl_options *o, struct tree_read *wh
         }
         if (status == CTL_DONE)
                 tree_show_applied(o, to, how->dry, &applied);
+        what->ctx = NULL;
         tree_done(&g.tree);
         return status;
 }

@@ -317,6 +317,7 @@ static int create_with_acl(struct ctl *c, struct client_op *op, const struct acl
                 op->acl = &vec;
         }
         int status = create(c, op, parents);
+        op->acl = NULL;
         jute_writer_done(&w);
         return status;
 }

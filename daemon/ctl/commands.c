@@ -14,7 +14,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-        {"status", cmd_status, "", "members, leader and groups at a glance"},
+        {"status", cmd_status, "[--engine [SOCKET]]",
+         "members, leader and groups at a glance; --engine: what this node's server knows of itself"},
         {"members", cmd_members, "", "the nodes that are alive"},
         {"groups", cmd_groups, "", "which node has which group, and why"},
         {"plugins", cmd_plugins, "[MODULE]", "plugin instances on all nodes; of a MODULE the settings it knows"},
@@ -34,6 +35,7 @@ static const struct command commands[] = {
         {"export", cmd_export, "[-o FILE] [--no-acl] PATH", "a znode and all below it as JSON"},
         {"import", cmd_import, "[-p] [--replace] [--dry-run] FILE [PATH]",
          "make what an export holds, at PATH instead of where it was; --replace overwrites what differs"},
+        {"snapshot", cmd_snapshot, "[SOCKET]", "have this node's server write a snapshot file now"},
         {"restore", cmd_restore, "[--data-dir DIR] [--id N] [--fuzzy] FROM",
          "put a snapshot, or a copy of a data directory, into an empty one; its server must not run"},
         {"watch", cmd_watch, "[-p] [-r] [-n EVENTS] [-t MS] [-m MODE] PATH",

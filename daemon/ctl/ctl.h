@@ -32,6 +32,7 @@
  *   shell_edit.c    its lines: editing, history, completion
  *   cmd_watch.c     watch
  *   cmd_cluster.c   status members groups plugins
+ *   cmd_engine.c    status --engine, snapshot
  *   cmd_module.c    plugins MODULE
  *   cmd_check.c     check (monitoring)
  *   cmd_config.c    config check */
@@ -192,6 +193,11 @@ const char *ctl_error_text(int32_t error);
 /* Prints "batonctl: PATH: sentence" and returns CTL_REFUSED. */
 int ctl_refused(const char *path, int32_t error);
 
+/* ---- cmd_engine.c ---- */
+
+/* Prints what the engine says of itself: at `socket_path`, or of this node (NULL). Returns an exit status. */
+int ctl_engine_status(const struct ctl_options *o, const char *socket_path);
+
 /* ---- cmd_module.c ---- */
 
 /* Prints what the plugin `name` (a name, or an absolute path) says of itself. Loads it, which runs its constructors.
@@ -251,5 +257,6 @@ int cmd_groups(const struct ctl_options *o, int argc, char **argv);
 int cmd_plugins(const struct ctl_options *o, int argc, char **argv);
 int cmd_check(const struct ctl_options *o, int argc, char **argv);
 int cmd_config(const struct ctl_options *o, int argc, char **argv);
+int cmd_snapshot(const struct ctl_options *o, int argc, char **argv);
 
 #endif

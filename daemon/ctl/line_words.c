@@ -32,11 +32,13 @@ static void escape(struct splitter *s)
 {
         static const char letters[] = "ntr\"\\", stands_for[] = "\n\t\r\"\\";
         const char *known = s->at < s->end && *s->at ? strchr(letters, *s->at) : NULL;
+        int high = s->end - s->at >= 3 && *s->at == 'x' ? hex(s->at[1]) : -1;
+        int low = high >= 0 ? hex(s->at[2]) : -1;
         if (known) {
                 s->word[s->len++] = stands_for[known - letters];
                 s->at++;
-        } else if (s->end - s->at >= 3 && *s->at == 'x' && hex(s->at[1]) >= 0 && hex(s->at[2]) >= 0) {
-                s->word[s->len++] = (char)(hex(s->at[1]) << 4 | hex(s->at[2]));
+        } else if (low >= 0) {
+                s->word[s->len++] = (char)(high * 16 + low);
                 s->at += 3;
         } else {
                 s->wrong = "within double quotes a backslash stands before \\ \" n t r or xHH";

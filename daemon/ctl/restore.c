@@ -390,7 +390,7 @@ static int give_away(int dir_fd, const char *name, uid_t uid, gid_t gid)
 static int give_to_owner(const struct target *t, const char *data_dir)
 {
         static const char *const above[] = {"baton.lock", "myid", STORE_MARK, VERSION_DIR};
-        struct stat st;
+        struct stat st = {.st_uid = 0};
         struct removal m = {.count = 0};
         int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
         if (fd < 0 || fstat(fd, &st) < 0)

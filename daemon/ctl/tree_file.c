@@ -7,6 +7,7 @@
 #include "election/base/map.h"
 #include "election/client/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -145,6 +146,7 @@ struct known {
 static bool is_known(const struct known *k, const struct tree *t, const char *path, size_t len)
 {
         size_t at = (size_t)(uintptr_t)map_get(&k->map, hash_bytes(path, len, 0));
+        assert(!at || (t->nodes && at <= t->count)); /* only what is there was remembered */
         while (at && (strncmp(t->nodes[at - 1].path, path, len) != 0 || t->nodes[at - 1].path[len]))
                 at = k->earlier[at - 1];
         return at != 0;
@@ -152,7 +154,9 @@ static bool is_known(const struct known *k, const struct tree *t, const char *pa
 
 static void remember(struct known *k, const struct tree *t)
 {
+        assert(t->nodes && t->count);
         const char *path = t->nodes[t->count - 1].path;
+        assert(path);
         uint64_t hash = hash_bytes(path, strlen(path), 0);
         k->earlier = mem_grow(k->earlier, &k->capacity, t->count, sizeof *k->earlier);
         k->earlier[t->count - 1] = (size_t)(uintptr_t)map_get(&k->map, hash);
@@ -163,6 +167,7 @@ static void remember(struct known *k, const struct tree *t)
 static int place_check(const struct known *k, const struct tree *t, const char *root, const char *path, char *why,
                        size_t why_size)
 {
+        assert(path && path[0] == '/');
         size_t parent_len = (size_t)(strrchr(path, '/') - path);
         if (!t->count)
                 return strcmp(path, root) == 0 ? 0 : bad(why, why_size, "the first node is not the root, %s", root);

@@ -8,6 +8,8 @@
 #include "daemon/engine/log_writer.h"
 #include "daemon/engine/net.h"
 #include "daemon/engine/snapshot_writer.h"
+#include "daemon/engine/status.h"
+#include "daemon/engine/status_json.h"
 #include "election/base/alloc.h"
 
 #include <assert.h>
@@ -31,7 +33,9 @@ struct engine {
         uint64_t armed_ms; /* what the timer is set to; UINT64_MAX: not set */
         uv_signal_t terminate, interrupt;
         struct net *net;
-        struct control *control; /* NULL: nobody supervises it, or it is over */
+        struct control *control;    /* NULL: nobody supervises it, or it is over */
+        struct status *status_call; /* NULL: nobody can ask, or it is over */
+        uint64_t awaited;           /* the snapshot that somebody there waits for */
         struct log_writer *log;
         struct snapshot_writer *snapshots;
         struct effects fx;
@@ -151,6 +155,17 @@ static void carry_out(struct engine *e, const struct effect *effect)
         }
 }
 
+/* A snapshot that was asked for has ended, whichever event it was that ended it. */
+static void answer_snapshot(struct engine *e)
+{
+        struct server_snapshots s;
+        if (!e->status_call || !status_waits(e->status_call))
+                return;
+        server_snapshots(e->parts.server, &s);
+        if (s.ended >= e->awaited)
+                status_answer(e->status_call, status_json_snapshot(&s, e->parts.config->data_dir));
+}
+
 static void step(struct engine *e, struct event *event)
 {
         if (e->halted)
@@ -164,6 +179,7 @@ static void step(struct engine *e, struct event *event)
                 carry_out(e, &e->fx.list[i]);
         effects_reset(&e->fx);
         e->stepping = false;
+        answer_snapshot(e);
 }
 
 /* ---- where events come from ---- */
@@ -232,6 +248,52 @@ static void on_control_stop(void *ctx, const char *why)
         struct engine *e = ctx;
         if (!e->stopping)
                 ask_to_stop(e, why);
+}
+
+/* ---- the status call ---- */
+
+static char *tell_status(struct engine *e)
+{
+        const struct moment at = now();
+        facts_read(e->parts.storage, &e->facts);
+        e->facts.queued_client_bytes = net_client_backlog(e->net);
+        e->facts_ms = at.mono_ms;
+        server_set_facts(e->parts.server, &e->facts);
+        return status_json(e->parts.server, &e->parts.config->server, &e->facts, &at);
+}
+
+static char *begin_snapshot(struct engine *e)
+{
+        struct event event = {.type = EVENT_SNAPSHOT_WANTED};
+        struct server_snapshots before, after;
+        server_snapshots(e->parts.server, &before);
+        step(e, &event);
+        server_snapshots(e->parts.server, &after);
+        if (after.begun == before.begun)
+                return status_json_error(after.busy ? "the tree is being read out for another snapshot: ask again"
+                                                    : "the server does not serve: it has no tree to be trusted");
+        e->awaited = after.begun;
+        return after.ended < after.begun ? NULL : status_json_snapshot(&after, e->parts.config->data_dir);
+}
+
+static char *on_status_asked(void *ctx, const struct status_request *r)
+{
+        struct engine *e = ctx;
+        switch (r->command) {
+        case STATUS_STATUS:
+                return tell_status(e);
+        case STATUS_CONNECTIONS:
+                return status_json_connections(e->parts.server, r);
+        case STATUS_SNAPSHOT:
+                return begin_snapshot(e);
+        case STATUS_RESET:
+                server_stats_reset(e->parts.server);
+                server_connections_reset(e->parts.server);
+                return status_json_reset();
+        case STATUS_COMMAND_MAX:
+                break;
+        }
+        return status_json_error("unknown command");
 }
 
 /* ---- the turn's end ---- */
@@ -313,6 +375,8 @@ static void close_all(struct engine *e)
         net_finish(e->net);
         control_free(e->control);
         e->control = NULL;
+        status_close(e->status_call);
+        e->status_call = NULL;
         uv_close((uv_handle_t *)&e->terminate, NULL);
         uv_close((uv_handle_t *)&e->interrupt, NULL);
         uv_close((uv_handle_t *)&e->timer, NULL);
@@ -393,6 +457,12 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
 int engine_control(struct engine *e, int fd)
 {
         return control_new(&e->loop, fd, on_control_stop, e, &e->control);
+}
+
+int engine_status(struct engine *e, int fd)
+{
+        const struct status_host host = {.ctx = e, .ask = on_status_asked, .client_ms = STATUS_CLIENT_MS};
+        return status_new(&e->loop, fd, &host, &e->status_call);
 }
 
 uint16_t engine_listening_on(const struct engine *e, enum port port)

@@ -41,6 +41,9 @@ int engine_new(const struct engine_parts *parts, struct engine **ret, char *why,
 /* Speaks over `fd` with the supervisor that started it (daemon/engine/control.h). Takes `fd`. Before engine_run(),
  * once; without it SIGTERM and SIGINT are all there is. Returns 0 or -errno. */
 int engine_control(struct engine *e, int fd);
+/* Answers the status call (docs/status.md) on `fd`, a listening Unix socket. Takes `fd`. Before engine_run(), once;
+ * without it nobody can ask. Returns 0 or -errno. */
+int engine_status(struct engine *e, int fd);
 /* The number of a listening port, 0 for none (useful after configuring 0). */
 uint16_t engine_listening_on(const struct engine *e, enum port port);
 /* Runs until the core has ended (SIGTERM, SIGINT and the supervisor ask it to) and returns the exit status. A second

@@ -48,7 +48,8 @@ static const struct setting table[] = {
         {"node", "name", SETTING_TEXT, RAW(name), .help = "this machine's name in the ensemble; default the host name"},
         {"node", "id", SETTING_NUMBER, RAW(id), 1, SID_MAX, .help = "this server's number, the N of its server.N"},
         {"node", "data_dir", SETTING_TEXT, RAW(data_dir), .help = "absolute path; ZooKeeper's layout inside"},
-        {"node", "runtime_dir", SETTING_TEXT, RAW(runtime_dir), .help = "absolute path; not used by the engine"},
+        {"node", "runtime_dir", SETTING_TEXT, RAW(runtime_dir),
+         .help = "absolute path; engine.sock in it answers the status call"},
         {"ensemble", "tick_time", SETTING_NUMBER, RAW(tick_time), 10, 600000, "2000", "milliseconds"},
         {"ensemble", "init_limit", SETTING_NUMBER, RAW(init_limit), 1, 100000, "10",
          "ticks a follower may take to connect and to catch up"},
@@ -467,6 +468,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->outstanding_limit = (uint32_t)raw->outstanding_limit;
         memcpy(s->data_dir, raw->data_dir, sizeof s->data_dir);
         memcpy(c->data_dir, raw->data_dir, sizeof c->data_dir);
+        memcpy(c->runtime_dir, raw->runtime_dir, sizeof c->runtime_dir);
         s->client_port = c->client_port;
         s->listen_backlog = -1;
         (void)snprintf(s->version, sizeof s->version, "3.9.5-baton-%s", BATON_VERSION);

@@ -24,6 +24,7 @@
 struct engine_config {
         struct server_config server;             /* but for .seed */
         char data_dir[ENGINE_PATH_MAX];          /* absolute */
+        char runtime_dir[ENGINE_PATH_MAX];       /* the same, for the status socket; "": none */
         char client_host[ENSEMBLE_HOST_MAX + 1]; /* where clients are served: the own member's, or `client` */
         uint16_t client_port;
         bool peers;      /* false: an ensemble of one without ports for others */

@@ -6,6 +6,7 @@
 #include "daemon/common/descriptors.h"
 #include "daemon/common/log.h"
 #include "daemon/common/settings.h"
+#include "daemon/common/status_socket.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/engine_config.h"
 #include "daemon/engine/storage_posix.h"
@@ -34,6 +35,7 @@
 struct options {
         const char *config;
         int control_fd; /* -1: nobody supervises it */
+        int status_fd;  /* -1: it makes the status socket itself */
         bool check;
 };
 
@@ -58,6 +60,7 @@ static void print_help(void)
                      "  --check         judge the configuration, touch nothing else\n"
                      "  --control-fd N  one end of a socketpair with batond, which started it; when that closes, it\n"
                      "                  ends\n"
+                     "  --status-fd N   the listening socket of the status call, made by batond\n"
                      "  --version       print the version\n"
                      "  --help          print this\n\n"
                      "SIGTERM and SIGINT end it cleanly. Exit status: 0 clean stop, 1 ended at once or wrong usage,\n"
@@ -66,14 +69,14 @@ static void print_help(void)
 }
 
 /* Nothing has been opened yet: a descriptor that is open was given to us. */
-static int read_descriptor(const char *text, int *ret)
+static int read_descriptor(const char *option, const char *text, int *ret)
 {
         int64_t fd = -1;
         if (settings_number(text, STDERR_FILENO + 1, INT32_MAX, &fd) == 0 && fcntl((int)fd, F_GETFD) >= 0) {
                 *ret = (int)fd;
                 return 0;
         }
-        (void)fprintf(stderr, "baton-engine: --control-fd %s: no such descriptor was given to it\n",
+        (void)fprintf(stderr, "baton-engine: --%s %s: no such descriptor was given to it\n", option,
                       log_quote(text).text);
         return -EBADF;
 }
@@ -85,6 +88,7 @@ static int read_options(int argc, char **argv, struct options *ret)
                 {"config", required_argument, NULL, 'c'},
                 {"check", no_argument, NULL, 'n'},
                 {"control-fd", required_argument, NULL, 'f'},
+                {"status-fd", required_argument, NULL, 's'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
@@ -98,7 +102,11 @@ static int read_options(int argc, char **argv, struct options *ret)
                         ret->check = true;
                         break;
                 case 'f':
-                        if (read_descriptor(optarg, &ret->control_fd) < 0)
+                        if (read_descriptor("control-fd", optarg, &ret->control_fd) < 0)
+                                return ENGINE_EXIT_AT_ONCE;
+                        break;
+                case 's':
+                        if (read_descriptor("status-fd", optarg, &ret->status_fd) < 0)
                                 return ENGINE_EXIT_AT_ONCE;
                         break;
                 case 'V':
@@ -240,7 +248,19 @@ static int recover(struct node *n)
         return ENGINE_EXIT_CLEAN;
 }
 
-static int run(struct node *n, int control_fd)
+/* The server is worth more than what it says of itself: without the socket it runs all the same. */
+static void offer_status(struct node *n, int status_fd)
+{
+        const char *dir = n->config.runtime_dir;
+        if (status_fd < 0 && !dir[0])
+                return;
+        int fd = status_fd >= 0 ? status_fd : status_socket_listen(dir, (uid_t)-1, (gid_t)-1);
+        int r = fd < 0 ? fd : engine_status(n->engine, fd);
+        if (r < 0)
+                log_warning("no status call in %s: %s", dir[0] ? dir : "the socket given", strerror(-r));
+}
+
+static int run(struct node *n, int control_fd, int status_fd)
 {
         char why[512];
         const struct engine_parts parts = {.config = &n->config,
@@ -259,6 +279,7 @@ static int run(struct node *n, int control_fd)
                 log_error("descriptor %d can't be spoken over with the supervisor: %s", control_fd, strerror(-r));
                 return ENGINE_EXIT_AT_ONCE;
         }
+        offer_status(n, status_fd);
         log_info("server %" PRId64 " of %zu, for clients on %s port %u", n->config.server.sid,
                  n->config.server.ensemble.count, n->config.client_host, (unsigned)n->config.client_port);
         return engine_run(n->engine);
@@ -276,7 +297,7 @@ static void undo(struct node *n)
 int main(int argc, char **argv)
 {
         static struct node node; /* too large for a stack that should stay small */
-        struct options options = {.control_fd = -1};
+        struct options options = {.control_fd = -1, .status_fd = -1};
         if (descriptors_open_standard() < 0)
                 return ENGINE_EXIT_AT_ONCE; /* and nowhere to say why */
         int status = read_options(argc, argv, &options);
@@ -297,7 +318,7 @@ int main(int argc, char **argv)
         node.config.server.seed = random_seed();
         status = recover(&node);
         if (status == ENGINE_EXIT_CLEAN)
-                status = run(&node, options.control_fd);
+                status = run(&node, options.control_fd, options.status_fd);
         undo(&node);
         return status;
 }

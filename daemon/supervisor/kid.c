@@ -4,6 +4,7 @@
 #include "daemon/common/clock.h"
 #include "daemon/common/events.h"
 #include "daemon/common/log.h"
+#include "daemon/common/status_socket.h"
 #include "daemon/supervisor/spawn.h"
 #include "daemon/supervisor/supervisor.h"
 #include "election/base/alloc.h"
@@ -170,7 +171,8 @@ struct command {
         char config[32];
 };
 
-static void command_of(const struct kid *k, bool helper, uint64_t budget_ms, struct command *ret)
+/* `third`: a worker's record or an engine's status socket is passed. */
+static void command_of(const struct kid *k, bool helper, bool third, uint64_t budget_ms, struct command *ret)
 {
         size_t n = 0;
         (void)snprintf(ret->program, sizeof ret->program, "%s/%s", k->owner->config->libexec_dir, kid_program(k->kind));
@@ -193,8 +195,8 @@ static void command_of(const struct kid *k, bool helper, uint64_t budget_ms, str
         } else {
                 ret->argv[n++] = "--control-fd";
                 ret->argv[n++] = "3";
-                if (k->kind == KID_WORKER) {
-                        ret->argv[n++] = "--record-fd";
+                if (third) {
+                        ret->argv[n++] = k->kind == KID_ENGINE ? "--status-fd" : "--record-fd";
                         ret->argv[n++] = "5";
                 }
         }
@@ -228,6 +230,18 @@ static int make_places(struct kid *k, const struct identity_ids *ids)
         return 0;
 }
 
+/* The engine may not write in the runtime directory: it gets the socket of its status call made. It runs without one,
+ * too. */
+static int status_socket(const struct kid *k, const struct identity_ids *ids)
+{
+        const char *dir = k->owner->config->runtime_dir;
+        int fd = status_socket_listen(dir, ids->uid, ids->gid);
+        if (fd < 0)
+                log_warning("%s/" STATUS_SOCKET_NAME ": %s; the engine can't be asked for its status", dir,
+                            strerror(-fd));
+        return fd;
+}
+
 static int begin_process(struct kid *k, const struct identity_ids *ids, char why[SPAWN_WHY_MAX])
 {
         int control[2] = {-1, -1}, config = -1, record = -1;
@@ -243,7 +257,9 @@ static int begin_process(struct kid *k, const struct identity_ids *ids, char why
                 if (r < 0)
                         goto out;
         }
-        command_of(k, false, 0, &command);
+        if (k->kind == KID_ENGINE)
+                record = status_socket(k, ids);
+        command_of(k, false, record >= 0, 0, &command);
         const struct spawn spawn = {.program = command.program,
                                     .argv = command.argv,
                                     .identity = ids,
@@ -285,7 +301,7 @@ static int begin_helper(struct kid *k, const struct identity_ids *ids, char why[
         int config = spawn_text_fd(k->name.text, k->config);
         if (config < 0)
                 return config;
-        command_of(k, true, budget_ms, &command);
+        command_of(k, true, false, budget_ms, &command);
         const struct spawn spawn = {.program = command.program,
                                     .argv = command.argv,
                                     .identity = ids,

@@ -6,6 +6,7 @@
  *   status.json        who runs and since when (status_file.h)
  *   units.allowed      USER UNIT lines: what an unprivileged worker may manage (the polkit rule reads it)
  *   agent/             the agent's own: its session
+ *   engine.sock        the engine's status call, made for it (daemon/common/status_socket.h)
  *   grants/<plugin>    grant records. Locked by the worker that is alive, or by who stops its resource instead
  *   plugins/<plugin>/  the plugin's own (host->state_dir)
  *   workers/<plugin>   the configuration its last worker got, and

@@ -13,7 +13,8 @@
 
 #include <sys/types.h>
 
-/* The control channel (daemon/common/ipc.h), the configuration (a sealed memfd), the grant record (workers). */
+/* The control channel (daemon/common/ipc.h), the configuration (a sealed memfd), the grant record (workers). An engine
+ * has its status socket (daemon/common/status_socket.h) where a worker has its record. */
 #define SPAWN_FD_CONTROL 3
 #define SPAWN_FD_CONFIG  4
 #define SPAWN_FD_RECORD  5

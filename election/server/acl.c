@@ -94,10 +94,39 @@ static int put_fixed(const struct acl_policy *policy, const struct jute_acl *ent
         return ZK_OK;
 }
 
+/* Whether a Java server's search for duplicates fails on the entry numbered `n`: it compares what is not there as
+ * soon as all before it is equal (perms, scheme, id; observed on 3.9.5). */
+static bool stumbles(struct jute_vec acl, int32_t n, const struct jute_acl *entry)
+{
+        struct jute_reader r = jute_vec_reader(&acl);
+        bool schemeless = entry->id.scheme.len < 0;
+        for (int32_t i = 0; i < n; i++) {
+                struct jute_acl other;
+                jute_get_acl(&r, &other);
+                if (other.perms == entry->perms && (schemeless || jute_str_equal(other.id.scheme, entry->id.scheme)))
+                        return true;
+        }
+        return false;
+}
+
+static bool any_stumbles(struct jute_vec acl)
+{
+        struct jute_reader r = jute_vec_reader(&acl);
+        for (int32_t i = 0; i < acl.count; i++) {
+                struct jute_acl entry;
+                jute_get_acl(&r, &entry);
+                if ((entry.id.scheme.len < 0 || entry.id.id.len < 0) && stumbles(acl, i, &entry))
+                        return true;
+        }
+        return false;
+}
+
 int acl_fixup(const struct acl_policy *policy, struct jute_vec acl, struct jute_vec ids, struct jute_writer *w)
 {
         if (acl.count <= 0 || acl.count > ACL_ENTRIES_MAX)
                 return ZK_INVALID_ACL;
+        if (any_stumbles(acl))
+                return ZK_MARSHALLING_ERROR;
         struct jute_reader r = jute_vec_reader(&acl);
         struct seen seen;
         size_t count_at = w->len;

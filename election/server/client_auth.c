@@ -161,7 +161,7 @@ void client__sasl(struct client *k, const struct event *e, int32_t xid, struct j
         struct jute_sasl request;
         jute_reader_init(&r, body.data, (size_t)body.len, k->all->item_max);
         jute_get_sasl(&r, &request);
-        if (r.error) {
+        if (r.error || request.token.len < 0) { /* no token at all: likewise, observed on 3.9.5 */
                 client__reject(k, fx);
                 return;
         }

@@ -141,11 +141,14 @@ static struct client_info client_info(const struct client *k)
         };
 }
 
-void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct client_info *info), void *ctx)
+/* They stand in the order of their names, which the shell gives in the order of accepting. */
+void clients_each(const struct clients *c, conn_id after, bool (*fn)(void *ctx, const struct client_info *info),
+                  void *ctx)
 {
         for (const struct list *l = c->list.next; l != &c->list; l = l->next) {
-                const struct client_info info = client_info(LIST_ENTRY(l, const struct client, link));
-                if (!fn(ctx, &info))
+                const struct client *k = LIST_ENTRY(l, const struct client, link);
+                const struct client_info info = client_info(k);
+                if (k->conn > after && !fn(ctx, &info))
                         return;
         }
 }

@@ -273,6 +273,7 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
         jute_reader_init(&q.body, body.data, (size_t)body.len, c->item_max);
         switch (opcode) {
         case OP_PING:
+                q.xid = -2; /* whatever it came with (observed on 3.9.5) */
                 read_status(&q, ZK_OK);
                 break;
         case OP_EXISTS:

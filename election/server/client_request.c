@@ -187,6 +187,21 @@ static void client_unauthenticated(struct client *k, const struct event *e, int3
         client__refuse(k, e, xid, 0, ZK_SESSION_CLOSED_REQUIRE_SASL_AUTH, fx);
 }
 
+/* Writes of a session that has moved are refused by their transactions, a close of it is executed. Reads and syncs
+ * go on at the old server, but not where it leads: that one knows (observed on 3.9.5). */
+static void client_touch_and_take(struct client *k, const struct event *e, struct jute_request_header *h,
+                                  struct jute_str body, struct effects *fx)
+{
+        struct clients *c = k->all;
+        enum session_check check = c->host.touch(c->host.ctx, e, k->session, k->timeout_ms);
+        if (check == SESSION_EXPIRED)
+                client__set_state(k, CLIENT_ENDING); /* its end is on its way (client-protocol.md 3.2) */
+        else if (check == SESSION_MOVED && (h->type == OP_SYNC || client__is_read(h->type)))
+                client__close(k, false, fx);
+        else
+                client_take(k, e, h, body, fx);
+}
+
 void client__request(struct client *k, const struct event *e, const uint8_t *data, size_t len, struct effects *fx)
 {
         struct clients *c = k->all;
@@ -207,10 +222,8 @@ void client__request(struct client *k, const struct event *e, const uint8_t *dat
                 client__sasl(k, e, h.xid, body, fx);
         else if (!client__admitted(k))
                 client_unauthenticated(k, e, h.xid, fx);
-        else if (c->host.touch(c->host.ctx, e, k->session, k->timeout_ms))
-                client_take(k, e, &h, body, fx);
         else
-                client__set_state(k, CLIENT_ENDING); /* its end is on its way (client-protocol.md 3.2) */
+                client_touch_and_take(k, e, &h, body, fx);
 }
 
 /* ---- outcomes ---- */

@@ -12,6 +12,7 @@
 
 #include "election/jute/record.h"
 #include "election/server/server.h"
+#include "election/session/session.h"
 #include "election/tree/database.h"
 #include "election/tree/watch.h"
 
@@ -67,8 +68,9 @@ struct clients_host {
         /* A resumed session: 1 valid, 0 not, -EINPROGRESS: clients_revalidated() will tell, -ENOTCONN: nobody
          * can tell, another server must be asked. */
         int (*revalidate)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms, struct effects *fx);
-        /* The session was heard from. False: it is closing, nothing of it is executed any more. */
-        bool (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
+        /* The session was heard from. SESSION_EXPIRED: it is closing, nothing of it is executed any more.
+         * SESSION_MOVED: this server leads, and knows that another one has the session now. */
+        enum session_check (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
         /* The present database. */
         struct database *(*database)(void *ctx);
         /* How many bytes a four-letter word has before it can be answered: 4, or more where it has an argument. */
@@ -149,8 +151,10 @@ struct client_info {
         size_t watch_bytes;   /* what its watches are charged */
         size_t unread_bytes;  /* of requests not taken yet */
 };
-/* Calls `fn` for each connection, the oldest first, until it returns false. What `info` points to lives until then. */
-void clients_each(const struct clients *c, bool (*fn)(void *ctx, const struct client_info *info), void *ctx);
+/* Calls `fn` for each connection accepted after `after` (0: all), the oldest first, until it returns false. What
+ * `info` points to lives until then. */
+void clients_each(const struct clients *c, conn_id after, bool (*fn)(void *ctx, const struct client_info *info),
+                  void *ctx);
 /* The session of a connection, 0 for none. */
 int64_t clients_session(const struct clients *c, conn_id conn);
 /* All watches of this server's connections. */

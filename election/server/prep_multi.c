@@ -20,25 +20,15 @@ static bool multi_may_hold(int32_t opcode)
         }
 }
 
-/* In a multi the flags alone say what a create makes, whatever opcode it came under, and a time to live
- * without such flags is ignored; those flags need createTTL's record, which has the time. False makes the
- * multi fail. A create2 stays one, and is answered with a Stat, as from 3.9 on; 3.8.0 makes it a create.
- * Otherwise as observed on 3.8.0, invalid flags as from 3.8.2 on (client-protocol.md 4.3). */
-static bool create_by_flags(struct prep_op *op)
+/* In a multi flags that say container make one of any create, and createContainer makes one whatever they say. A
+ * time to live without the flags for it is ignored. A create2 stays one, and is answered with a Stat. All as
+ * observed on 3.9.5; 3.8.0 differs (client-protocol.md 4.3). */
+static void create_by_flags(struct prep_op *op)
 {
-        if (prep__flags_are_ttl(op->flags))
-                return op->opcode == OP_CREATE_TTL;
         if (op->flags == CREATE_FLAG_CONTAINER)
                 op->opcode = OP_CREATE_CONTAINER;
-        else if (op->opcode != OP_CREATE2)
+        else if (op->opcode == OP_CREATE_TTL && !prep__flags_are_ttl(op->flags))
                 op->opcode = OP_CREATE;
-        return prep__flags_ok(op->flags);
-}
-
-bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
-{
-        struct prep_op op;
-        return multi_may_hold(opcode) && prep__decode(r, opcode, &op);
 }
 
 enum multi_next {
@@ -48,9 +38,44 @@ enum multi_next {
         MULTI_LISTLESS,   /* fails it whole, before it becomes one */
 };
 
-/* Reads the next operation. A create without an ACL list stops a Java server before it takes a zxid, all else
- * that can't be in a multi after it has; to createTTL no list is an empty one (observed on 3.9.5). */
-static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
+/* What is wrong with a create, in a Java server's order (observed on 3.9.5). One without an ACL list stops it
+ * before it has taken a zxid, all else that can't be in a multi after that. Only createTTL's record has the time
+ * that the flags for it need. Flags that do not exist, and no list, are errors of the operation there. */
+static enum multi_next check_create(const struct prep_op *op)
+{
+        if (op->opcode == OP_CREATE_TTL)
+                return MULTI_OPERATION;
+        if (!prep__flags_ok(op->flags))
+                return MULTI_UNREADABLE;
+        if (op->acl.count < 0)
+                return MULTI_LISTLESS;
+        return prep__flags_are_ttl(op->flags) ? MULTI_UNREADABLE : MULTI_OPERATION;
+}
+
+bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
+{
+        struct prep_op op;
+        if (!multi_may_hold(opcode) || !prep__decode(r, opcode, &op))
+                return false;
+        return !prep__is_create(opcode) || check_create(&op) == MULTI_OPERATION;
+}
+
+/* A read has no place in a multi, but a Java server finds that out only at the next operation that is none, and
+ * after it has looked at that one's list (observed on 3.9.5). */
+static enum multi_next behind_read(struct jute_reader *r, struct jute_multi_header h)
+{
+        struct prep_op op;
+        while (!r->error && !h.done && (h.type == OP_GET_DATA || h.type == OP_GET_CHILDREN)) {
+                struct jute_path_watch read;
+                jute_get_path_watch(r, &read);
+                jute_get_multi_header(r, &h);
+        }
+        bool create = !r->error && !h.done && prep__is_create(h.type) && prep__decode(r, h.type, &op);
+        return create && check_create(&op) == MULTI_LISTLESS ? MULTI_LISTLESS : MULTI_UNREADABLE;
+}
+
+/* Reads the next operation. */
+static enum multi_next multi_next(struct jute_reader *r, bool first, struct prep_op *ret)
 {
         struct jute_multi_header h;
         jute_get_multi_header(r, &h);
@@ -58,13 +83,15 @@ static enum multi_next multi_next(struct jute_reader *r, struct prep_op *ret)
                 return MULTI_UNREADABLE;
         if (h.done)
                 return MULTI_END;
+        if (h.type == OP_GET_DATA || h.type == OP_GET_CHILDREN)
+                return first ? behind_read(r, h) : MULTI_UNREADABLE;
         if (!multi_may_hold(h.type) || !prep__decode(r, h.type, ret))
                 return MULTI_UNREADABLE;
-        if (prep__is_create(h.type) && !create_by_flags(ret))
-                return MULTI_UNREADABLE;
-        if (prep__is_create(h.type) && h.type != OP_CREATE_TTL && ret->acl.count < 0)
-                return MULTI_LISTLESS;
-        return MULTI_OPERATION;
+        if (!prep__is_create(h.type))
+                return MULTI_OPERATION;
+        enum multi_next next = check_create(ret);
+        create_by_flags(ret);
+        return next;
 }
 
 /* How it ends, and whether each of its operations has a path. */
@@ -74,7 +101,7 @@ static enum multi_next multi_last(struct jute_str body, int32_t item_max, bool *
         struct prep_op op;
         enum multi_next next;
         *ret_paths = true;
-        while ((next = multi_next(&r, &op)) == MULTI_OPERATION)
+        for (bool first = true; (next = multi_next(&r, first, &op)) == MULTI_OPERATION; first = false)
                 *ret_paths = *ret_paths && op.path.len >= 0;
         return next;
 }
@@ -129,7 +156,7 @@ int prep__multi(struct prep_txn *t, struct jute_writer *w)
         size_t count_at = w->len;
         jute_put_int(w, 0);
         prep__undo_begin(t->prep);
-        for (; !whole && multi_next(&r, &op) == MULTI_OPERATION; count++) {
+        for (; !whole && multi_next(&r, count == 0, &op) == MULTI_OPERATION; count++) {
                 if (failed) {
                         put_error_op(w, ZK_RUNTIME_INCONSISTENCY);
                         continue;

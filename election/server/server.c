@@ -83,6 +83,11 @@ void server_stats_reset(struct server *s)
         s->figures = (struct server_figures){.looks = 0};
 }
 
+void server_connections_reset(struct server *s)
+{
+        clients_each_reset(s->clients);
+}
+
 void server__fail(struct server *s, int status, const char *why)
 {
         if (s->failed || s->state == SERVER_HALTED)
@@ -320,6 +325,9 @@ static void server_dispatch(struct server *s, const struct event *e, struct effe
                 break;
         case EVENT_SNAPSHOT_DONE:
                 server__snapshot_done(s, e, fx);
+                break;
+        case EVENT_SNAPSHOT_WANTED:
+                server__snapshot_wanted(s, fx);
                 break;
         case EVENT_TICK:
                 server_tick(s, now_ms, fx);

@@ -84,19 +84,21 @@ static inline int32_t server_item_max(const struct server_config *c)
 }
 
 enum event_type {
-        EVENT_START,         /* once, first */
-        EVENT_CONN_ACCEPTED, /* conn, accepted.port, accepted.address */
-        EVENT_CONN_DIALLED,  /* conn, status: outcome of EFFECT_DIAL, 0 or -errno */
-        EVENT_CONN_BYTES,    /* conn, bytes: in order, any portions; borrowed */
-        EVENT_CONN_CLOSED,   /* conn, status: 0 the peer closed, -errno failed (-ENOBUFS: backlog).
-                                The name is dead. Never follows an EFFECT_CLOSE. */
-        EVENT_CONN_SENT,     /* conn: answer to EFFECT_NOTIFY_SENT */
-        EVENT_DISK_DONE,     /* disk: all log-queue effects up to ticket are durable */
-        EVENT_DISK_FAILED,   /* disk.status, disk.why: the log queue is dead */
-        EVENT_SNAPSHOT_DONE, /* disk: all snapshot effects up to ticket are carried out (END: durable), or
-                                failed with disk.status and disk.why: that snapshot is gone, older ones stay */
-        EVENT_TICK,          /* server_deadline() has passed */
-        EVENT_STOP,          /* stop cleanly; EFFECT_HALT follows, now or later */
+        EVENT_START,           /* once, first */
+        EVENT_CONN_ACCEPTED,   /* conn, accepted.port, accepted.address */
+        EVENT_CONN_DIALLED,    /* conn, status: outcome of EFFECT_DIAL, 0 or -errno */
+        EVENT_CONN_BYTES,      /* conn, bytes: in order, any portions; borrowed */
+        EVENT_CONN_CLOSED,     /* conn, status: 0 the peer closed, -errno failed (-ENOBUFS: backlog).
+                                  The name is dead. Never follows an EFFECT_CLOSE. */
+        EVENT_CONN_SENT,       /* conn: answer to EFFECT_NOTIFY_SENT */
+        EVENT_DISK_DONE,       /* disk: all log-queue effects up to ticket are durable */
+        EVENT_DISK_FAILED,     /* disk.status, disk.why: the log queue is dead */
+        EVENT_SNAPSHOT_DONE,   /* disk: all snapshot effects up to ticket are carried out (END: durable), or
+                                  failed with disk.status and disk.why: that snapshot is gone, older ones stay */
+        EVENT_SNAPSHOT_WANTED, /* somebody asks for a snapshot file now: begun, unless that can't be done at this
+                                  moment (server_snapshots() tells) */
+        EVENT_TICK,            /* server_deadline() has passed */
+        EVENT_STOP,            /* stop cleanly; EFFECT_HALT follows, now or later */
         EVENT_MAX,
 };
 
@@ -161,5 +163,7 @@ uint64_t server_deadline(const struct server *s);
 void server_set_facts(struct server *s, const struct server_facts *facts);
 /* Whatever mntr and srvr count begins anew. */
 void server_stats_reset(struct server *s);
+/* And what is counted of each connection. */
+void server_connections_reset(struct server *s);
 
 #endif

@@ -43,14 +43,14 @@ static int host_revalidate(void *ctx, const struct event *e, int64_t session, in
         return zab_revalidate(s->zab, session, timeout_ms, fx) ? -EINPROGRESS : -ENOTCONN;
 }
 
-static bool host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
+static enum session_check host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
 {
         struct server *s = ctx;
-        if (s->clock)
-                return session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms);
+        if (s->clock && session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms))
+                return session_clock_check(s->clock, session, s->config.sid);
         if (s->touches)
                 session_touches_add(s->touches, session, timeout_ms);
-        return true;
+        return s->clock ? SESSION_EXPIRED : SESSION_VALID;
 }
 
 static struct database *host_database(void *ctx)

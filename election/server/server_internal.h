@@ -5,6 +5,7 @@
 #include "election/server/clients.h"
 #include "election/server/prep.h"
 #include "election/server/server.h"
+#include "election/server/status.h"
 #include "election/server/sweeper.h"
 #include "election/session/session.h"
 #include "election/txnlog/snapfile.h"
@@ -92,6 +93,9 @@ struct server {
         struct outcome outcome;
         struct jute_writer txn;
         struct snapshot_job job;
+        uint64_t snapshots_begun, snapshots_ended; /* of the serving database */
+        int64_t snapshot_zxid;                     /* of the last one begun */
+        int snapshot_status;                       /* of the last one that ended */
         uint32_t txns_since_snapshot, snapshot_after;
         uint64_t started_ms, serving_since_ms;
         char role_reason[EFFECT_TEXT_MAX];
@@ -131,6 +135,8 @@ const struct clients_host *server__clients_host(void);
 
 /* server_snapshot.c */
 void server__snapshot_counted(struct server *s, struct effects *fx);
+/* Begins one now, if the server serves and nobody else reads the database out. */
+void server__snapshot_wanted(struct server *s, struct effects *fx);
 void server__snapshot_redraw(struct server *s);
 void server__snapshot_received(struct server *s, struct database *db, int64_t zxid, struct effects *fx);
 void server__snapshot_abort(struct server *s, struct effects *fx);
@@ -141,8 +147,8 @@ void server__snapshot_done(struct server *s, const struct event *e, struct effec
 /* server_quota.c */
 /* Says and counts what prep has met at a quota's limits. */
 void server__quota_excess(struct server *s, struct effects *fx);
-/* The lines of mntr about quotas. */
-void server__mntr_quota(const struct server *s, struct jute_writer *w);
+/* What mntr tells of quotas. */
+void server__quota_figures(const struct server *s, const struct status_visitor *v);
 void server__quota_done(struct server *s);
 
 /* server_words.c */

@@ -12,6 +12,9 @@
  * refusals of later names are not counted. */
 #define QUOTA_REFUSALS_MAX 256
 
+/* What follows the name in a key of mntr, with its end. */
+#define QUOTA_KEY_BYTES 64
+
 /* Refusals below one first name. */
 struct quota_refusals {
         uint64_t count;
@@ -70,36 +73,37 @@ void server__quota_excess(struct server *s, struct effects *fx)
 
 /* ---- mntr ---- */
 
-static void line(struct jute_writer *w, const uint8_t *name, size_t name_len, const char *key, int64_t value)
+static void tell(const struct status_visitor *v, const uint8_t *name, size_t name_len, const char *key, int64_t value)
 {
-        char tail[80];
-        int len = snprintf(tail, sizeof tail, "_%s_per_namespace\t%" PRId64 "\n", key, value);
-        jute_put_raw(w, "zk_", 3);
-        jute_put_raw(w, name, name_len);
-        jute_put_raw(w, tail, (size_t)len);
+        char *whole = mem_alloc(name_len + QUOTA_KEY_BYTES);
+        memcpy(whole, name, name_len);
+        (void)snprintf(whole + name_len, QUOTA_KEY_BYTES, "_%s_per_namespace", key);
+        v->number(v->ctx, whole, value);
+        mem_free(whole);
 }
 
-static void put_namespace(void *ctx, const struct quota_namespace *n)
+static void tell_namespace(void *ctx, const struct quota_namespace *n)
 {
-        struct jute_writer *w = ctx;
-        if (words__full(w))
+        const struct status_visitor *v = ctx;
+        if (v->full(v->ctx))
                 return;
         const size_t len = (size_t)n->name.len;
         if (n->has_limits) {
-                line(w, n->name.data, len, "quota_count_limit", n->count_limit);
-                line(w, n->name.data, len, "quota_bytes_limit", n->bytes_limit);
+                tell(v, n->name.data, len, "quota_count_limit", n->count_limit);
+                tell(v, n->name.data, len, "quota_bytes_limit", n->bytes_limit);
         }
         if (n->has_stats) {
-                line(w, n->name.data, len, "quota_count_usage", n->count_usage);
-                line(w, n->name.data, len, "quota_bytes_usage", n->bytes_usage);
+                tell(v, n->name.data, len, "quota_count_usage", n->count_usage);
+                tell(v, n->name.data, len, "quota_bytes_usage", n->bytes_usage);
         }
 }
 
-void server__mntr_quota(const struct server *s, struct jute_writer *w)
+void server__quota_figures(const struct server *s, const struct status_visitor *v)
 {
-        quota_each_namespace(database_tree(s->db), put_namespace, w);
+        struct status_visitor visitor = *v;
+        quota_each_namespace(database_tree(s->db), tell_namespace, &visitor);
         for (size_t i = 0; i < s->quota.refusal_count; i++) {
                 const struct quota_refusals *r = &s->quota.refusals[i];
-                line(w, r->name, r->name_len, "quota_exceeded_error", (int64_t)r->count);
+                tell(v, r->name, r->name_len, "quota_exceeded_error", (int64_t)r->count);
         }
 }

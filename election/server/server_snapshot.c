@@ -6,6 +6,7 @@
 #include "election/base/plant.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -52,17 +53,49 @@ static bool job_begin(struct server *s, int kind, struct database *db, struct ef
         return true;
 }
 
+/* A snapshot of the serving database; the log goes on in a new segment. */
+static bool routine_begin(struct server *s, struct effects *fx)
+{
+        if (!job_begin(s, JOB_ROUTINE, s->db, fx))
+                return false;
+        s->snapshots_begun++;
+        s->snapshot_zxid = s->job.zxid;
+        (void)effect_log_roll(fx);
+        s->txns_since_snapshot = 0;
+        server__snapshot_redraw(s);
+        return true;
+}
+
+static void routine_end(struct server *s, int status)
+{
+        if (s->snapshots_ended == s->snapshots_begun)
+                return;
+        s->snapshots_ended = s->snapshots_begun;
+        s->snapshot_status = status;
+}
+
+void server_snapshots(const struct server *s, struct server_snapshots *ret)
+{
+        *ret = (struct server_snapshots){.begun = s->snapshots_begun,
+                                         .ended = s->snapshots_ended,
+                                         .zxid = s->snapshot_zxid,
+                                         .status = s->snapshot_status,
+                                         .busy = s->job.kind != JOB_NONE || database_snapshot_busy(s->db)};
+}
+
+void server__snapshot_wanted(struct server *s, struct effects *fx)
+{
+        if (s->serving && s->job.kind == JOB_NONE)
+                (void)routine_begin(s, fx); /* false: a learner is being sent one */
+}
+
 void server__snapshot_counted(struct server *s, struct effects *fx)
 {
         if (s->txns_since_snapshot < UINT32_MAX)
                 s->txns_since_snapshot++;
         if (!s->serving || s->txns_since_snapshot <= s->snapshot_after || s->job.kind != JOB_NONE)
                 return;
-        if (!job_begin(s, JOB_ROUTINE, s->db, fx))
-                return;
-        (void)effect_log_roll(fx);
-        s->txns_since_snapshot = 0;
-        server__snapshot_redraw(s);
+        (void)routine_begin(s, fx); /* false: it is tried again after the next transaction */
 }
 
 void server__snapshot_received(struct server *s, struct database *db, int64_t zxid, struct effects *fx)
@@ -81,6 +114,8 @@ void server__snapshot_abort(struct server *s, struct effects *fx)
                 return;
         if (!j->read_out)
                 database_snapshot_end(j->db);
+        if (j->kind == JOB_ROUTINE)
+                routine_end(s, -ECANCELED);
         j->kind = JOB_ABORTING;
         j->db = NULL;
         j->ticket = effect_snapshot_abort(fx);
@@ -100,6 +135,8 @@ static void job_failed(struct server *s, const struct event *e, struct effects *
         struct snapshot_job *j = &s->job;
         const char *why = e->disk.why ? e->disk.why : "unknown reason";
         s->figures.snapshot_errors++;
+        if (j->kind == JOB_ROUTINE)
+                routine_end(s, -EIO);
         if (j->kind == JOB_RECEIVED) {
                 char text[EFFECT_TEXT_MAX];
                 (void)snprintf(text, sizeof text,
@@ -131,6 +168,8 @@ void server__snapshot_done(struct server *s, const struct event *e, struct effec
         bool received = j->kind == JOB_RECEIVED;
         if (j->kind != JOB_ABORTING) {
                 s->figures.snapshots++;
+                if (j->kind == JOB_ROUTINE)
+                        routine_end(s, 0);
                 summary_add(&s->figures.snapshot, e->now.mono_ms - j->since_ms);
         }
         *j = (struct snapshot_job){.kind = JOB_NONE};

@@ -27,8 +27,6 @@
 
 /* ---- words_text.c ---- */
 void words__put(struct jute_writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* "zk_NAME<TAB>VALUE". */
-void words__key(struct jute_writer *w, const char *name, int64_t value);
 /* sum / count / divisor with at most four decimals and at least one, as Java prints a double; 0.0 for none. */
 void words__average(struct jute_writer *w, uint64_t sum, uint64_t count, uint64_t divisor);
 /* As Java prints a Date, in UTC. */

@@ -33,7 +33,7 @@ static bool list_client(void *ctx, const struct client_info *i)
 
 void words__clients(const struct server *s, struct jute_writer *w)
 {
-        clients_each(s->clients, list_client, w);
+        clients_each(s->clients, 0, list_client, w);
 }
 
 static void put_session(struct jute_writer *w, const struct client_info *i)
@@ -60,7 +60,7 @@ static bool list_session(void *ctx, const struct client_info *i)
 
 void words__cons(struct server *s, struct jute_writer *w)
 {
-        clients_each(s->clients, list_session, w);
+        clients_each(s->clients, 0, list_session, w);
         words__put(w, "\n");
 }
 
@@ -238,7 +238,7 @@ static void dump_connection(const struct dump *d, const struct client_info *i)
 static void dump_connections(const struct dump *d)
 {
         struct known_clients known = {.list = NULL};
-        clients_each(d->s->clients, collect_client, &known);
+        clients_each(d->s->clients, 0, collect_client, &known);
         if (known.count)
                 qsort(known.list, known.count, sizeof *known.list, by_deadline);
         words__put(d->w, "Connections dump:\nConnections Sets (%zu)/(%zu):\n", deadlines(&known), known.count);

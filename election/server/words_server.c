@@ -1,7 +1,6 @@
 /* Words about the server as a whole: srvr stat conf envi dirs hash gtmk stmk srst. */
+#include "election/server/status.h"
 #include "election/server/words.h"
-
-#include "election/base/alloc.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -68,32 +67,23 @@ void words__stat(struct server *s, struct jute_writer *w)
 
 /* ---- conf, dirs, envi ---- */
 
-static void put_membership(const struct server *s, struct jute_writer *w)
+static void put_text(void *ctx, const char *name, const char *value)
 {
-        size_t len = ensemble_text(&s->config.ensemble, NULL, 0);
-        char *text = mem_alloc(len + 1);
-        (void)ensemble_text(&s->config.ensemble, text, len + 1);
-        jute_put_raw(w, text, len);
-        mem_free(text);
+        const bool list = strcmp(name, "membership") == 0;
+        words__put(ctx, list ? "%s: \n" : "%s=", name);
+        jute_put_raw(ctx, value, strlen(value));
+        if (!list)
+                words__put(ctx, "\n");
+}
+
+static void put_number(void *ctx, const char *name, int64_t value)
+{
+        words__put(ctx, "%s=%" PRId64 "\n", name, value);
 }
 
 void words__conf(struct server *s, struct jute_writer *w)
 {
-        const struct server_config *f = &s->config;
-        const struct member *me = ensemble_find(&f->ensemble, f->sid);
-        words__put(w, "clientPort=%u\nsecureClientPort=-1\n", f->client_port || !me ? f->client_port : me->client_port);
-        words__put(w, "dataDir=%s/version-2\ndataDirSize=%" PRId64 "\n", f->data_dir, s->facts.data_dir_size);
-        words__put(w, "dataLogDir=%s/version-2\ndataLogSize=%" PRId64 "\n", f->data_dir, s->facts.log_dir_size);
-        words__put(w, "tickTime=%" PRIu32 "\nmaxClientCnxns=%" PRIu32 "\n", f->tick_ms, f->max_client_cnxns);
-        words__put(w, "minSessionTimeout=%" PRId32 "\nmaxSessionTimeout=%" PRId32 "\n", f->min_session_timeout_ms,
-                   f->max_session_timeout_ms);
-        words__put(w, "clientPortListenBacklog=%" PRId32 "\nserverId=%" PRId64 "\n", f->listen_backlog, f->sid);
-        if (is_standalone(s))
-                return;
-        words__put(w, "initLimit=%" PRIu32 "\nsyncLimit=%" PRIu32 "\nelectionAlg=3\n", f->init_limit, f->sync_limit);
-        words__put(w, "electionPort=%u\nquorumPort=%u\npeerType=%d\nmembership: \n", me ? me->election_port : 0,
-                   me ? me->quorum_port : 0, me && me->observer ? 1 : 0);
-        put_membership(s, w);
+        server_settings(s, &(struct status_visitor){.ctx = w, .text = put_text, .number = put_number});
 }
 
 void words__dirs(struct server *s, struct jute_writer *w)

@@ -19,11 +19,6 @@ void words__put(struct jute_writer *w, const char *format, ...)
                 jute_put_raw(w, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
 }
 
-void words__key(struct jute_writer *w, const char *name, int64_t value)
-{
-        words__put(w, "zk_%s\t%" PRId64 "\n", name, value);
-}
-
 void words__average(struct jute_writer *w, uint64_t sum, uint64_t count, uint64_t divisor)
 {
         const double average = count ? (double)sum / (double)count / (double)divisor : 0;

@@ -3,6 +3,7 @@
  * an exception that ends the server, nothing happens here. */
 #include "election/tree/quota_internal.h"
 
+#include "election/base/plant.h"
 #include "election/tree/tree_internal.h"
 
 #include <string.h>
@@ -137,7 +138,8 @@ void quota__removing(struct tree *t, const struct znode *n)
                 return;
         if (begins_with(path, PROC, PROC_LEN))
                 note_removing(t, path);
-        charge(t, path, -data_bytes(n->data_len), -1, n);
+        if (!PLANTED(DELETION_NOT_COUNTED))
+                charge(t, path, -data_bytes(n->data_len), -1, n);
 }
 
 /* The path ends where a limits node's name begins for the first time, as Java's indexOf() finds it. */

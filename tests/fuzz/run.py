@@ -35,6 +35,7 @@ CANARY_S = 30
 CORPUS_BYTES_MAX = 1 << 20
 # Words that an input may need and that nobody guesses: the short strings of these sources.
 WORDS_OF = {
+    "status_line": ("daemon/engine/status_request.c",),
     "config": ("daemon/common/node_table.c", "daemon/common/node_judge.c", "daemon/common/node_ensemble.c",
                "daemon/engine/engine_config.c"),
     "values": ("daemon/agent/member_value.c", "daemon/agent/group_value.c", "daemon/common/message.c"),

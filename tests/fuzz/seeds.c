@@ -91,10 +91,20 @@ struct jute_vec seed_acl(void)
 
 static void words(void)
 {
+        seed_text("status_line", "status", -1, "status");
+        seed_text("status_line", "page", -1, "connections 42 100");
+        seed_text("status_line", "snapshot", -1, " snapshot ");
         seed_text("words", "plain", -1, "/usr/bin/nginx -g 'daemon off;'");
         seed_text("words", "quotes", -1, "a \"b \\\" \\\\ c\" 'd e'\\ f\t\"\" ''");
         seed_text("words", "open", -1, "a 'b");
         seed_text("words", "backslash", -1, "a\\");
+}
+
+static void quotas(void)
+{
+        seed_text("quota", "limits", 0, "count=1,bytes=5=;byteHardLimit=10;countHardLimit=3");
+        seed_text("quota", "odd", 0, "bytes=-1,,;a==5;count=+7;note=9=x;");
+        seed_text("quota", "paths", 1, "\x00\x04/a/b\x00\x02/a\x02\x06/a/b/c\x01\x06/a/ /b\x02\x04/a/x");
 }
 
 static void ensembles(void)
@@ -167,6 +177,7 @@ void seeds_text(void)
 {
         words();
         ensembles();
+        quotas();
         settings();
         values();
         inifiles();

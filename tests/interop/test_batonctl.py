@@ -115,6 +115,8 @@ def test_nobody_there_is_status_3():
 
 def test_the_help_names_every_command():
     text = subprocess.run([str(BATONCTL), "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    for command in "status members groups plugins check config ls get set create delete watch".split():
+    for command in ("status members groups plugins check config shell ls get stat set create delete rm cp multi export import restore "
+                    "watch removewatches getacl setacl addauth whoami setquota listquota delquota count ephemerals "
+                    "sync").split():
         assert "\n  %s " % command in text
     assert Path(BATONCTL).exists()

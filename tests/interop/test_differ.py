@@ -4,11 +4,11 @@ import struct
 import pytest
 
 from conftest import need
-from differ import lab, sequence, shrink
+from differ import lab, matrix, shrink
 from harness import servers
 
 SEEDS = 150
-AREAS = ("core", "sessions")
+ENSEMBLE_SEEDS = 60
 CANARY_SEEDS = 60
 
 
@@ -24,22 +24,40 @@ def rig():
         each.close()
 
 
-def play(rig, seeds, areas=AREAS):
+def play(rig, seeds, options=""):
     """Fails with the smallest sequence that shows the first difference."""
     for seed in seeds:
-        steps = sequence.generate(seed, areas)
+        steps = rig.sequence(seed)
         found = rig.pair.play(steps)
         if found:
             less, _ = shrink.shrink(rig.pair, steps, found)
             transcript = []
             rig.pair.play(less, transcript)
-            pytest.fail("seed %d: %s\n%s\nreplay: ./dev differ --seed %d --trace --setup %s --areas %s" % (
-                seed, found.what, shrink.show(transcript, rig.names()), seed, rig.setup, ",".join(areas)))
+            pytest.fail("seed %d: %s\n%s\nreplay: ./dev differ --seed %d --trace%s" % (
+                seed, found.what, shrink.show(transcript, rig.names()), seed, options))
 
 
 @pytest.mark.parametrize("setup", ["usual", "default"])
 def test_baton_answers_as_zookeeper(rig, ours, setup):
-    play(rig(ours, need(servers.ZOOKEEPER_39), setup=setup), range(1, 1 + SEEDS))
+    play(rig(ours, need(servers.ZOOKEEPER_39), setup=setup), range(1, 1 + SEEDS), " --setup %s" % setup)
+
+
+def test_three_answer_as_three(rig, ours):
+    """Sessions are spread over the servers; before the next step every server has applied what the last one did."""
+    play(rig(ours, need(servers.ZOOKEEPER_39), count=3), range(1, 1 + ENSEMBLE_SEEDS), " --servers 3")
+
+
+@pytest.mark.parametrize("leader", ["ours", "theirs"])
+def test_members_of_one_ensemble_answer_alike(rig, ours, leader):
+    play(rig(ours, need(servers.ZOOKEEPER_39), mixed=leader), range(1, 1 + ENSEMBLE_SEEDS), " --mixed %s" % leader)
+
+
+def test_bad_input_is_answered_as_by_zookeeper(rig, ours):
+    """By system: every request, cut at each byte, with wrong lengths, paths, versions, flags, ACLs, sizes."""
+    one = rig(ours, need(servers.ZOOKEEPER_39))
+    differ = ["%s: %s\n%s" % (name, label, shrink.show(transcript, one.names()))
+              for name, prelude, cases in matrix.groups() for label, transcript in matrix.play(one.pair, name, prelude, cases)]
+    assert not differ, "%d differ; ./dev differ --matrix shows all\n%s" % (len(differ), "\n".join(differ[:5]))
 
 
 # --- canaries: one thing altered in what one of two equal servers answers -----------------------
@@ -90,11 +108,11 @@ def twins(rig, ours):
 def test_what_is_altered_is_found(twins):
     """And nothing is found where nothing is altered, so that the comparison itself is sound."""
     seeds = range(1, 1 + CANARY_SEEDS)
-    play(twins, seeds, sequence.AREAS)
+    play(twins, seeds)
     for canary in CANARIES:
         twins.pair.theirs.alter = canary
         for seed in seeds:
-            steps = sequence.generate(seed)
+            steps = twins.sequence(seed)
             found = twins.pair.play(steps)
             if found:
                 break

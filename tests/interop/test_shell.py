@@ -45,7 +45,10 @@ class Shell:
 
     def __init__(self, ctl, state, *options):
         self.master, slave = pty.openpty()
-        environment = dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8", XDG_STATE_HOME=str(state))
+        # libedit forgets the names of functions that are added to it: two strings, at its end.
+        (state / "lsan").write_text("leak:wcsdup\n")
+        environment = dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8", XDG_STATE_HOME=str(state),
+                           LSAN_OPTIONS="suppressions=%s:print_suppressions=0" % (state / "lsan"))
         self.process = subprocess.Popen([*ctl.command(), *options], stdin=slave, stdout=slave, stderr=slave,
                                         env=environment, start_new_session=True,
                                         preexec_fn=lambda: __import__("fcntl").ioctl(0, 0x540E, 0))     # TIOCSCTTY

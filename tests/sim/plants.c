@@ -121,6 +121,8 @@ static const struct plant_row rows[] = {
                                       "who a connection was, its session's next one is too"},
         [PLANT_NODE_ASKED_FOR_PARENT] = {"node-asked-for-parent", LIVES_CLIENTS, "A1",
                                          "a deletion is judged by the list of the node, not of its parent"},
+        [PLANT_DELETION_NOT_COUNTED] = {"deletion-not-counted", LIVES_CLIENTS, "D4 S11 S5",
+                                        "a deletion below a quota leaves its stats alone"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from differ import lab, sequence, shrink  # noqa: E402 (the path is set just above)
+from differ import lab, matrix, sequence, shrink  # noqa: E402 (the path is set just above)
 from harness import servers  # noqa: E402
 
 
@@ -25,8 +25,10 @@ def arguments():
     parser.add_argument("--against", choices=servers.KINDS, default=servers.ZOOKEEPER_39,
                         help="the reference (zookeeper-3.9)")
     parser.add_argument("--servers", type=int, choices=(1, 3), default=1, help="how many on either side (1)")
-    parser.add_argument("--mixed", action="store_true",
-                        help="one ensemble of three: clients of its ZooKeeper member against clients of its baton member")
+    parser.add_argument("--mixed", choices=("ours", "theirs"), metavar="LEADER",
+                        help="one ensemble of three, led by ours or theirs: clients of a member of either kind")
+    parser.add_argument("--matrix", nargs="?", const="", metavar="NAME",
+                        help="bad input by system: all groups of cases, or those with NAME in theirs")
     parser.add_argument("--stop-after", type=int, default=10, metavar="N", help="end after so many differences (10)")
     parser.add_argument("--minutes", type=float, metavar="M", help="end after so long")
     return parser.parse_args()
@@ -40,7 +42,7 @@ def main():
         sys.exit("differ: no area %s; there are %s" % (", ".join(sorted(unknown)), ", ".join(sequence.AREAS)))
     rig = lab.Rig(args.ours, args.against, args.setup, args.servers, args.mixed)
     try:
-        differences = run(args, areas, rig)
+        differences = run(args, areas, rig) if args.matrix is None else run_matrix(args, rig)
     finally:
         rig.close()
     sys.exit(1 if differences else 0)
@@ -52,7 +54,7 @@ def run(args, areas, rig):
     seeds = [args.seed] if args.seed is not None else range(args.first, args.first + args.seeds)
     done = 0
     for seed in seeds:
-        steps = sequence.generate(seed, areas)
+        steps = rig.sequence(seed, areas)
         if args.keep:
             steps = [steps[int(n)] for n in args.keep.split(",")]
         found, text = examine(rig, seed, steps, args, differences)
@@ -70,6 +72,21 @@ def run(args, areas, rig):
         done, rig.requests(), took, "no difference" if not differences else "%d kinds of difference" % len(differences)))
     for what, seeds in sorted(differences.items()):
         print("  %s: seeds %s" % (what, ", ".join(map(str, seeds[:10]))))
+    return differences
+
+
+def run_matrix(args, rig):
+    began = time.monotonic()
+    total = differences = 0
+    for name, prelude, cases in matrix.groups(args.matrix):
+        total += len(cases)
+        found = list(matrix.play(rig.pair, name, prelude, cases))
+        differences += len(found)
+        print("%s: %d cases%s" % (name, len(cases), ", %d differ" % len(found) if found else ""), flush=True)
+        for label, transcript in found[:args.stop_after]:
+            print("  %s\n%s" % (label, shrink.show(transcript, rig.names())), flush=True)
+    print("%d cases, %.1f s: %s" % (total, time.monotonic() - began, "%d differ" % differences if differences else
+                                    "no difference"))
     return differences
 
 
@@ -97,11 +114,10 @@ def replay_command(seed, args):
     parts = ["./dev differ --seed %d --trace" % seed]
     if args.areas != ",".join(sequence.AREAS):
         parts.append("--areas %s" % args.areas)
-    for name, usual in (("setup", "usual"), ("ours", servers.BATON), ("against", servers.ZOOKEEPER_39), ("servers", 1)):
+    for name, usual in (("setup", "usual"), ("ours", servers.BATON), ("against", servers.ZOOKEEPER_39), ("servers", 1),
+                        ("mixed", None)):
         if getattr(args, name) != usual:
             parts.append("--%s %s" % (name, getattr(args, name)))
-    if args.mixed:
-        parts.append("--mixed")
     return " ".join(parts)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness import servers
 
+from . import sequence
 from .pair import Pair
 from .target import Target
 
@@ -13,21 +14,44 @@ NEVER_MS = 10**9                        # of sweeps: none while a test runs
 SUPER_DIGEST = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="      # super:admin
 
 # Settings by name: (ZooKeeper's properties, baton's keys).
-QUIET = (("-Dzookeeper.forceSync=no", "-Dznode.container.checkIntervalMs=%d" % NEVER_MS), {})
+QUIET = (("-Dzookeeper.forceSync=no", "-Dznode.container.checkIntervalMs=%d" % NEVER_MS),
+         {"container_check_interval": NEVER_MS})
 SETUPS = {
     "default": QUIET,
     "usual": (QUIET[0] + ("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.enforceQuota=true",
-                          "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST), {}),
+                          "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST),
+              {**QUIET[1], "extended_types": "yes", "enforce_quota": "yes", "super_digest": SUPER_DIGEST}),
 }
 
 
 MEMORY = "/dev/shm"                     # where files cost no disk: thousands of transactions are synced
 
 
-class Rig:
-    """Both sides, started; renew() gives fresh ones."""
+def mixed_of(leader, ours, theirs):
+    """An ensemble of both kinds: 1 is ours, 2 is theirs; 3, the greatest, leads at first."""
+    return {1: ours, 2: theirs, 3: ours if leader == "ours" else theirs}
 
-    def __init__(self, ours, theirs, setup="usual", count=1, mixed=False):
+
+def by_role(ensemble):
+    """Its addresses, that of the leader last: what is asked of a leader goes another way."""
+    return [s.address for s in sorted(ensemble, key=lambda s: (s.mode() in ("leader", "standalone"), s.sid))]
+
+
+def settings(setup, ensemble):
+    """Where several servers decide, the one that checks a quota may not have applied yet what its client was
+    told of (docs/compatibility.md); so nothing is refused there."""
+    properties, keys = SETUPS[setup]
+    if ensemble:
+        properties = tuple(p for p in properties if "enforceQuota" not in p)
+        keys = {k: v for k, v in keys.items() if k != "enforce_quota"}
+    return properties, keys
+
+
+class Rig:
+    """Both sides, started; renew() gives fresh ones. `mixed`: both are members of one ensemble, led by
+    "ours" or "theirs"."""
+
+    def __init__(self, ours, theirs, setup="usual", count=1, mixed=None):
         self.home = Path(tempfile.mkdtemp(prefix="baton-differ-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None))
         self.kinds = (ours, theirs)
         self.setup = setup
@@ -45,22 +69,28 @@ class Rig:
     def requests(self):
         return self.sent + (self.pair.ours.sent if self.pair else 0)
 
+    def sequence(self, seed, areas=sequence.AREAS):
+        """The steps of a seed, but for what these servers must not be asked."""
+        return sequence.generate(seed, areas, not self.mixed, bool(self.mixed) or self.count > 1)
+
     def renew(self):
         self._stop()
         self.times += 1
         self.lab = servers.Lab(self.home / str(self.times))
-        properties, keys = SETUPS[self.setup]
-        made = [self.lab.ensemble({sid: kind for sid in range(1, self.count + 1)}, java_properties=properties,
-                                  baton_extra=keys) for kind in self.kinds]
+        properties, keys = settings(self.setup, self.mixed or self.count > 1)
+        dealt = [mixed_of(self.mixed, *self.kinds)] if self.mixed else [dict.fromkeys(range(1, self.count + 1), k) for k in self.kinds]
+        made = [self.lab.ensemble(kinds, java_properties=properties, baton_extra=keys) for kinds in dealt]
         for ensemble in made:
             for server in ensemble:
                 server.start()
-        targets = []
-        for kind, ensemble in zip(self.kinds, made):
+        for ensemble in made:
             for server in ensemble:
                 server.wait_serving()
-            targets.append(Target(kind, ensemble.addresses(), event_zxids=servers.ZOOKEEPER_38 not in self.kinds))
-        self.pair = Pair(*targets, spread=self.count > 1)
+        sides = [made[0].addresses(1), made[0].addresses(2)] if self.mixed else [by_role(e) for e in made]
+        event_zxids = servers.ZOOKEEPER_38 not in self.kinds
+        targets = [Target(kind, addresses, event_zxids, self.mixed or self.count > 1, not self.mixed)
+                   for kind, addresses in zip(self.kinds, sides)]
+        self.pair = Pair(*targets, spread=self.count > 1 and not self.mixed, in_turn=self.mixed)
 
     def close(self):
         self._stop()

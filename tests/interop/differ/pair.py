@@ -4,7 +4,7 @@ import collections
 from harness import wire
 from harness.wire import Session
 
-from .sequence import Connect, Drop, Raw, Requests, Resume
+from .sequence import Connect, Drop, Raw, RawConnect, Requests, Resume
 
 # `step` is the number of the step, or the count of steps for what is looked at in the end.
 Difference = collections.namedtuple("Difference", "step what ours theirs")
@@ -13,12 +13,14 @@ UNKNOWN_SESSION = 0x0123456789abcdef
 
 
 class Pair:
-    """`spread`: the targets are ensembles, so every session is brought up to date after each step."""
+    """`spread`: the targets are ensembles, so every session is brought up to date after each step.
+    `in_turn`: they are members of one ensemble, so one side plays to the end before the other begins."""
 
-    def __init__(self, ours, theirs, spread=False):
+    def __init__(self, ours, theirs, spread=False, in_turn=False):
         self.ours = ours
         self.theirs = theirs
         self.spread = spread
+        self.in_turn = in_turn
         self.played = 0
 
     def both(self):
@@ -27,44 +29,41 @@ class Pair:
     def play(self, steps, transcript=None):
         """The first Difference, or None. `transcript` gets (step, messages of ours, of theirs)."""
         self.played += 1
-        root = "/d%d/%d" % (self.played // 200, self.played)
-        for target in self.both():
-            target.begin(root)
-        try:
-            for n, step in enumerate(steps):
-                got = [[], []]
-                for target, out in zip(self.both(), got):
-                    out += start(target, step)
-                for target, out in zip(self.both(), got):
-                    out += finish(target, step)
-                if self.spread:
-                    for target, out in zip(self.both(), got):
-                        out += bring_up_to_date(target, step)
-                found = self._compare(n, step, got, transcript)
-                if found:
-                    return found
-            return self._at_the_end(len(steps), transcript)
-        finally:
-            for target in self.both():
-                target.end()
+        root = "d%d/%d" % (self.played // 200, self.played)
+        if self.in_turn:
+            sides = [list(rounds(steps, [target], "/%s%s" % (side, root), self.spread))
+                     for side, target in zip("ab", self.both())]
+            together = ((a[0], a[1] + b[1]) for a, b in zip(*sides))
+        else:
+            together = rounds(steps, self.both(), "/a" + root, self.spread)
+        for n, (step, got) in enumerate(together):
+            if transcript is not None:
+                transcript.append((step, got[0], got[1]))
+            if got[0] != got[1]:
+                return Difference(n, what_differs(got[0], got[1]), got[0], got[1])
+        return None
 
-    def _at_the_end(self, n, transcript):
-        got = [[], []]
-        for target, out in zip(self.both(), got):
-            for name in sorted(target.slots):
-                out += [(name, m) for m in target.fence(name)]
-        found = self._compare(n, "events that were on their way", got, transcript)
-        if found:
-            return found
-        return self._compare(n, "the tree", [[(None, m) for m in target.tree()] for target in self.both()], transcript)
 
-    @staticmethod
-    def _compare(n, step, got, transcript):
-        if transcript is not None:
-            transcript.append((step, got[0], got[1]))
-        if got[0] == got[1]:
-            return None
-        return Difference(n, what_differs(got[0], got[1]), got[0], got[1])
+def rounds(steps, targets, root, spread):
+    """Plays a sequence. Yields each step with the messages that each target had for it, and then what is
+    there in the end."""
+    for target in targets:
+        target.begin(root)
+    try:
+        for step in steps:
+            got = [start(target, step) for target in targets]
+            for target, out in zip(targets, got):
+                out += finish(target, step)
+                if spread:
+                    out += bring_up_to_date(target, step)
+            yield step, [target.tidied(out) for target, out in zip(targets, got)]
+        yield "events that were on their way", [
+            target.tidied([(name, m) for name in sorted(target.slots) for m in target.fence(name)])
+            for target in targets]
+        yield "the tree", [[(None, m) for m in target.tree()] for target in targets]
+    finally:
+        for target in targets:
+            target.end()
 
 
 def what_differs(ours, theirs):
@@ -91,16 +90,18 @@ def kind_of(message):
 def start(target, step):
     """The part of a step that sends. Messages that had to be fetched before are returned."""
     out = []
-    if isinstance(step, (Drop, Resume, Connect)):
+    if isinstance(step, (Drop, Resume, Connect, RawConnect)):
         # Events that are on their way to a connection that is about to go.
         for name in sorted(target.slots):
             out += [(name, m) for m in target.fence(name)]
     if isinstance(step, Connect):
         target.connect(step.slot, step.timeout, read_only=step.read_only, source=step.source)
+    elif isinstance(step, RawConnect):
+        target.connect(step.slot, raw=step.data)
     elif isinstance(step, Resume):
         target.slot(step.of)            # may have no session: asks for session 0 then
         target.connect(step.slot, step.timeout, resumed(step), step.read_only,
-                       (lambda t: t.slot(step.of).seen + (1 << 30)) if step.how == "ahead" else 0,
+                       (lambda t: t.slot(step.of).seen + (1 << 62)) if step.how == "ahead" else 0,
                        server=step.server)
     elif isinstance(step, Drop):
         target.drop(step.slot)
@@ -125,7 +126,7 @@ def resumed(step):
 def finish(target, step):
     if isinstance(step, Drop):
         return []
-    if isinstance(step, (Connect, Resume)):
+    if isinstance(step, (Connect, Resume, RawConnect)):
         return [(step.slot, m) for m in target.connected(step.slot)]
     if isinstance(step, Raw):
         return [(step.slot, m) for m in target.until_closed(step.slot)]

@@ -1,9 +1,10 @@
 """Requests as values: how each is written to the wire, and how its reply is read.
 
 A request is an opcode and a dict of fields. A path that begins with "~" stands below the directory
-that a sequence has to itself. Layouts: the client protocol, sections 4.1 to 4.3.
+that a sequence has to itself, one with "Q" where the quota of that directory is kept ("Q0": its parent). Layouts: the client protocol, sections 4.1 to 4.3.
 """
 import collections
+import re
 
 from harness import wire
 from harness.wire import Reader, boolean, buf, i32, i64
@@ -13,9 +14,8 @@ RECONFIG, CHECK_WATCHES, REMOVE_WATCHES = 16, 17, 18
 AUTH, SASL, GET_EPHEMERALS, GET_ALL_CHILDREN_NUMBER = 100, 102, 103, 104
 SET_WATCHES2, ADD_WATCH, WHO_AM_I = 105, 106, 107
 
-# Its data, version and time are each server's own, so only the rest of it is compared.
 CONFIG = "/zookeeper/config"
-CONFIG_OWN = ("data", "mtime", "version", "dataLength")
+QUOTA = "/zookeeper/quota"
 
 NAMES = {
     wire.CREATE: "create", wire.DELETE: "delete", wire.EXISTS: "exists", wire.GET_DATA: "getData",
@@ -74,11 +74,19 @@ def request(op, xid=None, mangle=None, **fields):
     return Request(op, fields, xid, mangle)
 
 
+def places(root):
+    """What the signs at the beginning of a path stand for."""
+    return (("~", root), ("Q", QUOTA + root), ("Q0", QUOTA + root[:root.rindex("/")]))
+
+
 def path_bytes(path, root):
     if path is None:
         return None
     path = path.encode("utf-8", "surrogatepass") if isinstance(path, str) else path
-    return root.encode() + path[1:] if path[:1] == b"~" else path
+    for sign, place in sorted(places(root), reverse=True):      # "Q0" before "Q"
+        if path.startswith(sign.encode()):
+            return place.encode() + path[len(sign):]
+    return path
 
 
 def encode(op, fields, root, zxid_of):
@@ -138,9 +146,14 @@ def body_of(req, root, zxid_of):
 
 # --- replies ----------------------------------------------------------------------------------
 
+# What is no UTF-8, and what is beyond its first plane: ZooKeeper puts U+FFFD or two surrogates in its place,
+# baton leaves it as it came (docs/compatibility.md).
+ODD_TEXT = re.compile("[\ufffd\U00010000-\U0010ffff]+")
+
+
 def text(r):
     data = r.buf()
-    return None if data is None else data.decode("utf-8", "backslashreplace")
+    return None if data is None else ODD_TEXT.sub("\ufffd", data.decode("utf-8", "replace"))
 
 
 def _texts(r):
@@ -162,15 +175,8 @@ def _data(r):
     return data
 
 
-def decode(op, fields, body, stat):
+def decode(op, body, stat):
     """The fields of a reply's body as (name, value) pairs. `stat` makes a Stat comparable."""
-    out = _decode(op, body, stat)
-    if fields.get("path") == CONFIG:
-        return [(name, value) for name, value in out if name not in CONFIG_OWN]
-    return out
-
-
-def _decode(op, body, stat):
     r = Reader(body)
     if op == wire.CREATE or op == wire.SYNC:
         out = [("path", text(r))]

@@ -14,10 +14,12 @@ from .record import request
 # connect: a new session. resume: a session of slot `of` on a new connection of `slot`; `how` is
 # "right", "wrong password", "unknown" (a session that never was) or "ahead" (has seen more than
 # there is). drop: the client's end goes. requests: sent at once. raw: bytes that end the connection.
+# rawconnect: a new connection, and bytes in place of a ConnectRequest.
 Connect = collections.namedtuple("Connect", "slot timeout read_only source")
 Resume = collections.namedtuple("Resume", "slot of how timeout read_only server")
 Drop = collections.namedtuple("Drop", "slot")
 Requests = collections.namedtuple("Requests", "slot requests")
+RawConnect = collections.namedtuple("RawConnect", "slot data")
 Raw = collections.namedtuple("Raw", "slot data")
 
 STEPS_MIN, STEPS_MAX = 6, 26
@@ -25,7 +27,8 @@ SLOTS_MAX = 3
 
 AREAS = ("core", "watches", "auth", "special", "quota", "bad", "sessions")
 
-NAMES = ("~", "~/a", "~/b", "~/a/b", "~/a/c", "~/a/b/c", "~/e", "~/q-", "~/a/q-", "~/missing/x", "~/a/b/c/d")
+NAMES = ("~", "~/a", "~/b", "~/a/b", "~/a/c", "~/a/b/c", "~/e", "~/q-", "~/a/q-", "~/missing/x", "~/a/b/c/d",
+         "~/q-0000000001", "~/a/q-0000000000")
 SHARED = ("/", "/zookeeper", "/zookeeper/quota")
 BAD_PATHS = ("", "a", "~/", "~/a/", "~//a", "~/a/../b", "~/.", "~/..", "~/a/./b", "~/...", "~/\x00x", "~/\x01",
              "~/\x1f", "~/\x7f", "~/\x80", "~/\x9f", "~/\xa0", "~/é", "~/\ud800", "~/\ue000", "~/\uf8ff", "~/\uf900",
@@ -40,10 +43,15 @@ HASHED = {"ann:secret": "ann:FNaYVq6eNRTuBCKcw2wsWxI9ZKI=", "bob:word": "bob:KNb
 class Draw:
     """What generating one sequence needs: the generator and the areas it may draw from."""
 
-    def __init__(self, seed, areas):
+    def __init__(self, seed, areas, shared, ensemble):
+        self.shared = SHARED if shared else NAMES
+        self.ensemble = ensemble
         self.rng = random.Random("differ %d" % seed)
         self.areas = frozenset(areas)
         self.slots = self.rng.choice((1, 2, 2, SLOTS_MAX))
+        self.there = ["~"]              # what exists, as far as was foreseen
+        self.watched = []
+        self.moved = set()              # slots whose session has gone to another one
 
     def has(self, area):
         return area in self.areas
@@ -54,35 +62,48 @@ class Draw:
     def choice(self, items):
         return self.rng.choice(items)
 
+    def usual(self, paths, p):
+        """One of the paths, or (and if there are none) any."""
+        return self.choice(paths) if paths and self.chance(p) else self.path()
+
+    def existing(self):
+        return self.usual(self.there, 0.75)
+
+    def removable(self):
+        return self.usual([p for p in self.there if not any(q.startswith(p + "/") for q in self.there)], 0.75)
+
+    def new(self):
+        return self.usual([p for p in NAMES if p not in self.there and p.rpartition("/")[0] in self.there], 0.75)
+
     def path(self):
         at = self.rng.random()
         if at < 0.90:
             return self.choice(NAMES)
         if at < 0.95 or not self.has("bad"):
-            return self.choice(SHARED)
-        return self.choice(BAD_PATHS)
+            return self.choice(self.shared)
+        return self.choice(BAD_PATHS if self.shared is SHARED else [p for p in BAD_PATHS if p and p[0] in ("~", 126)])
 
     def watch(self):
         return self.has("watches") and self.chance(0.4)
 
     def path_to_read(self):
-        return record.CONFIG if self.chance(0.01) else self.path()
+        return record.CONFIG if self.shared is SHARED and not self.ensemble and self.chance(0.01) else self.existing()
 
     def data(self):
         return self.choice((b"", b"x", b"hello", None, b"y" * 100, b"z" * self.rng.randrange(5000)))
 
     def version(self):
-        return self.choice((-1, -1, -1, 0, 0, 1, 2, 5, -2, 2**31 - 1))
+        return self.choice((-1, -1, -1, -1, -1, -1, 0, 0, 0, 1, 1, 2, -2, 2**31 - 1))
 
     def flags(self):
         if self.has("bad") and self.chance(0.03):
             return self.choice((7, 8, 255, -1, 2**31 - 1, -2**31))
         if self.has("special") and self.chance(0.1):
-            return self.choice((4, 5, 6))
+            return self.choice((4, 5, 6)[self.ensemble:])
         return self.choice((0, 0, 0, 1, 1, 2, 3))
 
     def acl(self):
-        if self.chance(0.75):
+        if self.chance(0.65):
             return [(31,) + WORLD]
         return [self.ace() for _ in range(self.choice((0, 1, 1, 2, 3)))] if self.chance(0.97) else None
 
@@ -104,7 +125,11 @@ class Draw:
 # --- single requests --------------------------------------------------------------------------
 
 def create_fields(d):
-    return {"path": d.path(), "data": d.data(), "acl": d.acl(), "flags": d.flags()}
+    fields = {"path": d.new(), "data": d.data(), "acl": d.acl(), "flags": d.flags()}
+    usable = fields["acl"] and all(scheme == "world" and ident == "anyone" for _, scheme, ident in fields["acl"])
+    if usable and fields["flags"] in (0, 1, 4) and fields["path"] in NAMES and fields["path"] not in d.there:
+        d.there.append(fields["path"])
+    return fields
 
 
 def create(d):
@@ -115,6 +140,10 @@ def create(d):
 def create_container(d):
     fields = create_fields(d)
     fields["flags"] = d.choice((4, 4, 4, fields["flags"]))
+    if fields["flags"] in (1, 3):       # which ZooKeeper takes for an ephemeral until it has been applied
+        fields["flags"] = 0
+    if d.ensemble:                      # with others its digest is wrong, and baton asks for a snapshot
+        fields["flags"] = 4
     return record.CREATE_CONTAINER, fields
 
 
@@ -128,24 +157,33 @@ def create_ttl(d):
 
 
 def delete(d):
-    return wire.DELETE, {"path": d.path(), "version": d.version()}
+    fields = {"path": d.removable(), "version": d.version()}
+    if fields["version"] == -1 and fields["path"] in d.there[1:] and d.chance(0.8):
+        d.there.remove(fields["path"])
+    return wire.DELETE, fields
 
 
 def set_data(d):
-    return wire.SET_DATA, {"path": d.path(), "data": d.data(), "version": d.version()}
+    return wire.SET_DATA, {"path": d.existing(), "data": d.data(), "version": d.version()}
 
 
 def set_acl(d):
-    return wire.SET_ACL, {"path": d.path(), "acl": d.acl(), "version": d.version()}
+    path = d.existing()
+    if path in SHARED:                  # whose ACL the sequences after this one need
+        path = "~"
+    return wire.SET_ACL, {"path": path, "acl": d.acl(), "version": d.version()}
 
 
 def check(d):
-    return wire.CHECK, {"path": d.path(), "version": d.version()}
+    return wire.CHECK, {"path": d.existing(), "version": d.version()}
 
 
 def read(d):
     op = d.choice((wire.EXISTS, wire.GET_DATA, wire.GET_CHILDREN, wire.GET_CHILDREN2))
-    return op, {"path": d.path_to_read(), "watch": d.watch()}
+    fields = {"path": d.path_to_read(), "watch": d.watch()}
+    if fields["watch"]:
+        d.watched.append(fields["path"])
+    return op, fields
 
 
 def get_acl(d):
@@ -162,26 +200,29 @@ def set_watches(d):
     if d.chance(0.5):
         lists += ["persistent", "recursive"]
     for name in lists:
-        fields[name] = [d.path() for _ in range(d.choice((0, 0, 1, 2)))]
+        fields[name] = [d.existing() for _ in range(d.choice((0, 0, 1, 2)))]
         fields[name] = [p for p in fields[name] if p is not None]
     return (record.SET_WATCHES2 if len(lists) > 3 else wire.SET_WATCHES), fields
 
 
 def multi(d):
     ops = []
-    for _ in range(d.choice((0, 1, 2, 2, 3, 4, 6))):
+    for _ in range(d.choice((1, 1, 2, 2, 3, 3, 4, 6)) if d.chance(0.97) else 0):
         kinds = [create, create, delete, set_data, set_data, check]
         if d.has("special"):
             kinds += [create_container, create_ttl]
         if d.has("bad") and d.chance(0.03):
             kinds = [set_acl, read, sync, get_acl]
         ops.append(d.choice(kinds)(d))
+        acl = ops[-1][1].get("acl", [])
+        if d.ensemble and acl is None:
+            ops[-1][1]["acl"] = []
     return wire.MULTI, {"ops": ops}
 
 
 def multi_read(d):
-    kinds = [lambda d: (wire.GET_DATA, {"path": d.path(), "watch": d.chance(0.4)}),
-             lambda d: (wire.GET_CHILDREN, {"path": d.path(), "watch": d.chance(0.4)})]
+    kinds = [lambda d: (wire.GET_DATA, {"path": d.existing(), "watch": d.chance(0.4)}),
+             lambda d: (wire.GET_CHILDREN, {"path": d.existing(), "watch": d.chance(0.4)})]
     if d.has("bad") and d.chance(0.1):
         kinds += [read, delete, create]
     return record.MULTI_READ, {"ops": [d.choice(kinds)(d) for _ in range(d.choice((0, 1, 2, 3)))]}
@@ -193,12 +234,14 @@ def reconfig(d):
 
 
 def add_watch(d):
-    return record.ADD_WATCH, {"path": d.path(), "mode": d.choice((0, 0, 1, 1, 1, 2, -1))}
+    path = d.existing()
+    d.watched.append(path)
+    return record.ADD_WATCH, {"path": path, "mode": d.choice((0, 0, 0, 1, 1, 1, 1, 2))}
 
 
 def removal(d):
     op = d.choice((record.REMOVE_WATCHES, record.REMOVE_WATCHES, record.CHECK_WATCHES))
-    return op, {"path": d.path(), "type": d.choice((1, 2, 3, 3, 4, 5, 0, 6, -1))}
+    return op, {"path": d.usual(d.watched, 0.8), "type": d.choice((1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 0, 6, -1))}
 
 
 def auth(d):
@@ -224,40 +267,38 @@ def ephemerals(d):
 
 
 def descendants(d):
-    return record.GET_ALL_CHILDREN_NUMBER, {"path": d.path()}
+    return record.GET_ALL_CHILDREN_NUMBER, {"path": d.existing()}
+
+
+LIMITS = (b"count=2,bytes=20", b"count=-1,bytes=100", b"count=1,bytes=5=;byteHardLimit=10;countHardLimit=3",
+          b"count=-1,bytes=-1=;byteHardLimit=50;countHardLimit=4", b"count=3,bytes=30", b"count=0,bytes=0",
+          b"count=-1,bytes=-1=;countHardLimit=2", b"count=-1,bytes=-1=;byteHardLimit=9;")
+ODD_LIMITS = (b"count=,bytes=", b"bytes=5", b"count=2;bytes=9", b"count=1,bytes=5,byteHardLimit=10")
 
 
 def quota(d):
     """The nodes of a quota as clients make them."""
-    of = d.choice(("~", "~/a", "~/b", "~/a/b"))
-    at = "/zookeeper/quota" + of
-    limits = d.choice((b"count=2,bytes=20", b"count=-1,bytes=100", b"count=1,bytes=5=;byteHardLimit=10;countHardLimit=3",
-                       b"count=-1,bytes=-1=;byteHardLimit=50;countHardLimit=4", b"count=3,bytes=30",
-                       b"x", b"", b"count=,bytes=", b"bytes=5"))
-    return [(wire.CREATE, {"path": p, "data": data, "acl": [(31,) + WORLD], "flags": 0})
-            for p, data in quota_chain(at, limits)]
-
-
-def quota_chain(at, limits):
-    """Every node from /zookeeper/quota down to the limits. `~` stands for two components."""
-    return [(at, b""), (at + "/zookeeper_limits", limits),
-            (at + "/zookeeper_stats", b"count=0,bytes=0")]
+    limits = d.choice(ODD_LIMITS if d.has("bad") and d.chance(0.2) else LIMITS)
+    of = d.choice(("Q", "Q/a", "Q/b"))
+    nodes = [("Q0", b""), ("Q", b""), (of, b""), (of + "/zookeeper_limits", limits)]
+    if d.chance(0.9):
+        nodes.append((of + "/zookeeper_stats", d.choice((b"count=0,bytes=0", b"count=1,bytes=0", b""))))
+    return [(wire.CREATE, {"path": p, "data": data, "acl": [(31,) + WORLD], "flags": 0}) for p, data in nodes]
 
 
 def on_quota(d):
-    of = "/zookeeper/quota" + d.choice(("~", "~/a", "~/b", "~/a/b")) + d.choice(
-        ("/zookeeper_stats", "/zookeeper_limits", ""))
+    of = d.choice(("Q", "Q/a", "Q/b")) + d.choice(("/zookeeper_stats", "/zookeeper_stats", "/zookeeper_limits", ""))
     return d.choice((
         (wire.GET_DATA, {"path": of, "watch": d.watch()}), (wire.GET_DATA, {"path": of, "watch": False}),
         (wire.EXISTS, {"path": of, "watch": d.watch()}), (wire.DELETE, {"path": of, "version": -1}),
-        (wire.SET_DATA, {"path": of, "data": b"count=4,bytes=40", "version": -1})))
+        (wire.SET_DATA, {"path": of, "data": d.choice(LIMITS), "version": -1})))
 
 
 def ping(_):
     return wire.PING, {}
 
 
-CORE = [(create, 22), (delete, 9), (set_data, 10), (read, 18), (get_acl, 3), (set_acl, 4), (multi, 8), (sync, 1),
+CORE = [(create, 22), (delete, 7), (set_data, 12), (read, 18), (get_acl, 3), (set_acl, 4), (multi, 8), (sync, 1),
         (reconfig, 0.3)]
 WATCHES = [(set_watches, 3), (add_watch, 8), (removal, 6)]
 AUTH = [(auth, 6), (who_am_i, 1), (sasl, 0.3)]
@@ -270,10 +311,12 @@ def kinds(d):
         if d.has(area):
             out += more
     if d.has("quota"):
-        out.append((on_quota, 4))
+        out.append((on_quota, 5))
     return out
 
 
+WRITES = (wire.CREATE, wire.CREATE2, record.CREATE_CONTAINER, record.CREATE_TTL, wire.DELETE, wire.SET_DATA,
+          wire.SET_ACL, wire.MULTI, record.RECONFIG)
 UNKNOWN_OPCODES = (10, 23, 99, 108, 1000, 0, -1, -2, 2**31 - 1, wire.CHECK)
 ODD_XIDS = (0, -3, -2, -4, -8, 2**31 - 1, -2**31, 77)
 
@@ -289,7 +332,7 @@ def mangle(d, op, fields):
 def one_request(d, drawn):
     op, fields = d.choice_of(drawn)(d)
     xid = spoil = None
-    if d.has("bad") and d.chance(0.04) and op != record.AUTH:
+    if d.has("bad") and d.chance(0.04) and op != record.AUTH and not (d.ensemble and op in WRITES):
         spoil = mangle(d, op, fields)
     if d.has("bad") and d.chance(0.02):
         xid = d.choice(ODD_XIDS)
@@ -312,13 +355,22 @@ Draw.choice_of = weighted
 # --- whole sequences --------------------------------------------------------------------------
 
 def requests_step(d, slot, drawn):
-    count = 1 if d.chance(0.8) else d.rng.randrange(2, 6)
-    batch = [one_request(d, drawn) for _ in range(count)]
-    if any(r.op == record.AUTH for r in batch):
-        batch = [r for r in batch if r.op == record.AUTH][:1]     # its reply may overtake others
+    alone = d.limited or slot in d.moved          # of several at once ZooKeeper answers some before it closes
+    count = 1 if alone or d.chance(0.8) else d.rng.randrange(2, 6)
+    batch = []
+    while len(batch) < count:
+        batch.append(one_request(d, drawn))
+        if batch[-1].op == wire.SET_ACL:
+            break                       # ZooKeeper may check what is behind it against the old ACL
+    if any(r.op in (record.AUTH, record.SASL) for r in batch):
+        batch = [r for r in batch if r.op in (record.AUTH, record.SASL)][:1]      # its reply may overtake others
     if len({r.xid for r in batch if r.xid is not None}) < len([r for r in batch if r.xid is not None]):
         batch = batch[:1]               # whose reply would be whose
     return Requests(slot, tuple(batch))
+
+
+def taken_over(d, slot):
+    return Resume(slot, d.rng.randrange(d.slots), "right", 30000, False, None)
 
 
 def odd_step(d, slot):
@@ -327,10 +379,12 @@ def odd_step(d, slot):
     if d.has("sessions"):
         drawn += [Drop(slot),
                   Resume(slot, slot, "right", d.choice((30000, 20000, 5000)), d.choice((False, None)), None),
-                  Resume(slot, d.rng.randrange(d.slots), "right", 30000, False, None),
+                  taken_over(d, slot),
                   Resume(slot, slot, "wrong password", 30000, False, None),
                   Resume(slot, slot, d.choice(("unknown", "ahead")), 30000, d.choice((False, None)), None),
-                  Requests(slot, (request(wire.CLOSE_SESSION),)),
+                  Requests(slot, (request(wire.CLOSE_SESSION),))]
+        if slot not in d.moved:
+            drawn += [
                   Requests(slot, (request(wire.CREATE, path="~/a", data=b"", acl=[(31,) + WORLD], flags=1),
                                   request(wire.CLOSE_SESSION)))]
     if d.has("bad"):
@@ -340,16 +394,20 @@ def odd_step(d, slot):
     return d.choice(drawn) if drawn else None
 
 
-def generate(seed, areas=AREAS):
-    """The steps of a sequence."""
-    d = Draw(seed, areas)
+def generate(seed, areas=AREAS, shared=True, ensemble=False):
+    """The steps of a sequence. `shared`: it may touch nodes outside its directory. `ensemble`: nothing is
+    drawn that a ZooKeeper of more than one server never recovers from, or not without a snapshot. That is a
+    write whose body can't be read, as its error takes the zxid of the transaction before it, and a container
+    by flags or opcode alone, as it comes with a digest that is wrong (3.9.5; docs/compatibility.md)."""
+    d = Draw(seed, areas, shared, ensemble)
     drawn = kinds(d)
     steps = []
     for slot in range(d.slots):
         source = "127.0.0.2" if d.has("auth") and d.chance(0.2) else None
         steps.append(Connect(slot, d.choice((30000, 30000, 30000, 20000, 40000, 100000, 3000000)),
                              d.choice((False, False, None)), source))
-    if d.has("quota") and d.chance(0.3):
+    d.limited = d.has("quota") and d.chance(0.4)
+    if d.limited:                       # what is under way is not counted, so nothing may be
         steps.append(("quota", 0))
     for _ in range(d.rng.randrange(STEPS_MIN, STEPS_MAX)):
         slot = d.rng.randrange(d.slots)
@@ -357,6 +415,8 @@ def generate(seed, areas=AREAS):
             step = odd_step(d, slot)
             if step is not None:
                 steps.append(step)
+                if isinstance(step, Resume) and step.how == "right" and step.of != slot:
+                    d.moved.add(step.of)
                 if ends(step):
                     again = Resume(slot, slot, "right", 30000, False, None) if d.chance(0.5) else Connect(
                         slot, 30000, False, None)

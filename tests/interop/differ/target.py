@@ -19,6 +19,7 @@ CLOSE_TIMEOUT_S = 1.0                   # how long a close may take that belongs
 CLOCK_SLACK_MS = 2000
 SESSION_TIMEOUT_MS = 30000
 SHARED = ("/", "/zookeeper", "/zookeeper/quota")
+GONE = (wire.NODE_DELETED, wire.NODE_CHILDREN_CHANGED)
 SYNC_XID = 2**30                        # of syncs that no sequence asked for
 
 # After these errors, an unknown opcode's, and closeSession, a server closes the connection.
@@ -79,17 +80,21 @@ class Slot:
         self.seen = 0                   # the greatest zxid in a reply
         self.server = 0
         self.source = None
-        self.waiting = []               # (xid, request) of those without a reply
+        self.waiting = []               # (xid, opcode) of requests without a reply
 
 
 class Target:
-    """`addresses` are the servers; slot n uses number n modulo their count. `alter` is a canary's: it
-    is given every payload from the server and returns what is to be taken for it, or None."""
+    """`addresses` are the servers; slot n uses number n modulo their count. `event_zxids`: whether both
+    sides put them into events. `is_ensemble`: more servers decide, so that this one may lag. `is_alone`:
+    nobody else changes its tree. `alter` is a canary's: it is given every payload from the server and
+    returns what is to be taken for it, or None."""
 
-    def __init__(self, name, addresses, event_zxids=True, alter=None):
+    def __init__(self, name, addresses, event_zxids=True, is_ensemble=False, is_alone=True, alter=None):
         self.name = name
         self.addresses = addresses
         self.event_zxids = event_zxids
+        self.is_ensemble = is_ensemble
+        self.is_alone = is_alone
         self.alter = alter
         self.control = None
         self.slots = {}
@@ -103,8 +108,11 @@ class Target:
         self.slots = {}
         self.labels = {0: "none"}
         self.times = {}
+        self.closes = set()             # zxids of the sessions' ends
         self.began_ms = time.time() * 1000
         self._control_ready()
+        if self.is_ensemble:
+            self.control.sync()
         at = ""
         for part in root.strip("/").split("/"):
             at += "/" + part
@@ -124,12 +132,13 @@ class Target:
     def end(self):
         """Ends every session of the sequence, so that none expires in the midst of another."""
         for slot in self.slots.values():
-            if slot.session.id == 0:
-                continue
             if slot.link is not None:
                 slot.link.close()
+        for session in self.labels:
+            if session == 0:
+                continue
             try:
-                again = wire.Client(self.addresses[slot.server], session=slot.session)
+                again = wire.Client(self.addresses[0], session=Session(session, password_of(session)))
                 again.close_session()
             except (wire.Expired, wire.Disconnected, socket.timeout):
                 pass                    # it was closed already
@@ -149,9 +158,9 @@ class Target:
     # --- connecting
 
     def connect(self, name, timeout=SESSION_TIMEOUT_MS, session=None, read_only=False, seen=0,
-                source=None, server=None):
+                source=None, server=None, raw=None):
         """Sends a ConnectRequest on a new connection. `session` None: a new one; else a function
-        of the slots' sessions."""
+        of the slots' sessions. `raw` is sent in place of a ConnectRequest."""
         slot = self.slot(name)
         if slot.link is not None:
             slot.link.close()
@@ -163,8 +172,7 @@ class Target:
         slot.xid = 0
         slot.wanted = Session(0, bytes(16)) if session is None else session(self)
         slot.read_only = read_only
-        slot.link.send(wire.connect_frame(timeout, slot.wanted, seen(self) if callable(seen) else seen,
-                                          read_only))
+        slot.link.send(raw or wire.connect_frame(timeout, slot.wanted, seen(self) if callable(seen) else seen, read_only))
 
     def connected(self, name):
         """What became of it."""
@@ -201,7 +209,7 @@ class Target:
             xid = slot.xid if req.xid is None else req.xid
             body = record.body_of(req, self.root, self.zxid_of(slot))
             out += wire.frame(i32(xid) + i32(req.op) + body)
-            slot.waiting.append((xid, req))
+            slot.waiting.append((xid, req.op))
             self.sent += 1
         slot.link.send(out)
 
@@ -294,29 +302,44 @@ class Target:
         first = next((n for n, (x, _) in enumerate(slot.waiting) if x == xid), None)
         if first is None and xid == wire.XID_NOTIFICATION:
             return self._event(zxid, err, body), False
-        op, asked = None, {}
+        op = None
         if first is not None:
-            op, asked = slot.waiting.pop(first)[1][:2]
+            op = slot.waiting.pop(first)[1]
         if zxid > 0:
             slot.seen = max(slot.seen, zxid)
         fields = [("xid", xid), ("zxid", self.zxid(zxid)), ("err", err),
                   ("place", first)]     # 0: in turn
-        if err:
+        if err and op != record.MULTI_READ:
             fields += [("body", body)] if body else []
-        else:
+        elif body or not err:
             try:
-                fields += record.decode(op, asked, body, self.stat)
+                fields += record.decode(op, body, self.stat)
             except ValueError:
                 fields.append(("unreadable body", body))
         name = record.NAMES.get(op, "op %s" % op)
+        if op == wire.CLOSE_SESSION:
+            self.closes.add(self.zxid(zxid))
         closing = (err in CLOSING_ERRORS or (err, zxid) == (wire.UNIMPLEMENTED, -1) or op == wire.CLOSE_SESSION)
-        return Message("reply to %s" % name, tuple(fields)), closing
+        return Message("reply to %s" % name, self._local(fields)), closing
 
     def _event(self, zxid, err, body):
         r = Reader(body)
         fields = (("type", r.i32()), ("state", r.i32()), ("path", record.text(r)), ("zxid", self.zxid(zxid) if self.event_zxids else "not compared"),
                   ("err", err), ("rest", body[r.at:]))
-        return Message("event", fields)
+        return Message("event", self._local(fields))
+
+    def _local(self, fields):
+        """With "~" for the directory of the sequence, which is another one on either side of a mixed ensemble."""
+        return tuple((name, self._local_text(value)) for name, value in fields)
+
+    def _local_text(self, value):
+        if isinstance(value, str):
+            for sign, place in record.places(self.root):
+                if value.startswith(place):
+                    return sign + value[len(place):]
+        if isinstance(value, list):
+            return [self._local_text(item) for item in value]
+        return value
 
     def zxid(self, value):
         if value <= 0:
@@ -350,12 +373,26 @@ class Target:
             return "not now: %d" % ms
         return "now"
 
+    def tidied(self, messages):
+        """The ephemerals of a session go in no particular order, so what tells of it is sorted."""
+        out, run = [], []
+        for slot, m in messages:
+            fields = dict(m.fields) if m.kind == "event" else {}
+            if fields.get("type") in GONE and (fields["zxid"] in self.closes or not self.event_zxids):
+                run.append((slot, m))
+                continue
+            out += sorted(run) + [(slot, m)]
+            run = []
+        return out + sorted(run)
+
     # --- what is left in the end
 
     def tree(self):
         """Every node below the root of the sequence: its data, ACL, children and Stat; and the Stat of
         those that all sequences share."""
-        out, level = [], [self.root]
+        if self.is_ensemble:
+            self.control.sync()
+        out, level = [], [self.root, record.QUOTA + self.root]
         while level:
             for op in (wire.GET_DATA, wire.GET_ACL, wire.GET_CHILDREN2):
                 fields = b"" if op == wire.GET_ACL else b"\x00"
@@ -368,12 +405,12 @@ class Target:
                 for op, reply in ((wire.GET_DATA, data), (wire.GET_ACL, acl), (wire.GET_CHILDREN2, children)):
                     node.append(("err", reply.err))
                     if reply.err == 0:
-                        node += record.decode(op, {}, reply.body, self.stat)
-                out.append(Message("node %s" % path, tuple(node)))
+                        node += record.decode(op, reply.body, self.stat)
+                out.append(Message("node %s" % self._local_text(path), self._local(node)))
                 if children.err == 0:
                     deeper += ["%s/%s" % (path, name) for name in sorted(Reader(children.body).strings())]
             level = deeper
-        for path in SHARED:
+        for path in SHARED if self.is_alone else ():
             reply = self.control.request(wire.EXISTS, wire.ustr(path) + b"\x00")
             out.append(Message("node %s" % path, tuple(self.stat(Reader(reply.body).stat()))))
         out.append(Message("end", (("zxid", self.zxid(self.control.ping().zxid)),)))

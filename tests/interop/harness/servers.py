@@ -54,7 +54,7 @@ class Settings:
 
     def __init__(self, tick_time=200, init_limit=10, sync_limit=5, min_session_timeout=400,
                  max_session_timeout=40000, snap_count=100000, java_properties=(), baton_extra=None,
-                 zookeeper_extra=(), words=WORDS):
+                 zookeeper_extra=(), words=WORDS, status_socket=False):
         self.tick_time = tick_time
         self.init_limit = init_limit
         self.sync_limit = sync_limit
@@ -65,6 +65,7 @@ class Settings:
         self.baton_extra = dict(baton_extra or {})      # more keys of [ensemble]
         self.zookeeper_extra = tuple(zookeeper_extra)   # more lines of zoo.cfg
         self.words = words              # the four-letter words that are answered
+        self.status_socket = status_socket      # whether baton makes Server.status_socket
 
 
 class Server:
@@ -80,6 +81,7 @@ class Server:
         self.quorum_port, self.election_port, self.client_port = free_port(), free_port(), free_port()
         self.data_dir = self.home / "data"
         self.log_path = self.home / "server.log"
+        self.status_socket = self.home / "run" / "engine.sock"
         self.process = None
         self.paused = False
         self.asked_to_end = False
@@ -280,7 +282,11 @@ def _by_zxid(folder, prefix):
 def baton_config(server):
     s = server.settings
     lines = ["[node]", "name = n%d" % server.sid, "id = %d" % server.sid,
-             "data_dir = %s" % server.data_dir, "[ensemble]"]
+             "data_dir = %s" % server.data_dir]
+    if s.status_socket:
+        server.status_socket.parent.mkdir(exist_ok=True)
+        lines.append("runtime_dir = %s" % server.status_socket.parent)
+    lines.append("[ensemble]")
     for key in ("tick_time", "init_limit", "sync_limit", "min_session_timeout",
                 "max_session_timeout", "snap_count"):
         lines.append("%s = %d" % (key, getattr(s, key)))

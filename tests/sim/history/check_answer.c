@@ -167,8 +167,9 @@ static void check_done(const struct answers *a, uint32_t i)
 
 /* ---- a write that was refused ---- */
 
-static bool justified(struct check *c, const struct history_entry *e)
+static bool justified(struct check *c, uint32_t i)
 {
+        const struct history_entry *e = &c->entries[i];
         const struct timeline *t = check__timeline(c, e->path);
         text_id above = check__parent(c, e->path);
         const struct timeline *p = above ? check__timeline(c, above) : NULL;
@@ -185,10 +186,11 @@ static bool justified(struct check *c, const struct history_entry *e)
                 return parent_there && parent->stat.owner && !parent->container;
         case ZK_BAD_VERSION:
                 return there && e->version != (e->verb == VERB_SET_ACL ? v->stat.aversion : v->stat.version);
+        case ZK_QUOTA_EXCEEDED:
+                return check__quota_may_refuse(c, i);
         case ZK_NO_AUTH: /* check_rights.c; of how busy a server is nothing is known */
         case ZK_AUTH_FAILED:
         case ZK_INVALID_ACL:
-        case ZK_QUOTA_EXCEEDED:
         case ZK_THROTTLED_OP:
         case ZK_MARSHALLING_ERROR:
         case ZK_UNIMPLEMENTED:
@@ -210,7 +212,7 @@ static void check_refused(const struct answers *a, uint32_t i)
                 check__find(c, "S5", i, own, "refused with %d, and it was done", e->err);
         else if (own != ENTRY_NONE && txn_error(c, own) != e->err)
                 check__find(c, "S5", i, own, "refused with %d, and it had failed with %d", e->err, txn_error(c, own));
-        else if (own != ENTRY_NONE && check__writes(e->verb) && !justified(c, e))
+        else if (own != ENTRY_NONE && check__writes(e->verb) && !justified(c, i))
                 check__find(c, "S5", i, own, "refused with %d for no reason that was there at 0x%" PRIx64, e->err,
                             (uint64_t)e->zxid);
 }

@@ -70,6 +70,32 @@ static void test_refusals_have_their_reason(void **state)
                                    OP(12, 13, 1, 2, "create path=/a/b data=w2 err=-108 zxid=4"));
 }
 
+/* A create with its acknowledgement. */
+#define CREATED(zxid, call, ret, x, path, data, pcv)                                                                   \
+        TXN(zxid, 0x1, x, "create path=" path " data=" data " pcv=" #pcv)                                              \
+        OP(call, ret, 1, x, "create path=" path " data=" data " err=0 zxid=" #zxid " name=" path)
+#define QUOTA_REFUSED(zxid, call, ret, x, what)                                                                        \
+        TXN(zxid, 0x1, x, "error err=-125") OP(call, ret, 1, x, what " err=-125 zxid=" #zxid)
+
+/* Client-protocol.md 6.4: by what had been applied, which is what anybody had been shown, or more. */
+static void test_a_quota_refuses_only_what_is_too_much(void **state)
+{
+        (void)state;
+#define QUOTA(limits)                                                                                                  \
+        BOTH CREATED(4, 12, 13, 2, "/zookeeper/quota/a", "q1", 1)                                                      \
+                CREATED(5, 14, 15, 3, "/zookeeper/quota/a/zookeeper_limits", limits, 1)                                \
+                        CREATED(6, 16, 17, 4, "/zookeeper/quota/a/zookeeper_stats", "q2", 2)
+#define QUOTA_FULL QUOTA("countHardLimit%3d2") CREATED(7, 18, 19, 5, "/a/b", "w2", 1)
+#define QUOTA_GONE TXN(8, 0x1, 6, "delete path=/a/b") OP(20, 22, 1, 6, "delete path=/a/b err=0 zxid=8")
+        bench_expect("", QUOTA_FULL QUOTA_REFUSED(8, 20, 21, 6, "create path=/a/c data=w3"));
+        bench_expect("S5", QUOTA("countHardLimit%3d2") QUOTA_REFUSED(7, 20, 21, 5, "create path=/a/c data=w3"));
+        bench_expect("S5", QUOTA("count%3d2") QUOTA_REFUSED(7, 20, 21, 5, "set path=/none data=w3"));
+        bench_expect("S5", BOTH QUOTA_REFUSED(4, 20, 21, 2, "create path=/a/c data=w3"));
+        /* Full when the leader looked, perhaps; and surely not any more. */
+        bench_expect("", QUOTA_FULL QUOTA_GONE QUOTA_REFUSED(9, 21, 23, 7, "create path=/a/c data=w3"));
+        bench_expect("S5", QUOTA_FULL QUOTA_GONE QUOTA_REFUSED(9, 23, 24, 7, "create path=/a/c data=w3"));
+}
+
 static void test_reads_show_the_state_at_their_zxid(void **state)
 {
         (void)state;
@@ -254,6 +280,7 @@ int main(void)
                 cmocka_unit_test(test_acknowledged_write_is_in_the_log),
                 cmocka_unit_test(test_log_holds_nothing_else),
                 cmocka_unit_test(test_refusals_have_their_reason),
+                cmocka_unit_test(test_a_quota_refuses_only_what_is_too_much),
                 cmocka_unit_test(test_reads_show_the_state_at_their_zxid),
                 cmocka_unit_test(test_sessions_of_the_log),
                 cmocka_unit_test(test_session_is_called_over_when_it_is),

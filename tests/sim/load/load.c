@@ -10,6 +10,8 @@
 /* One frame that is larger was never asked for. */
 #define FRAME_BYTES_MAX (8u << 20)
 #define TAKE_BYTES      4096
+/* Tells the draws of quotas from all others. */
+#define QUOTA_DRAW 0x71756f7461
 
 uint64_t load__draw(struct load_client *a, uint64_t below)
 {
@@ -103,9 +105,41 @@ static bool special_setup(const struct load *l, size_t n, text_id *ret)
                 *ret = l->bulk[n];
         else if ((n -= bulk) < LOAD_GUARDED && l->habits.guarded)
                 *ret = l->guarded[n];
+        else if ((n -= l->habits.guarded ? LOAD_GUARDED : 0) < LOAD_QUOTAS * LOAD_QUOTA_NODES && l->habits.quotas)
+                *ret = l->quota[n / LOAD_QUOTA_NODES][n % LOAD_QUOTA_NODES];
         else
                 return false;
         return true;
+}
+
+/* Parents of sequential nodes and of ephemerals get a hard limit that their clients will meet; one with children of
+ * children, and one whose data all change, are counted only. Drawn apart, so that lives without quotas stay what they
+ * were. */
+static void name_quotas(struct load *l, uint64_t seed)
+{
+        static const char *const names[LOAD_QUOTA_NODES] = {"", "/zookeeper_limits", "/zookeeper_stats"};
+        const text_id of[LOAD_QUOTAS] = {l->sequential[0], l->ephemeral[0], l->plain[0], l->hot[0]};
+        struct prng p = {.state = hash_u64(seed ^ QUOTA_DRAW)};
+        char text[LOAD_PATH_BYTES];
+        l->habits.quotas = prng_next(&p) % 3 == 0;
+        for (int i = 0; i < LOAD_QUOTAS; i++) {
+                for (int k = 0; k < LOAD_QUOTA_NODES; k++) {
+                        (void)snprintf(text, sizeof text, "/zookeeper/quota%s%s", history_string(l->history, of[i]),
+                                       names[k]);
+                        l->quota[i][k] = history_cstr(l->history, text);
+                }
+                (void)snprintf(text, sizeof text, i < 2 ? "count=-1,bytes=-1=;countHardLimit=%u" : "count=%u",
+                               2 + (unsigned)(prng_next(&p) % 30));
+                l->limits[i] = history_cstr(l->history, text);
+        }
+}
+
+text_id load__setup_data(const struct load *l, text_id path)
+{
+        for (int i = 0; i < LOAD_QUOTAS; i++)
+                if (path == l->quota[i][1])
+                        return l->limits[i];
+        return TEXT_ABSENT;
 }
 
 bool load__setup(const struct load *l, size_t n, text_id *ret)
@@ -135,6 +169,7 @@ struct load *load_new(struct world *w, struct history *h, struct verdict *v, uin
         draw_habits(&l->habits, &p);
         draw_guarded(&l->habits, seed);
         name_nodes(l);
+        name_quotas(l, seed);
         l->client_count = 2 + (size_t)(prng_next(&p) % (LOAD_CLIENTS_MAX - 1));
         for (size_t i = 0; i < l->client_count; i++) {
                 struct load_client *a = &l->clients[i];

@@ -529,6 +529,9 @@ void load__setup_next(struct load_client *a)
         if (!load__setup(a->load, a->setup_at, &path))
                 return;
         struct load_op op = op_create(a, 0, path);
+        text_id data = load__setup_data(a->load, path);
+        if (data)
+                op.data = data;
         for (int i = 0; i < LOAD_BULK_NODES; i++)
                 op.bulk |= a->load->habits.bulk_at_once && path == a->load->bulk[i];
         (void)load__send_op(a, &a->link, &op);

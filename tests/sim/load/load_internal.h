@@ -28,8 +28,11 @@
 #define LOAD_SUBS_MAX    6
 #define LOAD_WATCHES_MAX 48
 /* Nodes that were made, as far as they are remembered. */
-#define LOAD_KNOWN      128
-#define LOAD_PATH_BYTES 64
+#define LOAD_KNOWN 128
+/* Paths with a quota, in lives that have some, and the nodes that make one. */
+#define LOAD_QUOTAS      4
+#define LOAD_QUOTA_NODES 3
+#define LOAD_PATH_BYTES  64
 
 enum load_action {
         ACT_CREATE,
@@ -77,6 +80,7 @@ struct load_habits {
         bool restores_watches;    /* setWatches after a new connection; else they are forgotten */
         bool guarded;             /* some nodes are not for everybody */
         bool bulky, bulk_at_once; /* some nodes become large, or are made so */
+        bool quotas;
 };
 
 struct load_request {
@@ -160,6 +164,7 @@ struct load {
         size_t client_count;
         text_id hot[LOAD_HOT], plain[LOAD_PARENTS], sequential[LOAD_PARENTS], ephemeral[LOAD_PARENTS], container;
         text_id bulk[LOAD_BULK_NODES], guarded[LOAD_GUARDED];
+        text_id quota[LOAD_QUOTAS][LOAD_QUOTA_NODES], limits[LOAD_QUOTAS]; /* nodes, and the texts of their limits */
         text_id known[LOAD_KNOWN];
         size_t known_count; /* ever */
         uint64_t values;    /* each that is written has a number of its own */
@@ -176,6 +181,8 @@ uint64_t load__draw(struct load_client *a, uint64_t below);
 uint64_t load__client_ms(const struct load_client *a);
 /* Makes the n-th node all work on; false: there is no such node. */
 bool load__setup(const struct load *l, size_t n, text_id *ret);
+/* What it must hold, TEXT_ABSENT if that is no matter. */
+text_id load__setup_data(const struct load *l, text_id path);
 
 /* ---- load_act.c ---- */
 void load__act(struct load_client *a);

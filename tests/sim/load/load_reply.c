@@ -17,10 +17,12 @@ static void trouble(struct load_client *a, const char *what, int64_t number)
 
 /* ---- what the client remembers ---- */
 
-/* What is not for everybody is looked at by those alone who know that. */
+/* What is not for everybody is looked at by those alone who know that; nodes of quotas are not to be read, whose data
+ * change by themselves, nor to be deleted. */
 static void remember(struct load *l, text_id path)
 {
-        if (!strncmp(history_string(l->history, path), "/r", 2))
+        const char *text = history_string(l->history, path);
+        if (!strncmp(text, "/r", 2) || !strncmp(text, "/zookeeper/", 11))
                 return;
         l->known[l->known_count++ % LOAD_KNOWN] = path;
 }

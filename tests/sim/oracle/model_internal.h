@@ -42,6 +42,10 @@ void model__set_acl(struct model_node *n, const uint8_t *acl, size_t len);
 void model__changed(struct model *m, struct model_node *n);
 struct model_session *model__session(const struct model *m, int64_t id);
 struct model_session *model__session_add(struct model *m, int64_t id);
+/* model_quota.c: a change by so much at this path, in the stats of its innermost quota. */
+void model__charge(struct model *m, const char *path, size_t len, int64_t count, int64_t bytes);
+/* A node has been made: if it is a quota's stats, all that it stands for is counted. */
+void model__recount(struct model *m, struct model_node *made);
 /* Keeps the first one. */
 void model__complain(struct model *m, const char *checker, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

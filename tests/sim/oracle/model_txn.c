@@ -141,6 +141,11 @@ static int32_t next(int32_t v)
         return (int32_t)((uint32_t)v + 1);
 }
 
+static int64_t bytes_of(int32_t len)
+{
+        return len > 0 ? len : 0;
+}
+
 static void apply_create(const struct txn *t, const struct op *o)
 {
         struct model *m = t->m;
@@ -167,11 +172,14 @@ static void apply_create(const struct txn *t, const struct op *o)
                 parent->pzxid = t->zxid;
                 model__changed(m, parent);
         }
+        model__recount(m, n);
+        model__charge(m, n->path, n->path_len, 1, bytes_of(o->data.len));
 }
 
 static void delete_node(const struct txn *t, struct model_node *n)
 {
         struct model_node *parent = model__parent(t->m, n->path, n->path_len);
+        model__charge(t->m, n->path, n->path_len, -1, -bytes_of(n->data_len));
         model__remove(t->m, n);
         if (t->zxid > parent->pzxid)
                 parent->pzxid = t->zxid;
@@ -240,6 +248,7 @@ static void apply_set(const struct txn *t, const struct op *o)
                 model__set_acl(n, o->acl.data, (size_t)o->acl.len);
                 n->aversion = o->number;
         } else {
+                model__charge(m, n->path, n->path_len, 0, bytes_of(o->data.len) - bytes_of(n->data_len));
                 model__set_data(n, o->data);
                 n->version = o->number;
                 n->mzxid = t->zxid;

@@ -196,6 +196,7 @@ const char *actor_error_name(int32_t error)
                 {ZK_SESSION_EXPIRED, "session-expired"},
                 {ZK_INVALID_ACL, "invalid-acl"},
                 {ZK_SESSION_MOVED, "session-moved"},
+                {ZK_NO_WATCHER, "no-watcher"},
         };
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
                 if (names[i].error == error)

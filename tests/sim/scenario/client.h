@@ -14,7 +14,15 @@
 /* Operations in one multi. */
 #define ACTOR_OPS_MAX 8
 
-enum watch_kind { WATCHES_DATA, WATCHES_EXIST, WATCHES_CHILD, WATCHES_KIND_MAX };
+/* In the order of setWatches2; the last two stay when they have told of something. */
+enum watch_kind {
+        WATCHES_DATA,
+        WATCHES_EXIST,
+        WATCHES_CHILD,
+        WATCHES_PERSISTENT,
+        WATCHES_RECURSIVE,
+        WATCHES_KIND_MAX,
+};
 
 struct actor_watch {
         enum watch_kind kind;
@@ -35,6 +43,7 @@ struct actor_request {
         struct actor_op ops[ACTOR_OPS_MAX]; /* one where it is no multi */
         size_t op_count;
         bool watch, one_of_many;
+        enum watch_kind added; /* by addWatch */
 };
 
 /* What somebody was told has been done. */

@@ -83,7 +83,8 @@ static void note_done(struct actor *a, const struct actor_op *op, const char *pa
 
 static void note_watch(struct actor *a, const struct actor_request *q, int32_t error)
 {
-        enum watch_kind kind = q->type == OP_GET_CHILDREN      ? WATCHES_CHILD
+        enum watch_kind kind = q->type == OP_ADD_WATCH         ? q->added
+                               : q->type == OP_GET_CHILDREN    ? WATCHES_CHILD
                                : q->type == OP_EXISTS && error ? WATCHES_EXIST
                                                                : WATCHES_DATA;
         if (!q->watch || (error && q->type != OP_EXISTS) || a->watch_count == ACTOR_WATCHES_MAX)
@@ -173,6 +174,8 @@ static void answered(struct actor *a, const struct actor_request *q, const struc
         struct jute_get_data_response g;
         struct jute_stat stat;
         note_watch(a, q, error);
+        for (int kind = 0; !error && q->type == OP_REMOVE_WATCHES && kind < WATCHES_KIND_MAX; kind++)
+                forget_watch(a, (enum watch_kind)kind, q->ops[0].path);
         if (!error && q->type == OP_MULTI)
                 error = multi(a, q, r, h->zxid, detail, sizeof detail);
         (void)snprintf(a->outcome, sizeof a->outcome, "%s", actor_error_name(error));

@@ -236,20 +236,41 @@ static void put_paths(struct actor *a, enum watch_kind kind, struct jute_writer 
         ret->size = names->len;
 }
 
-/* setwatches: those it has been told nothing of, from the last zxid it has seen on */
-static void put_watches(struct actor *a, struct jute_writer *w)
+/* setwatches: those it has been told nothing of, from the last zxid it has seen on, and those that stay */
+static int32_t put_watches(struct actor *a, struct jute_writer *w)
 {
         struct jute_writer names[WATCHES_KIND_MAX];
         struct jute_set_watches q = {.relative_zxid = a->seen};
+        struct jute_vec persistent, recursive;
         put_paths(a, WATCHES_DATA, &names[WATCHES_DATA], &q.data);
         put_paths(a, WATCHES_EXIST, &names[WATCHES_EXIST], &q.exist);
         put_paths(a, WATCHES_CHILD, &names[WATCHES_CHILD], &q.child);
+        put_paths(a, WATCHES_PERSISTENT, &names[WATCHES_PERSISTENT], &persistent);
+        put_paths(a, WATCHES_RECURSIVE, &names[WATCHES_RECURSIVE], &recursive);
+        bool second = persistent.count || recursive.count;
         jute_put_set_watches(w, &q);
+        if (second) {
+                jute_put_vec(w, persistent);
+                jute_put_vec(w, recursive);
+        }
         for (int i = 0; i < WATCHES_KIND_MAX; i++)
                 jute_writer_done(&names[i]);
+        return second ? OP_SET_WATCHES2 : OP_SET_WATCHES;
 }
 
-/* get|exists|children PATH [watch], sync [PATH], setwatches, close, and the changes */
+/* watch PATH [recursive]: one that stays; unwatch PATH: all of the path */
+static void put_watch(char **words, size_t count, const char *path, struct jute_writer *w, struct actor_request *q)
+{
+        enum { TYPE_ANY = 3 };
+        const bool add = strcmp(words[0], "watch") == 0, recursive = stage_has(words, count, "recursive");
+        q->type = add ? OP_ADD_WATCH : OP_REMOVE_WATCHES;
+        q->watch = add;
+        q->added = recursive ? WATCHES_RECURSIVE : WATCHES_PERSISTENT;
+        jute_put_path_type(w, &(struct jute_path_type){.path = jute_cstr(path), .type = add ? recursive : TYPE_ANY});
+}
+
+/* get|exists|children PATH [watch], watch PATH [recursive], unwatch PATH, sync [PATH], setwatches, close, and the
+ * changes */
 static bool put_request(struct actor *a, char **words, size_t count, const char *path, struct jute_writer *w,
                         struct actor_request *q)
 {
@@ -280,8 +301,10 @@ static bool put_request(struct actor *a, char **words, size_t count, const char 
                 q->type = OP_SYNC;
                 jute_put_cstr(w, count > 1 ? path : "/");
         } else if (strcmp(words[0], "setwatches") == 0) {
-                q->type = OP_SET_WATCHES;
-                put_watches(a, w);
+                q->type = put_watches(a, w);
+        } else if (strcmp(words[0], "watch") == 0 || strcmp(words[0], "unwatch") == 0) {
+                put_watch(words, count, path, w, q);
+                return count > 1 || stage_fail(a->st, "%s wants a path", words[0]);
         } else if (strcmp(words[0], "close") == 0) {
                 q->type = OP_CLOSE_SESSION;
         } else {

@@ -50,6 +50,7 @@ struct world *world_new(int voters, int observers, uint64_t seed)
                                            .max_client_cnxns = 60,
                                            .max_cnxns = 1000,
                                            .outstanding_limit = 1000,
+                                           .enforce_quota = true,
                                            .words = {"*"},
                                            .word_count = 1,
                                            .super_digest = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=",

@@ -2,7 +2,7 @@
 #ifndef BATON_TESTS_ENGINE_FAKE_CORE_H
 #define BATON_TESTS_ENGINE_FAKE_CORE_H
 
-#include "election/server/server.h"
+#include "election/server/status.h"
 
 struct server {
         void (*step)(struct server *s, const struct event *e, struct effects *fx);
@@ -17,6 +17,8 @@ struct server {
         uint64_t ticket;            /* of an append that waits */
         uint64_t tick_ms;           /* when the last tick came */
         int status;                 /* of the last disk event */
+        unsigned resets;
+        struct server_snapshots snapshots;
 };
 
 #endif

@@ -72,11 +72,11 @@ static int host_revalidate(void *ctx, const struct event *e, int64_t session, in
         return -EINPROGRESS;
 }
 
-static bool host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
+static enum session_check host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
 {
         struct desk *d = ctx;
         (void)e, (void)session, (void)timeout_ms;
-        return !d->closing;
+        return d->closing ? SESSION_EXPIRED : SESSION_VALID;
 }
 
 static struct database *host_database(void *ctx)

@@ -83,6 +83,30 @@ static void test_exact_duplicates_go_and_the_order_stays(void **state)
         assert_fixed(list, COUNT(list), stored, COUNT(stored));
 }
 
+/* Where all before it is equal to that of an earlier entry. */
+static void test_what_is_not_there_stops_the_search_for_duplicates(void **state)
+{
+        (void)state;
+        const struct test_acl open = {1, {"world", "anyone"}};
+        const struct {
+                struct test_acl list[2];
+                int err;
+        } rows[] = {
+                {{open, {1, {NULL, "x"}}}, ZK_MARSHALLING_ERROR},
+                {{open, {2, {NULL, "x"}}}, ZK_INVALID_ACL},
+                {{open, {1, {"world", NULL}}}, ZK_MARSHALLING_ERROR},
+                {{open, {1, {"sasl", NULL}}}, ZK_INVALID_ACL},
+                {{{1, {"no", "x"}}, {1, {"no", NULL}}}, ZK_MARSHALLING_ERROR},
+                {{{1, {NULL, "x"}}, open}, ZK_INVALID_ACL},
+                {{{1, {"auth", ""}}, {1, {"auth", NULL}}}, ZK_MARSHALLING_ERROR},
+        };
+        for (size_t i = 0; i < COUNT(rows); i++) {
+                struct jute_writer out;
+                assert_int_equal(fixup(rows[i].list, 2, two_digests, COUNT(two_digests), &out), rows[i].err);
+                jute_writer_done(&out);
+        }
+}
+
 static void test_auth_becomes_the_digest_identities_in_its_place(void **state)
 {
         (void)state;
@@ -97,11 +121,11 @@ static void test_auth_becomes_the_digest_identities_in_its_place(void **state)
 static void test_what_auth_became_is_not_searched_for_duplicates(void **state)
 {
         (void)state;
-        const struct test_acl list[] = {{4, {"auth", ""}}, {4, {"auth", NULL}}, {4, {"digest", "ann:1="}}};
+        const struct test_acl list[] = {{4, {"auth", ""}}, {5, {"auth", NULL}}, {4, {"digest", "ann:1="}}};
         const struct test_acl stored[] = {{4, {"digest", "ann:1="}},
                                           {4, {"digest", "bob:2="}},
-                                          {4, {"digest", "ann:1="}},
-                                          {4, {"digest", "bob:2="}},
+                                          {5, {"digest", "ann:1="}},
+                                          {5, {"digest", "bob:2="}},
                                           {4, {"digest", "ann:1="}}};
         assert_fixed(list, COUNT(list), stored, COUNT(stored));
 }
@@ -403,6 +427,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_null_or_empty_list_is_refused),
                 cmocka_unit_test(test_exact_duplicates_go_and_the_order_stays),
+                cmocka_unit_test(test_what_is_not_there_stops_the_search_for_duplicates),
                 cmocka_unit_test(test_auth_becomes_the_digest_identities_in_its_place),
                 cmocka_unit_test(test_what_auth_became_is_not_searched_for_duplicates),
                 cmocka_unit_test(test_auth_without_an_authenticated_identity_is_refused),

@@ -115,7 +115,7 @@ static void ask_one(struct lives *w, struct life *l)
                 desk_add_path(d, xid, OP_EXISTS, path, 1);
                 break;
         default:
-                desk_add(d, xid, OP_PING, NULL);
+                desk_add(d, xid, OP_WHO_AM_I, NULL);
                 break;
         }
 }

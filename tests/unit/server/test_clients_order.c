@@ -342,6 +342,20 @@ static void test_held_back_requests_may_be_refused_too(void **state)
 /* ---- the end of a session ---- */
 
 /* 3.5, trap 5: the events of its own ephemerals, the reply, the end; nothing after it. */
+/* As a ping, whatever xid it came with: observed on 3.9.5. */
+static void test_ping_is_answered_as_one(void **state)
+{
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id k = desk_open(d);
+        desk_begin(d);
+        desk_add(d, 7, OP_PING, NULL);
+        desk_add(d, -2, OP_PING, NULL);
+        desk_put(d, k);
+        assert_string_equal(desk_take(d, k), "-2:0 -2:0");
+        desk_free(d);
+}
+
 static void test_close_session_is_answered_and_ends_the_connection(void **state)
 {
         (void)state;
@@ -514,6 +528,7 @@ int main(void)
                 cmocka_unit_test(test_sync_of_a_connection_that_went_does_not_answer_another),
                 cmocka_unit_test(test_sync_that_is_refused_ends_the_session_here),
                 cmocka_unit_test(test_held_back_requests_may_be_refused_too),
+                cmocka_unit_test(test_ping_is_answered_as_one),
                 cmocka_unit_test(test_close_session_is_answered_and_ends_the_connection),
                 cmocka_unit_test(test_expired_session_is_cut_off_whatever_it_waits_for),
                 cmocka_unit_test(test_forwarded_write_of_a_closing_session_is_answered),

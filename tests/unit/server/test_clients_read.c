@@ -228,7 +228,7 @@ static void random_request(struct desk *d, struct prng *prng, int32_t xid)
                 desk_add_path(d, xid, OP_REMOVE_WATCHES, path, (int)(prng_next(prng) % 7));
                 break;
         default:
-                desk_add(d, xid, OP_PING, NULL);
+                desk_add(d, xid, OP_WHO_AM_I, NULL);
                 break;
         }
 }

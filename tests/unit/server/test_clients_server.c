@@ -80,13 +80,13 @@ static void test_client_of_a_new_leader_may_move_before_its_first_transaction(vo
         int64_t zxid = 0;
         c = world_connect(w, leader, c);
         assert_non_null(c);
-        assert_int_equal(world_reply(c, world_send(c, OP_PING, NULL), &zxid, NULL), ZK_OK);
+        assert_int_equal(world_reply(c, world_send(c, OP_WHO_AM_I, NULL), &zxid, NULL), ZK_OK);
         assert_int_equal(zxid & 0xffffffff, 0);
         world_pretend_seen(c, zxid);
         int follower = other_than(leader, 3) == old ? other_than(old, 3) : other_than(leader, 3);
         c = world_connect(w, follower, c);
         assert_non_null(c);
-        assert_int_equal(world_reply(c, world_send(c, OP_PING, NULL), &zxid, NULL), ZK_OK);
+        assert_int_equal(world_reply(c, world_send(c, OP_WHO_AM_I, NULL), &zxid, NULL), ZK_OK);
         world_pretend_seen(c, zxid + (INT64_C(1) << 32));
         assert_null(world_connect(w, leader, c));
         world_free(w);
@@ -106,7 +106,8 @@ static int32_t send_multi_delete(struct world_client *c, const char *path)
         return xid;
 }
 
-/* 2.7, 4.3: the first write on the old server closes it, in a multi too; reads there still work until then. */
+/* 2.7, 4.3: the first write on the old server closes it, in a multi too; reads there still work until then, unless
+ * it leads and so knows (observed on 3.9.5). */
 static void test_multi_of_a_session_that_moved_closes_the_old_connection(void **state)
 {
         (void)state;
@@ -117,8 +118,10 @@ static void test_multi_of_a_session_that_moved_closes_the_old_connection(void **
                 assert_int_equal(world_create(old, "/kept", "x", 0, NULL, 0), ZK_OK);
                 struct world_client *c = world_connect(w, second, old);
                 assert_non_null(c);
-                assert_int_equal(world_get(old, "/kept", false, NULL, 0), ZK_OK);
-                assert_int_equal(world_reply(old, send_multi_delete(old, "/kept"), NULL, NULL), -EPIPE);
+                int read = first == world_leader(w) ? -EPIPE : ZK_OK;
+                assert_int_equal(world_get(old, "/kept", false, NULL, 0), read);
+                if (read == ZK_OK)
+                        assert_int_equal(world_reply(old, send_multi_delete(old, "/kept"), NULL, NULL), -EPIPE);
                 assert_int_equal(world_get(c, "/kept", false, NULL, 0), ZK_OK);
                 assert_int_equal(world_delete(c, "/kept", -1), ZK_OK);
                 world_free(w);
@@ -136,7 +139,7 @@ static void test_stop_under_load_leaves_no_reply_out_of_turn(void **state)
                 int32_t xid = 0, expected = c->next_xid;
                 for (int i = 0; i < 200; i++) {
                         (void)send_multi_delete(c, "/none");
-                        xid = world_send(c, OP_PING, NULL);
+                        xid = world_send(c, OP_WHO_AM_I, NULL);
                         if (i % 20 == 0)
                                 world_run(w, 1);
                 }

@@ -239,6 +239,9 @@ static void test_a_null_acl_fails_it_whole(void **state)
                                               {.opcode = opcodes[i], .path = STR("/m"), .acl = &none, .acl_count = -1}};
                 assert_int_equal(bench_multi(b, ops, COUNT(ops)), ZK_MARSHALLING_ERROR);
                 assert_false(prep_body_ok(OP_MULTI, jute_str_of(b->body.data, b->body.len), BENCH_ITEM_MAX));
+                const struct test_op bad_flags = {
+                        .opcode = opcodes[i], .path = STR("/m"), .number = 7, .acl = &none, .acl_count = -1};
+                assert_fails_whole(b, &bad_flags, 1);
         }
         const struct test_op with_ttl = {
                 .opcode = OP_CREATE_TTL, .path = STR("/m"), .ttl = 9, .acl = &none, .acl_count = -1};
@@ -270,8 +273,7 @@ static void test_a_body_that_ends_early_fails_it_whole(void **state)
         bench_free(b);
 }
 
-/* The flags alone say what a create makes, whatever it came as. Observed on 3.8.0, but for invalid flags: as
- * from 3.8.2 on. */
+/* Observed on 3.9.5. */
 static void test_flags_say_what_a_create_in_it_makes(void **state)
 {
         (void)state;
@@ -288,8 +290,8 @@ static void test_flags_say_what_a_create_in_it_makes(void **state)
                 {OP_CREATE, 4, 0, OP_CREATE_CONTAINER, ZK_OK},
                 {OP_CREATE2, 0, 0, OP_CREATE2, ZK_OK},
                 {OP_CREATE2, 4, 0, OP_CREATE_CONTAINER, ZK_OK},
-                {OP_CREATE_CONTAINER, 0, 0, OP_CREATE, ZK_OK},
-                {OP_CREATE_CONTAINER, 1, 0, OP_CREATE, ZK_OK},
+                {OP_CREATE_CONTAINER, 0, 0, OP_CREATE_CONTAINER, ZK_OK},
+                {OP_CREATE_CONTAINER, 1, 0, OP_CREATE_CONTAINER, ZK_OK},
                 {OP_CREATE_CONTAINER, 4, 0, OP_CREATE_CONTAINER, ZK_OK},
                 {OP_CREATE_TTL, 0, 5, OP_CREATE, ZK_OK},
                 {OP_CREATE_TTL, 0, -1, OP_CREATE, ZK_OK},
@@ -300,7 +302,7 @@ static void test_flags_say_what_a_create_in_it_makes(void **state)
                 {OP_CREATE_CONTAINER, 5, 0, WHOLE, 0},
                 {OP_CREATE, 7, 0, WHOLE, 0},
                 {OP_CREATE2, -1, 0, WHOLE, 0},
-                {OP_CREATE_TTL, 7, 5, WHOLE, 0},
+                {OP_CREATE_TTL, 7, 5, OP_ERROR, ZK_BAD_ARGUMENTS},
         };
         for (size_t i = 0; i < COUNT(rows); i++) {
                 struct bench *b = bench_new();

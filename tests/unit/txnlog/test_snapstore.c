@@ -214,12 +214,37 @@ static void test_failing_removal_does_not_undo_the_snapshot(void **state)
         database_free(db);
 }
 
+/* A name below what the content's digest speaks of is that of a snapshot written while transactions went on. */
+static void test_a_snapshot_of_no_moment_is_told_from_an_exact_one(void **state)
+{
+        struct fixture *f = *state;
+        struct database *db = database_new();
+        struct snapshot_report r;
+        const struct storage *io = memory_storage_io(f->disk);
+        assert_int_equal(round_of(f, db, 5), 0);
+        const char *name = "snapshot.100000005";
+        assert_int_equal(snapshot_inspect(io, &f->config, name, ZXID(1, 5), false, &r, f->why), 0);
+        assert_true(r.exact);
+        assert_false(r.fuzzy);
+        assert_int_equal(r.reaches_zxid, ZXID(1, 5));
+        assert_int_equal(r.znodes, tree_count(database_tree(db)));
+        assert_int_equal(r.sessions, session_table_count(database_sessions(db)));
+        assert_int_equal(snapshot_inspect(io, &f->config, name, ZXID(1, 3), false, &r, f->why), 0);
+        assert_false(r.exact);
+        assert_true(r.fuzzy);
+        assert_int_equal(r.reaches_zxid, ZXID(1, 5));
+        assert_int_equal(snapshot_inspect(io, &f->config, "snapshot.1", 1, false, &r, f->why), -ENOENT);
+        assert_non_null(strstr(f->why, "snapshot.1 "));
+        database_free(db);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_file_is_what_the_chunks_were),
                 TEST(test_snapshot_is_durable_when_reported),
+                TEST(test_a_snapshot_of_no_moment_is_told_from_an_exact_one),
                 TEST(test_what_does_not_match_its_seals_gets_no_name),
                 TEST(test_abort_leaves_nothing),
                 TEST(test_full_disk_leaves_the_older_snapshots),
