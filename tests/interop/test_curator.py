@@ -13,10 +13,11 @@ from harness.dialogue import Dialogue
 
 SOURCE = Path(__file__).resolve().parent / "clients" / "curator" / "Recipes.java"
 STEPS = ("nodes", "transactions", "latch", "selector", "locks", "barriers", "counters", "queue", "caches", "persistent",
-         "ttl", "acls", "watchers", "ensemble")
+         "acls", "watchers", "ensemble")
 COMPILE_TIMEOUT_S = 120
 
-# TTL nodes, and a sweep that comes while a test waits.
+# TTL nodes, and a sweep that comes while a test waits. Not for the other recipes: they make their directories as containers,
+# and some do not survive that such a one goes before they put something into it.
 JAVA = ("-Dzookeeper.extendedTypesEnabled=true", "-Dznode.container.checkIntervalMs=200")
 BATON = {"extended_types": "yes", "container_check_interval": 200}
 
@@ -37,16 +38,19 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one-server", "three-servers"])
 def cluster(request, module_lab, ours, compiled):
-    ensemble = module_lab.ensemble({sid: ours for sid in range(1, request.param + 1)}, java_properties=JAVA, baton_extra=BATON)
+    ensemble = module_lab.ensemble({sid: ours for sid in range(1, request.param + 1)})
     ensemble.start()
     yield ensemble
     ensemble.stop()
 
 
+def started(compiled, hosts, log):
+    return Dialogue(["java", *jars.JAVA_FLAGS, "-cp", compiled, "Recipes", hosts], log)
+
+
 @pytest.fixture(scope="module")
 def program(cluster, compiled, tmp_path_factory):
-    log = tmp_path_factory.mktemp("program") / "curator.log"
-    made = Dialogue(["java", *jars.JAVA_FLAGS, "-cp", compiled, "Recipes", cluster.hosts()], log)
+    made = started(compiled, cluster.hosts(), tmp_path_factory.mktemp("program") / "curator.log")
     yield made
     made.close()
 
@@ -54,6 +58,13 @@ def program(cluster, compiled, tmp_path_factory):
 @pytest.mark.parametrize("step", STEPS)
 def test_recipe(program, step):
     program.do(step)
+
+
+def test_times_to_live(compiled, lab, ours, tmp_path):
+    ensemble = lab.ensemble({1: ours}, java_properties=JAVA, baton_extra=BATON).start()
+    program = started(compiled, ensemble.hosts(), tmp_path / "curator.log")
+    program.do("ttl")
+    program.close()
 
 
 def test_nothing_is_lost_when_the_leader_is_killed(program, cluster):

@@ -37,25 +37,22 @@ def commands():
 
 
 def play(version, server, home):
-    """What zkCli of this release prints: {command's number: lines}, and the events in their order."""
+    """What zkCli of this release prints."""
     asked = commands()
     text = "".join("%s\nget %s\n" % (line, MARK % n) for n, line in enumerate(asked)) + LAST
-    quiet = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-Duser.timezone=UTC", "-Duser.language=en")
+    (home / "quiet.properties").write_text("log4j.rootLogger=OFF\n")
+    quiet = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-Dlog4j.configuration=file:%s" % (home / "quiet.properties"),
+             "-Duser.timezone=UTC", "-Duser.language=en")
     done = subprocess.run(
         [*jars.java_command(version, home, *quiet), "org.apache.zookeeper.ZooKeeperMain", "-server", server.host],
         input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLI_TIMEOUT_S, text=True, check=False)
     return done.stdout
 
 
-def without_logs(text):
-    """The lines that the client itself wrote: Debian's logs to the same place."""
-    return [line for line in text.splitlines() if line and not re.match(r"\d\d:\d\d:\d\d\.\d\d\d ", line)]
-
-
 def parted(text):
     """(answers, events): the lines between two marks, and what watches told, which comes between them as it likes."""
     answers, events, current = [], [], []
-    for line in without_logs(text):
+    for line in filter(None, text.splitlines()):
         mark = re.fullmatch(r".*Node does not exist: /mark-(\d+)", line) or re.fullmatch(r".*for /mark-(\d+)", line)
         if mark:
             assert int(mark.group(1)) == len(answers), "answer %s after %d of them" % (mark.group(1), len(answers))
