@@ -7,8 +7,8 @@ from conftest import need
 from differ import lab, matrix, shrink
 from harness import servers
 
-SEEDS = 150
-ENSEMBLE_SEEDS = 60
+SEEDS = 80
+ENSEMBLE_SEEDS = 30
 CANARY_SEEDS = 60
 
 

@@ -136,9 +136,9 @@ void check__facts(struct check *c);    /* check_facts.c: without the log */
 void check__refusals(struct check *c); /* check_refusal.c: S4, S6 */
 /* check_quota.c: whether a create at this zxid may have been refused by a quota, see there. */
 bool check__quota_may_refuse(struct check *c, uint32_t i);
-void check__expiry(struct check *c);   /* check_session.c: S4 */
-void check__order(struct check *c);    /* check_order.c: zxids against real time */
-void check__watches(struct check *c);  /* check_watch.c: W1 to W6 */
-void check__finals(struct check *c);   /* check_final.c */
+void check__expiry(struct check *c);  /* check_session.c: S4 */
+void check__order(struct check *c);   /* check_order.c: zxids against real time */
+void check__watches(struct check *c); /* check_watch.c: W1 to W6 */
+void check__finals(struct check *c);  /* check_final.c */
 
 #endif

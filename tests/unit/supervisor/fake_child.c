@@ -222,6 +222,15 @@ static int connect_test(void)
         return connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -1 : fd;
 }
 
+/* An engine's status socket is made for it: it has only to accept. */
+static void require_listening(int fd)
+{
+        int listening = 0;
+        socklen_t size = sizeof listening;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || !listening)
+                _exit(9);
+}
+
 int main(int argc, char **argv)
 {
         static struct fake f = {.control_fd = -1, .record_fd = -1};
@@ -230,6 +239,7 @@ int main(int argc, char **argv)
                 {"plugin", required_argument, NULL, 'p'},
                 {"control-fd", required_argument, NULL, 'f'},
                 {"record-fd", required_argument, NULL, 'r'},
+                {"status-fd", required_argument, NULL, 'S'},
                 {"check", no_argument, NULL, 'n'},
                 {"ensure-stopped", no_argument, NULL, 's'},
                 {"budget", required_argument, NULL, 'b'},
@@ -248,6 +258,8 @@ int main(int argc, char **argv)
                         f.control_fd = (int)strtol(optarg, NULL, 10);
                 else if (c == 'r')
                         f.record_fd = (int)strtol(optarg, NULL, 10);
+                else if (c == 'S')
+                        require_listening((int)strtol(optarg, NULL, 10));
                 else if (c == 'n')
                         checking = true;
                 else if (c == 's')
