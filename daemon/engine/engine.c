@@ -402,6 +402,8 @@ static void init_handles(struct engine *e)
         e->timer.data = e->terminate.data = e->interrupt.data = e;
 }
 
+static_assert(NET_LISTEN_BACKLOG == 1024, "the table of settings says the same");
+
 static int start_loop(struct engine *e)
 {
         int r = uv_loop_init(&e->loop);
@@ -409,7 +411,10 @@ static int start_loop(struct engine *e)
                 return r;
         e->loop_made = true;
         init_handles(e);
-        e->net = net_new(&e->loop, &net_limits_default, on_net, e);
+        struct net_limits limits = net_limits_default;
+        if (e->parts.config->server.listen_backlog > 0)
+                limits.client_listen_backlog = e->parts.config->server.listen_backlog;
+        e->net = net_new(&e->loop, &limits, on_net, e);
         r = log_writer_new(&e->loop, e->parts.store, on_log_result, e, &e->log);
         if (r == 0)
                 r = snapshot_writer_new(&e->loop, e->parts.snapstore, on_snapshot_result, e, &e->snapshots);

@@ -30,6 +30,7 @@ struct raw {
         int64_t tick_time, init_limit, sync_limit;
         int64_t min_session_timeout, max_session_timeout;
         int64_t snap_count, max_client_connections, max_connections, outstanding_limit, max_buffer;
+        int64_t max_buffer_extra, client_port_listen_backlog; /* 0: not given */
         int64_t preallocate_kb, retain_snapshots, commit_log_count;
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
@@ -69,6 +70,11 @@ static const struct setting table[] = {
          TEXT(SERVER_OUTSTANDING_LIMIT_DEFAULT), "requests read and not yet answered, all connections"},
         {"ensemble", "max_buffer", SETTING_NUMBER, RAW(max_buffer), 1024, ENGINE_MAX_BUFFER_MAX, "1048575",
          "bytes of the largest request, and so of a znode (jute.maxbuffer)"},
+        {"ensemble", "max_buffer_extra", SETTING_NUMBER, RAW(max_buffer_extra), 1024, ENGINE_MAX_BUFFER_MAX,
+         .help = "bytes a transaction may have beyond that; default as many again "
+                 "(zookeeper.jute.maxbuffer.extrasize)"},
+        {"ensemble", "client_port_listen_backlog", SETTING_NUMBER, RAW(client_port_listen_backlog), 1, 65535,
+         .help = "connections to the client port that wait to be accepted; default 1024"},
         {"ensemble", "preallocate_kb", SETTING_NUMBER, RAW(preallocate_kb), 0, 4 << 20, "65536",
          "KiB by which the log file grows; 0: as it is written"},
         {"ensemble", "retain_snapshots", SETTING_NUMBER, RAW(retain_snapshots), ENGINE_RETAIN_SNAPSHOTS_MIN, 1000,
@@ -463,6 +469,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->max_session_timeout_ms = (int32_t)raw->max_session_timeout;
         s->snap_count = (uint32_t)raw->snap_count;
         s->max_buffer = (int32_t)raw->max_buffer;
+        s->max_buffer_extra = (int32_t)raw->max_buffer_extra;
         s->max_client_cnxns = (uint32_t)raw->max_client_connections;
         s->max_cnxns = (uint32_t)raw->max_connections;
         s->outstanding_limit = (uint32_t)raw->outstanding_limit;
@@ -470,7 +477,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         memcpy(c->data_dir, raw->data_dir, sizeof c->data_dir);
         memcpy(c->runtime_dir, raw->runtime_dir, sizeof c->runtime_dir);
         s->client_port = c->client_port;
-        s->listen_backlog = -1;
+        s->listen_backlog = raw->client_port_listen_backlog ? (int32_t)raw->client_port_listen_backlog : -1;
         (void)snprintf(s->version, sizeof s->version, "3.9.5-baton-%s", BATON_VERSION);
         (void)snprintf(s->built_on, sizeof s->built_on, "%s", BATON_BUILT_ON);
         s->extended_types = raw->extended_types;

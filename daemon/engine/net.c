@@ -16,6 +16,7 @@ const struct net_limits net_limits_default = {
         .client_read_pause_bytes = NET_CLIENT_READ_PAUSE_BYTES,
         .dial_timeout_ms = NET_DIAL_TIMEOUT_MS,
         .close_timeout_ms = NET_CLOSE_TIMEOUT_MS,
+        .client_listen_backlog = NET_LISTEN_BACKLOG,
 };
 
 /* ---- deadlines ---- */

@@ -71,6 +71,7 @@ struct net_limits {
         size_t client_backlog_total_bytes;
         size_t client_read_pause_bytes;
         uint32_t dial_timeout_ms, close_timeout_ms;
+        int client_listen_backlog; /* NET_LISTEN_BACKLOG; other ports always have that */
 };
 /* All of the above. */
 extern const struct net_limits net_limits_default;

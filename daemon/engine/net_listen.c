@@ -146,7 +146,7 @@ static int refuse(char *why, size_t why_size, int status, enum port port, const 
 }
 
 /* Opens, binds and listens. Returns the descriptor or -errno. */
-static int open_socket(const struct sockaddr *address, socklen_t len)
+static int open_socket(const struct sockaddr *address, socklen_t len, int backlog)
 {
         const int on = 1;
         int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -156,7 +156,7 @@ static int open_socket(const struct sockaddr *address, socklen_t len)
          * wildcard along, it has a socket of its own. */
         if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
             (address->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
-            bind(fd, address, len) < 0 || listen(fd, NET_LISTEN_BACKLOG) < 0) {
+            bind(fd, address, len) < 0 || listen(fd, backlog) < 0) {
                 int r = -errno;
                 (void)close(fd); /* nothing was written */
                 return r;
@@ -168,7 +168,7 @@ static int add_listener(struct net *n, enum port port, const struct sockaddr *ad
 {
         if (n->listener_count == NET_LISTENERS_MAX)
                 return -E2BIG;
-        int fd = open_socket(address, len);
+        int fd = open_socket(address, len, port == PORT_CLIENT ? n->limits.client_listen_backlog : NET_LISTEN_BACKLOG);
         if (fd < 0)
                 return fd;
         struct listener *l = mem_zalloc(sizeof *l);

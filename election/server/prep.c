@@ -99,6 +99,12 @@ static int prep_body(struct prep_txn *t, struct jute_writer *w)
         }
 }
 
+static size_t payload_limit(const struct prep *p)
+{
+        const size_t made = p->payload_max + PREP_SLACK_BYTES, read = (size_t)p->item_max;
+        return made < read ? made : read;
+}
+
 int prep_make(struct prep *p, uint64_t now_ms, const struct prep_request *r, int64_t zxid, int64_t wall_ms,
               struct jute_writer *w)
 {
@@ -109,7 +115,7 @@ int prep_make(struct prep *p, uint64_t now_ms, const struct prep_request *r, int
         assert(w->max >= p->payload_max + PREP_SLACK_BYTES);
         /* A body that fits leaves room for its digest: once the forecast has changed nothing may fail. */
         const size_t max = w->max;
-        w->max = p->payload_max + PREP_SLACK_BYTES - JUTE_TXN_DIGEST_SIZE;
+        w->max = payload_limit(p) - JUTE_TXN_DIGEST_SIZE;
         jute_put_txn_header(w, &header);
         int err = prep_body(&t, w);
         w->max = max;

@@ -29,11 +29,12 @@ struct prep;
 
 /* What a transaction may take beyond payload_max: the request it is made of fitted into that, but names
  * grow by their sequence numbers and ACLs by the identities that `auth` stands for. One that would be
- * longer still fails with -5. With it a payload stays below jute.maxbuffer plus the extra size that
- * every server, Java's too, grants to a logged record. */
+ * longer still fails with -5. So does one beyond jute.maxbuffer plus the extra size (`item_max`), which is
+ * less where the limits are small: no server, Java's neither, could read it from a log. */
 #define PREP_SLACK_BYTES (512u << 10)
 
-/* All borrowed. `item_max` bounds decoding, `payload_max` (jute.maxbuffer) the transaction made. */
+/* All borrowed. `item_max` bounds decoding and the transaction made, `payload_max` (jute.maxbuffer) the latter
+ * further. */
 struct prep *prep_new(const struct database *db, struct session_clock *clock, int32_t item_max, size_t payload_max);
 void prep_free(struct prep *p);
 /* The policy of access control; until then nothing is skipped and all schemes are there. */
@@ -73,7 +74,7 @@ bool prep_body_ok(int32_t opcode, struct jute_str body, int32_t item_max);
 bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode);
 
 /* Writes the payload of the transaction for `r` into `w`, which is empty and has a maximum of at least
- * payload_max + PREP_SLACK_BYTES: no payload is longer than that.
+ * payload_max + PREP_SLACK_BYTES: no payload is longer than that, nor than item_max.
  * Returns the error of a failed request (ZK_*, an error transaction was written) or 0. A session that is
  * closing, unknown or another server's yields an error transaction -112 or -118. createSession starts the
  * session's clock, closeSession marks it closing. */

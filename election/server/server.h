@@ -55,6 +55,7 @@ struct server_config {
         uint32_t snap_count;
         uint32_t commit_log_count; /* recent transactions kept for servers that come back: their DIFF */
         int32_t max_buffer;        /* jute.maxbuffer */
+        int32_t max_buffer_extra;  /* zookeeper.jute.maxbuffer.extrasize; 0: as much as max_buffer */
         uint32_t max_client_cnxns, max_cnxns, outstanding_limit;
         bool extended_types; /* nodes with a time to live may be created, and are swept */
         uint32_t container_check_interval_ms, container_max_per_minute; /* 0: nothing is swept */
@@ -76,11 +77,11 @@ struct server_config {
         uint64_t seed;     /* randomness for jitter and snapshot timing */
 };
 
-/* Longest string or buffer inside anything received: jute.maxbuffer and as much again, as ZooKeeper grants
- * (zookeeper.jute.maxbuffer.extrasize). */
+/* Longest string or buffer inside anything received, and longest record of the log: jute.maxbuffer and as much
+ * again, as ZooKeeper grants, or what the configuration says. */
 static inline int32_t server_item_max(const struct server_config *c)
 {
-        return 2 * c->max_buffer;
+        return c->max_buffer + (c->max_buffer_extra ? c->max_buffer_extra : c->max_buffer);
 }
 
 enum event_type {

@@ -323,30 +323,6 @@ def test_client_that_reads_nothing_is_bounded_and_dropped(innocent):
     wait_until(lambda: server.word("ruok") == "imok", 10, "it answers")
 
 
-def test_connections_per_address_are_limited(lab):
-    """One more than allowed is closed at once; the others stay, and a place is free again later."""
-    ensemble = lab.ensemble({1: servers.BATON}, baton_extra={"max_client_connections": 5}).start()
-    address = ensemble[1].address
-    time_to_close = 10
-    clients = [wire.Client(address) for _ in range(5)]
-    with socket.create_connection(address, 10) as sixth:
-        assert is_closed(sixth, time_to_close)
-    for client in clients:
-        client.ping()
-    clients.pop().close_session()
-
-    def place_is_free():
-        try:
-            wire.Client(address).close_session()
-            return True
-        except (wire.Disconnected, OSError):
-            return False
-
-    wait_until(place_is_free, 10, "a place for one more")
-    for client in clients:
-        client.close_session()
-
-
 def test_many_outstanding_requests_are_all_answered(innocent):
     """Above the limit the server stops reading until replies drain: no error, nothing lost."""
     with wire.Client(innocent[2].address, timeout_ms=30000, timeout=30) as client:

@@ -102,6 +102,8 @@ static void test_defaults_are_those_of_the_headers(void **state)
         assert_int_equal(c.server.max_cnxns, SERVER_MAX_CNXNS_DEFAULT);
         assert_int_equal(c.server.outstanding_limit, SERVER_OUTSTANDING_LIMIT_DEFAULT);
         assert_int_equal(c.server.max_buffer, ENGINE_MAX_BUFFER_DEFAULT);
+        assert_int_equal(server_item_max(&c.server), 2 * ENGINE_MAX_BUFFER_DEFAULT);
+        assert_int_equal(c.server.listen_backlog, -1);
         assert_false(c.server.extended_types);
         assert_int_equal(c.server.container_check_interval_ms, SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT);
         assert_int_equal(c.server.container_max_per_minute, SERVER_CONTAINER_MAX_PER_MINUTE_DEFAULT);
@@ -136,6 +138,15 @@ static void test_access_is_as_in_zookeeper_unless_told(void **state)
         assert_string_equal(c.server.enforced_schemes[1], "ip");
         load_good(HEAD ONE "digest_enabled = no\n", &c);
         assert_true(c.server.acl.digest_off);
+}
+
+static void test_headroom_and_backlog_are_taken_over(void **state)
+{
+        struct engine_config c;
+        (void)state;
+        load_good(HEAD ONE "max_buffer = 4096\nmax_buffer_extra = 6000\nclient_port_listen_backlog = 77\n", &c);
+        assert_int_equal(server_item_max(&c.server), 10096);
+        assert_int_equal(c.server.listen_backlog, 77);
 }
 
 static void test_sections_of_others_are_passed_over(void **state)
@@ -204,6 +215,10 @@ static const struct refusal refusals[] = {
         {HEAD ONE "snap_count = 1\n", 7, "snap_count = \"1\": must be a number from 2 to 1000000000"},
         {HEAD ONE "retain_snapshots = 2\n", 7, "retain_snapshots = \"2\": must be a number from 3 to 1000"},
         {HEAD ONE "max_buffer = 1e6\n", 7, "max_buffer = \"1e6\": must be a number from 1024 to 33554432"},
+        {HEAD ONE "max_buffer_extra = 1023\n", 7,
+         "max_buffer_extra = \"1023\": must be a number from 1024 to 33554432"},
+        {HEAD ONE "client_port_listen_backlog = 0\n", 7,
+         "client_port_listen_backlog = \"0\": must be a number from 1 to 65535"},
         {HEAD ONE "listen_all = maybe\n", 7, "listen_all = \"maybe\": must be yes or no"},
         {"[node]\nid = 256\ndata_dir = /d\n[ensemble]\n" ONE, 2, "id = \"256\": must be a number from 1 to 255"},
         {HEAD ONE "four_letter_words = ruok,quit!\n", 7, "\"quit!\" is no four-letter word"},
@@ -353,6 +368,7 @@ int main(void)
                 cmocka_unit_test(test_the_contract_loads),
                 cmocka_unit_test(test_defaults_are_those_of_the_headers),
                 cmocka_unit_test(test_access_is_as_in_zookeeper_unless_told),
+                cmocka_unit_test(test_headroom_and_backlog_are_taken_over),
                 cmocka_unit_test(test_sections_of_others_are_passed_over),
                 cmocka_unit_test(test_an_ensemble_of_one_needs_a_client_port_only),
                 cmocka_unit_test(test_client_completes_a_server_line_without_a_client_part),

@@ -15,12 +15,12 @@
 /* Of the header's time from the monotonic clock. */
 #define BENCH_WALL_MS INT64_C(1700000000000)
 
-static struct bench *bench_start(struct database *db, size_t payload_max)
+static struct bench *bench_start(struct database *db, size_t payload_max, int32_t item_max)
 {
         struct bench *b = mem_zalloc(sizeof *b);
         b->db = db;
         b->clock = session_clock_new(BENCH_TICK_MS);
-        b->prep = prep_new(b->db, b->clock, BENCH_ITEM_MAX, payload_max);
+        b->prep = prep_new(b->db, b->clock, item_max, payload_max);
         outcome_init(&b->outcome);
         jute_writer_init(&b->txn, payload_max + PREP_SLACK_BYTES);
         jute_writer_init(&b->body, SIZE_MAX);
@@ -39,17 +39,22 @@ static struct bench *bench_start(struct database *db, size_t payload_max)
 
 struct bench *bench_new(void)
 {
-        return bench_start(database_new(), JUTE_MAXBUFFER_DEFAULT);
+        return bench_start(database_new(), JUTE_MAXBUFFER_DEFAULT, BENCH_ITEM_MAX);
 }
 
 struct bench *bench_new_on(struct database *db)
 {
-        return bench_start(db, JUTE_MAXBUFFER_DEFAULT);
+        return bench_start(db, JUTE_MAXBUFFER_DEFAULT, BENCH_ITEM_MAX);
 }
 
 struct bench *bench_new_limited(size_t payload_max)
 {
-        return bench_start(database_new(), payload_max);
+        return bench_start(database_new(), payload_max, BENCH_ITEM_MAX);
+}
+
+struct bench *bench_new_headroom(size_t payload_max, int32_t item_max)
+{
+        return bench_start(database_new(), payload_max, item_max);
 }
 
 void bench_free(struct bench *b)

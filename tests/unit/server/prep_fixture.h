@@ -69,6 +69,7 @@ struct bench *bench_new(void);
 /* Takes the database. */
 struct bench *bench_new_on(struct database *db);
 struct bench *bench_new_limited(size_t payload_max);
+struct bench *bench_new_headroom(size_t payload_max, int32_t item_max);
 void bench_free(struct bench *b);
 /* Whose identities the next requests carry; a count of -1 sends a null vector. */
 void bench_ids(struct bench *b, const struct test_id *ids, int32_t count);

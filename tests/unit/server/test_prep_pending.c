@@ -346,6 +346,21 @@ static void test_a_create_that_would_be_too_long_is_refused(void **state)
         bench_free(b);
 }
 
+/* Where the headroom is less than the slack, it is what counts: no log gives a longer record back. */
+static void test_no_payload_is_longer_than_what_can_be_read(void **state)
+{
+        (void)state;
+        enum { MAX = 4096, EXTRA = 1024 };
+        struct bench *b = bench_new_headroom(MAX, MAX + EXTRA);
+        const size_t around = JUTE_TXN_HEADER_SIZE + 4 + 2 + 4 + 4 + JUTE_TXN_DIGEST_SIZE;
+        bench_create(b, "/n", 0);
+        assert_int_equal(set_bytes(b, MAX + EXTRA - around), ZK_OK);
+        assert_int_equal(bench_last(b)->len, MAX + EXTRA);
+        assert_int_equal(set_bytes(b, MAX + EXTRA - around + 1), ZK_MARSHALLING_ERROR);
+        bench_settle(b);
+        bench_free(b);
+}
+
 /* The operation that does not fit fails, its successors with it. */
 static void test_an_operation_of_a_multi_that_would_be_too_long_fails(void **state)
 {
@@ -404,6 +419,7 @@ int main(void)
                 cmocka_unit_test(test_a_new_one_starts_from_what_the_tree_holds),
                 cmocka_unit_test(test_a_hundred_thousand_may_be_outstanding),
                 cmocka_unit_test(test_no_payload_is_longer_than_the_limit_and_its_slack),
+                cmocka_unit_test(test_no_payload_is_longer_than_what_can_be_read),
                 cmocka_unit_test(test_a_create_that_would_be_too_long_is_refused),
                 cmocka_unit_test(test_an_operation_of_a_multi_that_would_be_too_long_fails),
                 cmocka_unit_test(test_a_multi_that_would_be_too_long_fails_whole),
