@@ -142,6 +142,8 @@ int acl_fixup(const struct acl_policy *policy, struct jute_vec acl, struct jute_
                 int err = put_fixed(policy, &entry, ids, w, &count);
                 if (err)
                         return err;
+                if (count > ACL_ENTRIES_MAX) /* `auth` became many */
+                        return ZK_INVALID_ACL;
         }
         jute_patch_int(w, count_at, count);
         return ZK_OK;
@@ -162,10 +164,56 @@ static bool id_matches(const struct acl_policy *policy, const struct jute_id *id
         return jute_str_equal(id->id, rule->id);
 }
 
-static bool any_id_matches(const struct acl_policy *policy, struct jute_vec ids, const struct jute_id *rule)
+/* Identities whose ids are told apart by their hashes; with more, or with fewer than the next, each is compared. */
+#define HASHED_IDS_MAX 64
+/* So few are compared as soon as hashed. */
+#define HASHED_IDS_MIN 4
+
+/* Who asks. A list of a thousand entries is compared with dozens of identities for every node that a request names, and
+ * for every watch that an event meets: what differs is found out by one number. */
+struct asker {
+        struct jute_vec ids;
+        int32_t hashed; /* 0: none is, yet or ever */
+        uint64_t hashes[HASHED_IDS_MAX];
+};
+
+static uint64_t id_hash(struct jute_str id)
 {
-        struct jute_reader r = jute_vec_reader(&ids);
-        for (int32_t i = 0; i < ids.count; i++) {
+        return hash_bytes(id.data, id.len > 0 ? (size_t)id.len : 0, 0);
+}
+
+static void asker_hash(struct asker *a)
+{
+        struct jute_reader r = jute_vec_reader(&a->ids);
+        if (a->hashed || a->ids.count < HASHED_IDS_MIN || a->ids.count > HASHED_IDS_MAX)
+                return;
+        for (int32_t i = 0; i < a->ids.count; i++) {
+                struct jute_id id;
+                jute_get_id(&r, &id);
+                a->hashes[i] = id_hash(id.id);
+        }
+        a->hashed = a->ids.count;
+}
+
+/* An address matches many rules; all else only itself. */
+static bool may_match(struct asker *a, const struct jute_id *rule)
+{
+        bool found = false;
+        if (jute_str_is(rule->scheme, "ip"))
+                return true;
+        asker_hash(a);
+        const uint64_t hash = a->hashed ? id_hash(rule->id) : 0;
+        for (int32_t i = 0; i < a->hashed; i++)
+                found |= a->hashes[i] == hash;
+        return found || !a->hashed;
+}
+
+static bool any_id_matches(const struct acl_policy *policy, struct asker *a, const struct jute_id *rule)
+{
+        struct jute_reader r = jute_vec_reader(&a->ids);
+        if (!may_match(a, rule))
+                return false;
+        for (int32_t i = 0; i < a->ids.count; i++) {
                 struct jute_id id;
                 jute_get_id(&r, &id);
                 if (id_matches(policy, &id, rule))
@@ -191,6 +239,9 @@ bool acl_allows(const struct acl_policy *policy, struct jute_vec acl, int32_t ne
         if (policy->skip || acl.count <= 0)
                 return true;
         struct jute_reader r = jute_vec_reader(&acl);
+        struct asker asker;
+        asker.ids = ids;
+        asker.hashed = 0;
         for (int32_t i = 0; i < acl.count; i++) {
                 struct jute_acl entry;
                 jute_get_acl(&r, &entry);
@@ -198,7 +249,7 @@ bool acl_allows(const struct acl_policy *policy, struct jute_vec acl, int32_t ne
                         continue;
                 if (jute_str_is(entry.id.scheme, "world") && jute_str_is(entry.id.id, "anyone"))
                         return true;
-                if (any_id_matches(policy, ids, &entry.id))
+                if (any_id_matches(policy, &asker, &entry.id))
                         return true;
         }
         return is_super(ids);
