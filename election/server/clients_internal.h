@@ -93,6 +93,9 @@ struct client {
         bool choked;   /* which is not answered yet */
         uint64_t turn; /* of clients.turn, in which it was sent ... */
         size_t turn_bytes;
+        uint64_t judged_outcome; /* of clients.outcomes, of which it was asked whether it may read ... */
+        const uint8_t *judged_list;
+        bool judged_may;
         uint64_t received, sent; /* packets */
         struct client_figures figures;
 };
@@ -122,6 +125,7 @@ struct clients {
         uint64_t idle_check_ms;
         uint64_t turn;     /* counts settlings */
         size_t turn_bytes; /* sent since the last one */
+        uint64_t outcomes; /* transactions whose events were told */
         size_t queue_bytes, input_bytes;
         struct jute_writer scratch;
         struct digest_scheme *digest;
@@ -265,6 +269,8 @@ void client__reply_error(struct client *k, const struct event *e, int32_t xid, i
 /* An event as it is sent, one for all who are told of it. `zxid`: of the transaction, -1 for none. */
 struct blob *clients__event(struct clients *c, int64_t zxid, enum watch_event type, struct jute_str path);
 void client__tell(struct client *k, struct blob *event, struct effects *fx);
+/* Counts work done for a connection as if as many bytes had been sent to it in this step. */
+void client__charge(struct client *k, size_t size);
 /* Sends the scratch writer's content as one packet. */
 void client__send(struct client *k, struct effects *fx);
 /* The scratch writer's content has been taken: it gives back what is more than it needs every day. */
