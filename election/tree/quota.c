@@ -209,7 +209,7 @@ enum quota_verdict quota_check(const struct tree *t, struct jute_str path, int64
         struct quota_text limit, used;
         if (!limits)
                 return QUOTA_OK;
-        if (!quota_text_read(znode_data(limits), &limit))
+        if (znode_data(limits).len > QUOTA_LIMITS_TEXT_MAX || !quota_text_read(znode_data(limits), &limit))
                 return QUOTA_UNREADABLE;
         const bool nodes_matter = count != 0 && (limit.count > -1 || limit.count_hard > -1);
         const bool bytes_matter = bytes != 0 && (limit.bytes > -1 || limit.bytes_hard > -1);

@@ -547,6 +547,14 @@ static void test_limits_are_judged_as_the_original_does(void **state)
                     limit != rows[i].limit)
                         fail_msg("row %zu", i);
         }
+        static char long_text[QUOTA_LIMITS_TEXT_MAX + 2];
+        memset(long_text, ';', sizeof long_text - 1);
+        memcpy(long_text, "count=0", strlen("count=0"));
+        set(&l, Q "/a/zookeeper_limits", long_text);
+        assert_int_equal(check(&l, "/a/c", 1, 1, &limit), QUOTA_UNREADABLE);
+        long_text[QUOTA_LIMITS_TEXT_MAX] = '\0';
+        set(&l, Q "/a/zookeeper_limits", long_text);
+        assert_int_equal(check(&l, "/a/c", 1, 1, &limit), QUOTA_SOFT);
         set(&l, Q "/a/zookeeper_limits", "countHardLimit=0");
         assert_int_equal(check(&l, "/b", 1, 1, &limit), QUOTA_OK);
         assert_int_equal(check(&l, "/", 1, 1, &limit), QUOTA_OK);
