@@ -164,17 +164,17 @@ static bool id_matches(const struct acl_policy *policy, const struct jute_id *id
         return jute_str_equal(id->id, rule->id);
 }
 
-/* Identities whose ids are told apart by their hashes; with more, or with fewer than the next, each is compared. */
-#define HASHED_IDS_MAX 64
-/* So few are compared as soon as hashed. */
-#define HASHED_IDS_MIN 4
+/* Identities that are read once for a whole list; with more, each is read for each entry. */
+#define ASKER_IDS_MAX 64
 
 /* Who asks. A list of a thousand entries is compared with dozens of identities for every node that a request names, and
- * for every watch that an event meets: what differs is found out by one number. */
+ * for every watch that an event meets: most of what differs is found out by one number. */
 struct asker {
         struct jute_vec ids;
-        int32_t hashed; /* 0: none is, yet or ever */
-        uint64_t hashes[HASHED_IDS_MAX];
+        bool read;
+        int32_t count, addresses; /* the first ones of `id` are addresses */
+        struct jute_id id[ASKER_IDS_MAX];
+        uint64_t hashes[ASKER_IDS_MAX]; /* of the others, at their places */
 };
 
 static uint64_t id_hash(struct jute_str id)
@@ -182,37 +182,45 @@ static uint64_t id_hash(struct jute_str id)
         return hash_bytes(id.data, id.len > 0 ? (size_t)id.len : 0, 0);
 }
 
-static void asker_hash(struct asker *a)
+static void asker_read(struct asker *a)
 {
         struct jute_reader r = jute_vec_reader(&a->ids);
-        if (a->hashed || a->ids.count < HASHED_IDS_MIN || a->ids.count > HASHED_IDS_MAX)
-                return;
-        for (int32_t i = 0; i < a->ids.count; i++) {
+        a->read = true;
+        for (; a->count < a->ids.count; a->count++) {
                 struct jute_id id;
+                int32_t at = a->count;
                 jute_get_id(&r, &id);
-                a->hashes[i] = id_hash(id.id);
+                if (jute_str_is(id.scheme, "ip")) {
+                        if (a->addresses < at) {
+                                a->id[at] = a->id[a->addresses];
+                                a->hashes[at] = a->hashes[a->addresses];
+                        }
+                        at = a->addresses++;
+                }
+                a->id[at] = id;
+                a->hashes[at] = id_hash(id.id);
         }
-        a->hashed = a->ids.count;
 }
 
 /* An address matches many rules; all else only itself. */
-static bool may_match(struct asker *a, const struct jute_id *rule)
+static bool read_id_matches(const struct acl_policy *policy, const struct asker *a, const struct jute_id *rule)
 {
-        bool found = false;
-        if (jute_str_is(rule->scheme, "ip"))
-                return true;
-        asker_hash(a);
-        const uint64_t hash = a->hashed ? id_hash(rule->id) : 0;
-        for (int32_t i = 0; i < a->hashed; i++)
-                found |= a->hashes[i] == hash;
-        return found || !a->hashed;
+        const bool ip = jute_str_is(rule->scheme, "ip");
+        const uint64_t hash = ip ? 0 : id_hash(rule->id);
+        for (int32_t i = ip ? 0 : a->addresses; i < (ip ? a->addresses : a->count); i++)
+                if ((ip || a->hashes[i] == hash) && id_matches(policy, &a->id[i], rule))
+                        return true;
+        return false;
 }
 
 static bool any_id_matches(const struct acl_policy *policy, struct asker *a, const struct jute_id *rule)
 {
         struct jute_reader r = jute_vec_reader(&a->ids);
-        if (!may_match(a, rule))
-                return false;
+        if (a->ids.count <= ASKER_IDS_MAX) {
+                if (!a->read)
+                        asker_read(a);
+                return read_id_matches(policy, a, rule);
+        }
         for (int32_t i = 0; i < a->ids.count; i++) {
                 struct jute_id id;
                 jute_get_id(&r, &id);
@@ -241,7 +249,8 @@ bool acl_allows(const struct acl_policy *policy, struct jute_vec acl, int32_t ne
         struct jute_reader r = jute_vec_reader(&acl);
         struct asker asker;
         asker.ids = ids;
-        asker.hashed = 0;
+        asker.read = false;
+        asker.count = asker.addresses = 0;
         for (int32_t i = 0; i < acl.count; i++) {
                 struct jute_acl entry;
                 jute_get_acl(&r, &entry);

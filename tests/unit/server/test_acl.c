@@ -461,9 +461,11 @@ static void test_each_of_many_identities_is_enough(void **state)
         name_all(names);
         for (size_t i = 0; i < NAMES; i++)
                 ids[i] = (struct test_id){"digest", names[i]};
+        ids[2] = (struct test_id){"ip", "10.0.0.2"};
+        ids[40] = (struct test_id){"ip", "10.0.0.40"};
         for (size_t c = 0; c < COUNT(counts); c++) {
                 for (int32_t i = 0; i < NAMES; i++) {
-                        const struct test_acl acl[] = {{ACL_READ, {"digest", "u:x"}}, {ACL_READ, {"digest", names[i]}}};
+                        const struct test_acl acl[] = {{ACL_READ, {"digest", "u:x"}}, {ACL_READ, ids[i]}};
                         struct jute_writer list, who;
                         const bool may = acl_allows(&usual, encoded(&list, acl, COUNT(acl)), ACL_READ,
                                                     encoded_ids(&who, ids, counts[c]));
