@@ -153,6 +153,9 @@ static void read_multi(struct read_many *q)
 
 /* ---- getEphemerals ---- */
 
+/* What a node counts for that is looked at and perhaps not told of: about the memory that is read. */
+#define EPHEMERAL_LOOK_BYTES 64
+
 struct ephemerals {
         struct jute_str prefix;
         struct jute_writer *w;
@@ -194,7 +197,9 @@ static void read_ephemerals(struct read_many *q)
         all.w = many_begin(q, ZK_OK);
         size_t count_at = all.w->len;
         jute_put_int(all.w, 0);
-        (void)tree_ephemerals(q->tree, q->k->session, put_ephemeral, &all);
+        /* All are looked at, whatever the prefix. */
+        size_t looked = tree_ephemerals(q->tree, q->k->session, put_ephemeral, &all);
+        client__weigh(q->k, looked * EPHEMERAL_LOOK_BYTES);
         jute_patch_int(all.w, count_at, all.count);
         many_end(q);
 }

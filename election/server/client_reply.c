@@ -7,6 +7,9 @@
 /* The scratch writer gives back what a larger reply took. */
 #define CLIENT_SCRATCH_KEEP_BYTES (1u << 20)
 
+/* Work counts for this part of the bytes that were gone through. */
+#define CLIENT_WORK_SHARE 8
+
 /* ---- sending ---- */
 
 void clients__scratch_rest(struct clients *c)
@@ -37,6 +40,11 @@ static void send_counted(struct client *k, size_t size)
         c->stats.sent_bytes += size;
         if (k->turn_bytes > SERVER_CLIENT_BACKLOG_BYTES)
                 client__doom(k, &c->stats.dropped_slow);
+}
+
+void client__weigh(struct client *k, size_t size)
+{
+        k->window += size / CLIENT_WORK_SHARE;
 }
 
 static void window_check(struct client *k, struct effects *fx)
@@ -140,7 +148,7 @@ static void shed_if_over(struct client *k)
 
 void client__charge(struct client *k, size_t size)
 {
-        turn_counted(k, size);
+        turn_counted(k, size / CLIENT_WORK_SHARE);
         shed_if_over(k);
 }
 

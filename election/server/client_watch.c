@@ -189,10 +189,6 @@ struct fire {
         struct effects *fx;
 };
 
-/* The looks at lists that one step may take are bounded as what it may send is: as if this part of each list had been
- * sent. */
-#define WATCH_JUDGED_SHARE 8
-
 /* Within a transaction a list is looked at once for a connection where its events come one after the other: they may be
  * as many as the transaction has operations. The list's place tells it, for lists are kept that long. */
 static bool may_read(struct client *k, struct jute_vec acl)
@@ -203,7 +199,7 @@ static bool may_read(struct client *k, struct jute_vec acl)
         k->judged_outcome = c->outcomes;
         k->judged_list = acl.data;
         k->judged_may = acl_allows(&c->config->acl, acl, ACL_READ, client__ids(k->ids));
-        client__charge(k, acl.size / WATCH_JUDGED_SHARE);
+        client__charge(k, acl.size); /* a step's looks are bounded as what it may send is */
         return k->judged_may;
 }
 

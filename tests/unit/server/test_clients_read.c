@@ -196,7 +196,40 @@ static void test_multi_read_is_bounded_by_the_lists_it_looks_at(void **state)
                 add_multi_read(d, 2, OP_GET_DATA, "/a", i ? FIT + 1 : FIT - 10);
                 desk_put(d, k);
                 assert_string_equal(desk_take(d, k), i ? "2:-5" : "2:0");
+                assert_true(desk_conn(d, k)->notify); /* so much is work enough for once */
+                desk_sent(d, k);
         }
+        desk_free(d);
+}
+
+/* It goes through all of them for a prefix that none has. */
+static void test_get_ephemerals_counts_what_it_looks_at(void **state)
+{
+        enum { NODES = 600, TIMES = 4000 };
+        char path[16];
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id k = desk_open(d);
+        desk_begin(d);
+        for (int i = 0; i < NODES; i++) {
+                (void)snprintf(path, sizeof path, "/%d", i);
+                desk_add_create(d, 1, path, 1, 1);
+        }
+        desk_put(d, k);
+        desk_commit(d, NODES);
+        (void)desk_take(d, k);
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        jute_put_cstr(&w, "/none");
+        desk_begin(d);
+        for (int i = 0; i < TIMES; i++)
+                desk_add(d, 2, OP_GET_EPHEMERALS, &w);
+        desk_put(d, k);
+        jute_writer_done(&w);
+        assert_true(desk_conn(d, k)->notify);
+        const uint64_t answered = d->clients->stats.sent;
+        desk_sent(d, k);
+        assert_true(d->clients->stats.sent > answered); /* the rest */
         desk_free(d);
 }
 
@@ -334,6 +367,7 @@ int main(void)
                 cmocka_unit_test(test_node_whose_acl_is_missing_is_shown_to_nobody),
                 cmocka_unit_test(test_multi_read_is_bounded_by_its_answer),
                 cmocka_unit_test(test_multi_read_is_bounded_by_the_lists_it_looks_at),
+                cmocka_unit_test(test_get_ephemerals_counts_what_it_looks_at),
                 cmocka_unit_test(test_waiting_multi_read_weighs_its_answer),
                 cmocka_unit_test(test_random_conversations_keep_order_and_leave_nothing_behind),
         };
