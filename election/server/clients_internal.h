@@ -236,8 +236,8 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                   const struct blob *ids, uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
 /* ZK_OK, or why whoever has these identities may not do with the node what needs one of `perms`. */
-int32_t client__read_check(struct client *k, const struct blob *ids, const struct tree *tree,
-                           const struct znode *n, int32_t perms);
+int32_t client__read_check(struct client *k, const struct blob *ids, const struct tree *tree, const struct znode *n,
+                           int32_t perms);
 /* About how many bytes the answer would take now. */
 size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body);
 /* The same for getData and getChildren of one node. */

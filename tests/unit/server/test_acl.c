@@ -423,7 +423,7 @@ static void test_an_address_is_written_as_java_does(void **state)
 }
 
 /* Names of digests, "u<n>:x". */
-#define NAMES 70
+#define NAMES     70
 #define NAME_SIZE 16
 
 static void name_all(char names[NAMES][NAME_SIZE])
