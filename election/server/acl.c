@@ -142,6 +142,8 @@ int acl_fixup(const struct acl_policy *policy, struct jute_vec acl, struct jute_
                 int err = put_fixed(policy, &entry, ids, w, &count);
                 if (err)
                         return err;
+                if (count > ACL_ENTRIES_MAX) /* `auth` became many */
+                        return ZK_INVALID_ACL;
         }
         jute_patch_int(w, count_at, count);
         return ZK_OK;
@@ -162,10 +164,64 @@ static bool id_matches(const struct acl_policy *policy, const struct jute_id *id
         return jute_str_equal(id->id, rule->id);
 }
 
-static bool any_id_matches(const struct acl_policy *policy, struct jute_vec ids, const struct jute_id *rule)
+/* Identities that are read once for a whole list; with more, each is read for each entry. */
+#define ASKER_IDS_MAX 64
+
+/* Who asks. A list of a thousand entries is compared with dozens of identities for every node that a request names, and
+ * for every watch that an event meets: most of what differs is found out by one number. */
+struct asker {
+        struct jute_vec ids;
+        bool read;
+        int32_t count, addresses; /* the first ones of `id` are addresses */
+        struct jute_id id[ASKER_IDS_MAX];
+        uint64_t hashes[ASKER_IDS_MAX]; /* of the others, at their places */
+};
+
+static uint64_t id_hash(struct jute_str id)
 {
-        struct jute_reader r = jute_vec_reader(&ids);
-        for (int32_t i = 0; i < ids.count; i++) {
+        return hash_bytes(id.data, id.len > 0 ? (size_t)id.len : 0, 0);
+}
+
+static void asker_read(struct asker *a)
+{
+        struct jute_reader r = jute_vec_reader(&a->ids);
+        a->read = true;
+        for (; a->count < a->ids.count; a->count++) {
+                struct jute_id id;
+                int32_t at = a->count;
+                jute_get_id(&r, &id);
+                if (jute_str_is(id.scheme, "ip")) {
+                        if (a->addresses < at) {
+                                a->id[at] = a->id[a->addresses];
+                                a->hashes[at] = a->hashes[a->addresses];
+                        }
+                        at = a->addresses++;
+                }
+                a->id[at] = id;
+                a->hashes[at] = id_hash(id.id);
+        }
+}
+
+/* An address matches many rules; all else only itself. */
+static bool read_id_matches(const struct acl_policy *policy, const struct asker *a, const struct jute_id *rule)
+{
+        const bool ip = jute_str_is(rule->scheme, "ip");
+        const uint64_t hash = ip ? 0 : id_hash(rule->id);
+        for (int32_t i = ip ? 0 : a->addresses; i < (ip ? a->addresses : a->count); i++)
+                if ((ip || a->hashes[i] == hash) && id_matches(policy, &a->id[i], rule))
+                        return true;
+        return false;
+}
+
+static bool any_id_matches(const struct acl_policy *policy, struct asker *a, const struct jute_id *rule)
+{
+        struct jute_reader r = jute_vec_reader(&a->ids);
+        if (a->ids.count <= ASKER_IDS_MAX) {
+                if (!a->read)
+                        asker_read(a);
+                return read_id_matches(policy, a, rule);
+        }
+        for (int32_t i = 0; i < a->ids.count; i++) {
                 struct jute_id id;
                 jute_get_id(&r, &id);
                 if (id_matches(policy, &id, rule))
@@ -191,6 +247,10 @@ bool acl_allows(const struct acl_policy *policy, struct jute_vec acl, int32_t ne
         if (policy->skip || acl.count <= 0)
                 return true;
         struct jute_reader r = jute_vec_reader(&acl);
+        struct asker asker;
+        asker.ids = ids;
+        asker.read = false;
+        asker.count = asker.addresses = 0;
         for (int32_t i = 0; i < acl.count; i++) {
                 struct jute_acl entry;
                 jute_get_acl(&r, &entry);
@@ -198,7 +258,7 @@ bool acl_allows(const struct acl_policy *policy, struct jute_vec acl, int32_t ne
                         continue;
                 if (jute_str_is(entry.id.scheme, "world") && jute_str_is(entry.id.id, "anyone"))
                         return true;
-                if (any_id_matches(policy, ids, &entry.id))
+                if (any_id_matches(policy, &asker, &entry.id))
                         return true;
         }
         return is_super(ids);

@@ -8,7 +8,7 @@
 
 #include "election/jute/record.h"
 
-/* Entries accepted in one list; more is InvalidACL. */
+/* Entries accepted in one list, as it is sent and as it is stored; more is InvalidACL. */
 #define ACL_ENTRIES_MAX 1024
 
 /* Bytes of an address as an identity has it, NUL included. */

@@ -61,12 +61,13 @@ static void read_end(struct read *q)
 
 /* A node whose list is missing (a snapshot that lacks it) may be read by nobody; a Java server fails on it
  * likewise. */
-int32_t client__read_check(const struct client *k, const struct blob *ids, const struct tree *tree,
-                           const struct znode *n, int32_t perms)
+int32_t client__read_check(struct client *k, const struct blob *ids, const struct tree *tree, const struct znode *n,
+                           int32_t perms)
 {
         struct jute_vec acl = tree_acl(tree, n);
         if (acl.count < 0)
                 return ZK_MARSHALLING_ERROR;
+        client__weigh(k, acl.size);
         return acl_allows(&k->all->config->acl, acl, perms, client__ids(ids)) ? ZK_OK : ZK_NO_AUTH;
 }
 

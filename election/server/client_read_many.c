@@ -17,6 +17,7 @@ struct read_many {
         const struct tree *tree;
         const struct blob *ids; /* who asks */
         struct jute_reader body;
+        size_t judged; /* bytes of the access lists that were looked at */
         struct effects *fx;
 };
 
@@ -61,6 +62,7 @@ static bool put_result(struct read_many *q, int32_t type, struct jute_str path, 
                 return false;
         const struct znode *n = tree_find(q->tree, path);
         int32_t err = n ? client__read_check(q->k, q->ids, q->tree, n, ACL_READ) : ZK_NO_NODE;
+        q->judged += n ? tree_acl(q->tree, n).size : 0;
         if (err == ZK_MARSHALLING_ERROR)
                 return false;
         if (err) {
@@ -136,7 +138,7 @@ static void read_multi(struct read_many *q)
                         break;
                 jute_get_path_watch(&q->body, &op);
                 ok = put_result(q, h.type, op.path, w);
-                if (w->len > CLIENT_MULTI_READ_BYTES_MAX) {
+                if (w->len + q->judged > CLIENT_MULTI_READ_BYTES_MAX) {
                         many_status(q, ZK_MARSHALLING_ERROR);
                         return;
                 }
@@ -150,6 +152,9 @@ static void read_multi(struct read_many *q)
 }
 
 /* ---- getEphemerals ---- */
+
+/* What a node counts for that is looked at and perhaps not told of: about the memory that is read. */
+#define EPHEMERAL_LOOK_BYTES 64
 
 struct ephemerals {
         struct jute_str prefix;
@@ -192,7 +197,9 @@ static void read_ephemerals(struct read_many *q)
         all.w = many_begin(q, ZK_OK);
         size_t count_at = all.w->len;
         jute_put_int(all.w, 0);
-        (void)tree_ephemerals(q->tree, q->k->session, put_ephemeral, &all);
+        /* All are looked at, whatever the prefix. */
+        size_t looked = tree_ephemerals(q->tree, q->k->session, put_ephemeral, &all);
+        client__weigh(q->k, looked * EPHEMERAL_LOOK_BYTES);
         jute_patch_int(all.w, count_at, all.count);
         many_end(q);
 }

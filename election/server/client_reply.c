@@ -7,6 +7,9 @@
 /* The scratch writer gives back what a larger reply took. */
 #define CLIENT_SCRATCH_KEEP_BYTES (1u << 20)
 
+/* Work counts for this part of the bytes that were gone through. */
+#define CLIENT_WORK_SHARE 8
+
 /* ---- sending ---- */
 
 void clients__scratch_rest(struct clients *c)
@@ -15,9 +18,7 @@ void clients__scratch_rest(struct clients *c)
                 jute_writer_done(&c->scratch);
 }
 
-/* Who is sent more in one step than the shell would keep unread can't have read it, and is not worth the
- * memory of the rest. */
-static void send_counted(struct client *k, size_t size)
+static void turn_counted(struct client *k, size_t size)
 {
         struct clients *c = k->all;
         if (k->turn != c->turn)
@@ -25,12 +26,25 @@ static void send_counted(struct client *k, size_t size)
         k->turn = c->turn;
         k->turn_bytes += size;
         c->turn_bytes += size;
+}
+
+/* Who is sent more in one step than the shell would keep unread can't have read it, and is not worth the
+ * memory of the rest. */
+static void send_counted(struct client *k, size_t size)
+{
+        struct clients *c = k->all;
+        turn_counted(k, size);
         k->window += size;
         k->sent++;
         c->stats.sent++;
         c->stats.sent_bytes += size;
         if (k->turn_bytes > SERVER_CLIENT_BACKLOG_BYTES)
                 client__doom(k, &c->stats.dropped_slow);
+}
+
+void client__weigh(struct client *k, size_t size)
+{
+        k->window += size / CLIENT_WORK_SHARE;
 }
 
 static void window_check(struct client *k, struct effects *fx)
@@ -125,6 +139,19 @@ struct blob *clients__event(struct clients *c, int64_t zxid, enum watch_event ty
 
 /* One transaction may concern many watches of many connections, and it can't be put off: past what all may be sent in
  * a step those go who were sent more than their share of it. */
+static void shed_if_over(struct client *k)
+{
+        struct clients *c = k->all;
+        if (c->turn_bytes > c->step_bytes_max && k->turn_bytes > c->step_bytes_max / c->by_conn.count)
+                client__doom(k, &c->stats.dropped_slow);
+}
+
+void client__charge(struct client *k, size_t size)
+{
+        turn_counted(k, size / CLIENT_WORK_SHARE);
+        shed_if_over(k);
+}
+
 void client__tell(struct client *k, struct blob *event, struct effects *fx)
 {
         struct clients *c = k->all;
@@ -132,8 +159,7 @@ void client__tell(struct client *k, struct blob *event, struct effects *fx)
                 return;
         c->stats.watch_bytes += event->len - 4;
         send_blob(k, blob_ref(event), fx);
-        if (c->turn_bytes > c->step_bytes_max && k->turn_bytes > c->step_bytes_max / c->by_conn.count)
-                client__doom(k, &c->stats.dropped_slow);
+        shed_if_over(k);
 }
 
 /* ---- the reply to a write ---- */

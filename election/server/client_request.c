@@ -280,6 +280,7 @@ static void client_outcome(struct client *k, const struct event *e, const struct
 
 static void fire_all(struct clients *c, const struct outcome *o, struct effects *fx)
 {
+        c->outcomes++;
         for (size_t i = 0; i < o->event_count; i++)
                 clients__fire(c, &o->events[i], o->header.zxid, fx);
 }

@@ -189,6 +189,20 @@ struct fire {
         struct effects *fx;
 };
 
+/* Within a transaction a list is looked at once for a connection where its events come one after the other: they may be
+ * as many as the transaction has operations. The list's place tells it, for lists are kept that long. */
+static bool may_read(struct client *k, struct jute_vec acl)
+{
+        struct clients *c = k->all;
+        if (k->judged_outcome == c->outcomes && k->judged_list == acl.data)
+                return k->judged_may;
+        k->judged_outcome = c->outcomes;
+        k->judged_list = acl.data;
+        k->judged_may = acl_allows(&c->config->acl, acl, ACL_READ, client__ids(k->ids));
+        client__charge(k, acl.size); /* a step's looks are bounded as what it may send is */
+        return k->judged_may;
+}
+
 /* Nothing is said to whom may not read the node, or the parent whose children changed; a one-shot watch is used
  * up all the same (7.3). */
 static void fire_one(void *ctx, conn_id conn, enum watch_event type, struct jute_str path)
@@ -197,7 +211,7 @@ static void fire_one(void *ctx, conn_id conn, enum watch_event type, struct jute
         struct client *k = map_get(&f->clients->by_conn, conn);
         const struct jute_vec acl = tree_event_acl(f->event, type);
         assert(k); /* watches are dropped with their connection */
-        if (acl.count < 0 || !acl_allows(&f->clients->config->acl, acl, ACL_READ, client__ids(k->ids)))
+        if (k->doomed || acl.count < 0 || !may_read(k, acl))
                 return;
         if (!f->frames[type])
                 f->frames[type] = clients__event(f->clients, f->zxid, type, path);

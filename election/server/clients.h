@@ -37,8 +37,8 @@
 #define CLIENTS_INPUT_BYTES_MAX (256u << 20)
 /* Bytes sent to a connection since it had all of them, at which nothing more is read from it. */
 #define CLIENT_WINDOW_BYTES (4u << 20)
-/* What the results of a multiRead may come to; one that is longer fails with -5. The largest znode there can
- * be has room in it. */
+/* What the results of a multiRead may come to, with the access lists looked at for them; one that is longer fails with
+ * -5. The largest znode there can be has room in it. */
 #define CLIENT_MULTI_READ_BYTES_MAX (48u << 20)
 /* A connection whose watches weigh more than its limit (watches_weight_of()) is closed; past the limit for all
  * connections the one that watches most is. */

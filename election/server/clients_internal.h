@@ -93,6 +93,9 @@ struct client {
         bool choked;   /* which is not answered yet */
         uint64_t turn; /* of clients.turn, in which it was sent ... */
         size_t turn_bytes;
+        uint64_t judged_outcome; /* of clients.outcomes, of which it was asked whether it may read ... */
+        const uint8_t *judged_list;
+        bool judged_may;
         uint64_t received, sent; /* packets */
         struct client_figures figures;
 };
@@ -122,6 +125,7 @@ struct clients {
         uint64_t idle_check_ms;
         uint64_t turn;     /* counts settlings */
         size_t turn_bytes; /* sent since the last one */
+        uint64_t outcomes; /* transactions whose events were told */
         size_t queue_bytes, input_bytes;
         struct jute_writer scratch;
         struct digest_scheme *digest;
@@ -232,8 +236,8 @@ void client__read(struct client *k, const struct event *e, int32_t xid, int32_t 
                   const struct blob *ids, uint64_t received_ns, struct effects *fx);
 bool client__is_read(int32_t opcode);
 /* ZK_OK, or why whoever has these identities may not do with the node what needs one of `perms`. */
-int32_t client__read_check(const struct client *k, const struct blob *ids, const struct tree *tree,
-                           const struct znode *n, int32_t perms);
+int32_t client__read_check(struct client *k, const struct blob *ids, const struct tree *tree, const struct znode *n,
+                           int32_t perms);
 /* About how many bytes the answer would take now. */
 size_t client__read_weight(const struct client *k, int32_t opcode, struct jute_str body);
 /* The same for getData and getChildren of one node. */
@@ -265,6 +269,10 @@ void client__reply_error(struct client *k, const struct event *e, int32_t xid, i
 /* An event as it is sent, one for all who are told of it. `zxid`: of the transaction, -1 for none. */
 struct blob *clients__event(struct clients *c, int64_t zxid, enum watch_event type, struct jute_str path);
 void client__tell(struct client *k, struct blob *event, struct effects *fx);
+/* Counts bytes gone through for a connection that watches, as if a part of them had been sent to it in this step. */
+void client__charge(struct client *k, size_t size);
+/* Likewise for an answer, before it is sent: who asks for much work is read again when it has the answers. */
+void client__weigh(struct client *k, size_t size);
 /* Sends the scratch writer's content as one packet. */
 void client__send(struct client *k, struct effects *fx);
 /* The scratch writer's content has been taken: it gives back what is more than it needs every day. */

@@ -60,16 +60,14 @@ static void charge(struct tree *t, struct jute_str path, int64_t bytes, int64_t 
         jute_writer_done(&text);
 }
 
-/* All of a subtree, into the stats node of `path`; a subtree that is not there has nothing. */
+/* All of a subtree, into the stats node of `path`; a subtree that is not there has nothing. Nothing is walked
+ * through: a transaction may make a stats node some ten thousand times over, of a tree of any size. */
 static void recount(struct tree *t, struct jute_str path, struct znode *stats)
 {
         const struct znode *top = tree__find(t, path);
-        int64_t bytes = 0, count = 0;
+        const int64_t bytes = top ? (int64_t)tree__subtree_bytes(top) : 0;
+        const int64_t count = top ? (int64_t)tree_descendants(t, top) + 1 : 0;
         struct jute_writer text;
-        for (const struct znode *n = top; n; n = tree__next(top, n)) {
-                bytes += data_bytes(n->data_len);
-                count++;
-        }
         jute_writer_init(&text, SIZE_MAX);
         quota_text__write(bytes, count, &text);
         set_stats(t, stats, &text);
@@ -211,7 +209,7 @@ enum quota_verdict quota_check(const struct tree *t, struct jute_str path, int64
         struct quota_text limit, used;
         if (!limits)
                 return QUOTA_OK;
-        if (!quota_text_read(znode_data(limits), &limit))
+        if (znode_data(limits).len > QUOTA_LIMITS_TEXT_MAX || !quota_text_read(znode_data(limits), &limit))
                 return QUOTA_UNREADABLE;
         const bool nodes_matter = count != 0 && (limit.count > -1 || limit.count_hard > -1);
         const bool bytes_matter = bytes != 0 && (limit.bytes > -1 || limit.bytes_hard > -1);

@@ -12,8 +12,11 @@
 
 #include "election/tree/tree.h"
 
-/* Bytes of a text that a client may put into a stats node: every change below the quota reads it. */
-#define QUOTA_STATS_TEXT_MAX 4096
+/* Bytes of a text that a client may put into a stats node: every change below the quota reads it, and writes it anew
+ * with its parts in order. What a ZooKeeper makes of it itself has less than 150. */
+#define QUOTA_STATS_TEXT_MAX 512
+/* Bytes of a limits node that are looked at: every change below the quota does so. What is longer can't be read. */
+#define QUOTA_LIMITS_TEXT_MAX 4096
 
 /* A text, read. -1: not there, which means unlimited. */
 struct quota_text {

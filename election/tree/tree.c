@@ -261,11 +261,19 @@ static uint64_t data_bytes(const struct znode *n)
         return n->data_len > 0 ? (uint64_t)n->data_len : 0;
 }
 
-/* A path of a megabyte may have half a million ancestors, but then it costs as much to be hashed. */
-static void count_descendant(struct znode *parent, uint32_t by)
+uint64_t tree__subtree_bytes(const struct znode *n)
 {
-        for (struct znode *up = parent; up; up = up->parent)
-                up->descendants += by;
+        return n->data_below + data_bytes(n);
+}
+
+/* What comes is counted at all nodes above; what goes likewise, by numbers that wrap. A path of a megabyte may have
+ * half a million ancestors, but then it costs as much to be hashed. */
+static void count_below(struct znode *parent, uint32_t nodes, uint64_t bytes)
+{
+        for (struct znode *up = parent; up; up = up->parent) {
+                up->descendants += nodes;
+                up->data_below += bytes;
+        }
 }
 
 static void child_link(struct znode *parent, struct znode *n)
@@ -276,7 +284,7 @@ static void child_link(struct znode *parent, struct znode *n)
                 n->next->prev = n;
         parent->first_child = n;
         parent->children++;
-        count_descendant(parent, 1);
+        count_below(parent, 1, data_bytes(n));
 }
 
 static void child_unlink(struct znode *n)
@@ -288,7 +296,7 @@ static void child_unlink(struct znode *n)
         if (n->next)
                 n->next->prev = n->prev;
         n->parent->children--;
-        count_descendant(n->parent, UINT32_MAX); /* one less */
+        count_below(n->parent, UINT32_MAX, 0 - data_bytes(n)); /* one less */
 }
 
 static void data_store(struct znode *n, struct jute_str data)
@@ -373,9 +381,12 @@ void tree__change_end(struct tree *t, struct znode *n)
 
 void tree__set_data(struct tree *t, struct znode *n, struct jute_str data)
 {
-        t->data_size -= data_bytes(n);
+        const uint64_t before = data_bytes(n);
         data_store(n, data);
-        t->data_size += data_bytes(n);
+        const uint64_t more = data_bytes(n) - before;
+        t->data_size += more;
+        if (more)
+                count_below(n->parent, 0, more);
 }
 
 void tree__set_acl(struct tree *t, struct znode *n, int64_t acl_key)
@@ -390,14 +401,16 @@ void tree__set_acl(struct tree *t, struct znode *n, int64_t acl_key)
 static void check_node(const struct tree *t, const struct znode *n)
 {
         uint32_t children = 0, descendants = 0;
+        uint64_t bytes = 0;
         for (const struct znode *c = n->first_child; c; c = c->next) {
                 assert(c->parent == n && (!c->next || c->next->prev == c));
                 assert(c->path_len > n->path_len + 1 && memcmp(c->path, n->path, n->path_len) == 0);
                 assert(memchr(c->path + n->path_len + 1, '/', c->path_len - n->path_len - 1) == NULL);
                 children++;
                 descendants += c->descendants + 1;
+                bytes += c->data_below + data_bytes(c);
         }
-        assert(children == n->children && descendants == n->descendants);
+        assert(children == n->children && descendants == n->descendants && bytes == n->data_below);
         assert(tree__find(t, znode_path(n)) == n);
         assert(znode__content_crc(znode_path(n), znode_data(n)) == n->content_crc);
         if (znode_is_ephemeral(n)) {

@@ -29,6 +29,7 @@ struct znode {
         int64_t czxid, mzxid, pzxid, ctime, mtime;
         int64_t owner; /* as stored: session, container or TTL marker, 0 */
         int64_t acl_key;
+        uint64_t data_below; /* bytes of data of all descendants, counted as they are */
         int32_t version, cversion, aversion;
         int32_t data_len; /* -1: null */
         uint32_t children;
@@ -95,6 +96,8 @@ void tree__set_acl(struct tree *t, struct znode *n, int64_t acl_key);
 struct znode *tree__ephemeral(const struct tree *t, int64_t session);
 /* Next node in a walk over a subtree, parents first; NULL after the last. */
 struct znode *tree__next(const struct znode *top, const struct znode *n);
+/* Bytes of data of the node and all below it; kept, not counted here. */
+uint64_t tree__subtree_bytes(const struct znode *n);
 /* Asserts the invariants; costs a walk over everything. For tests. */
 void tree__check(const struct tree *t);
 

@@ -422,6 +422,60 @@ static void test_an_address_is_written_as_java_does(void **state)
         }
 }
 
+/* Names of digests, "u<n>:x". */
+#define NAMES     70
+#define NAME_SIZE 16
+
+static void name_all(char names[NAMES][NAME_SIZE])
+{
+        for (size_t i = 0; i < NAMES; i++)
+                (void)snprintf(names[i], NAME_SIZE, "u%zu:x", i);
+}
+
+static void test_auth_may_not_become_more_entries_than_a_list_may_have(void **state)
+{
+        enum { IDS = 64, AUTHS = ACL_ENTRIES_MAX / IDS };
+        char names[NAMES][NAME_SIZE];
+        struct test_id ids[IDS];
+        struct test_acl acl[AUTHS + 1];
+        struct jute_writer out;
+        (void)state;
+        name_all(names);
+        for (size_t i = 0; i < IDS; i++)
+                ids[i] = (struct test_id){"digest", names[i]};
+        for (int32_t i = 0; i <= AUTHS; i++)
+                acl[i] = (struct test_acl){i, {"auth", ""}};
+        assert_int_equal(fixup(acl, AUTHS, ids, IDS, &out), ZK_OK);
+        jute_writer_done(&out);
+        assert_int_equal(fixup(acl, AUTHS + 1, ids, IDS, &out), ZK_INVALID_ACL);
+        jute_writer_done(&out);
+}
+
+/* However many identities there are, each is found, and none that is not there. */
+static void test_each_of_many_identities_is_enough(void **state)
+{
+        static const int32_t counts[] = {1, 3, 4, 5, 63, 64, 65, NAMES - 1};
+        char names[NAMES][NAME_SIZE];
+        struct test_id ids[NAMES];
+        (void)state;
+        name_all(names);
+        for (size_t i = 0; i < NAMES; i++)
+                ids[i] = (struct test_id){"digest", names[i]};
+        ids[2] = (struct test_id){"ip", "10.0.0.2"};
+        ids[40] = (struct test_id){"ip", "10.0.0.40"};
+        for (size_t c = 0; c < COUNT(counts); c++) {
+                for (int32_t i = 0; i < NAMES; i++) {
+                        const struct test_acl acl[] = {{ACL_READ, {"digest", "u:x"}}, {ACL_READ, ids[i]}};
+                        struct jute_writer list, who;
+                        const bool may = acl_allows(&usual, encoded(&list, acl, COUNT(acl)), ACL_READ,
+                                                    encoded_ids(&who, ids, counts[c]));
+                        assert_int_equal(may, i < counts[c]);
+                        jute_writer_done(&list);
+                        jute_writer_done(&who);
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -443,6 +497,8 @@ int main(void)
                 cmocka_unit_test(test_skipping_allows_all_but_keeps_lists_in_order),
                 cmocka_unit_test(test_without_the_scheme_digest_its_entries_are_unknown),
                 cmocka_unit_test(test_an_address_is_written_as_java_does),
+                cmocka_unit_test(test_auth_may_not_become_more_entries_than_a_list_may_have),
+                cmocka_unit_test(test_each_of_many_identities_is_enough),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,74 @@ static void test_multi_read_is_bounded_by_its_answer(void **state)
         desk_free(d);
 }
 
+/* A short answer may take a look at a long list for each of its results. */
+static void test_multi_read_is_bounded_by_the_lists_it_looks_at(void **state)
+{
+        enum { ENTRY = 4 + 4 + 2 + 4 + 8, LIST = ACL_ENTRIES_MAX * ENTRY, FIT = CLIENT_MULTI_READ_BYTES_MAX / LIST };
+        struct jute_writer w;
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id k = desk_open(d);
+        jute_writer_init(&w, SIZE_MAX);
+        jute_put_cstr(&w, "/a");
+        jute_put_cstr(&w, "x");
+        jute_put_int(&w, ACL_ENTRIES_MAX);
+        for (int i = 0; i < ACL_ENTRIES_MAX; i++) {
+                char address[16];
+                (void)snprintf(address, sizeof address, "9.9.%d.%d", 1 + i / 100 % 9, 10 + i % 90);
+                const struct jute_acl entry = {.perms = 1 + 2 * i,
+                                               .id = {.scheme = jute_cstr("ip"), .id = jute_cstr(address)}};
+                jute_put_acl(&w, &entry);
+        }
+        jute_put_int(&w, 0);
+        desk_begin(d);
+        desk_add(d, 1, OP_CREATE, &w);
+        desk_put(d, k);
+        jute_writer_done(&w);
+        desk_commit(d, 1);
+        assert_string_equal(desk_take(d, k), "1:0");
+        for (size_t i = 0; i < 2; i++) {
+                desk_begin(d);
+                add_multi_read(d, 2, OP_GET_DATA, "/a", i ? FIT + 1 : FIT - 10);
+                desk_put(d, k);
+                assert_string_equal(desk_take(d, k), i ? "2:-5" : "2:0");
+                assert_true(desk_conn(d, k)->notify); /* so much is work enough for once */
+                desk_sent(d, k);
+        }
+        desk_free(d);
+}
+
+/* It goes through all of them for a prefix that none has. */
+static void test_get_ephemerals_counts_what_it_looks_at(void **state)
+{
+        enum { NODES = 600, TIMES = 4000 };
+        char path[16];
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id k = desk_open(d);
+        desk_begin(d);
+        for (int i = 0; i < NODES; i++) {
+                (void)snprintf(path, sizeof path, "/%d", i);
+                desk_add_create(d, 1, path, 1, 1);
+        }
+        desk_put(d, k);
+        desk_commit(d, NODES);
+        (void)desk_take(d, k);
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        jute_put_cstr(&w, "/none");
+        desk_begin(d);
+        for (int i = 0; i < TIMES; i++)
+                desk_add(d, 2, OP_GET_EPHEMERALS, &w);
+        desk_put(d, k);
+        jute_writer_done(&w);
+        assert_true(desk_conn(d, k)->notify);
+        const uint64_t answered = d->clients->stats.sent;
+        desk_sent(d, k);
+        assert_true(d->clients->stats.sent > answered); /* the rest */
+        desk_free(d);
+}
+
 /* What waits weighs what its answer would take, and no more than an answer may. */
 static void test_waiting_multi_read_weighs_its_answer(void **state)
 {
@@ -298,6 +366,8 @@ int main(void)
                 cmocka_unit_test(test_sync_echoes_any_path),
                 cmocka_unit_test(test_node_whose_acl_is_missing_is_shown_to_nobody),
                 cmocka_unit_test(test_multi_read_is_bounded_by_its_answer),
+                cmocka_unit_test(test_multi_read_is_bounded_by_the_lists_it_looks_at),
+                cmocka_unit_test(test_get_ephemerals_counts_what_it_looks_at),
                 cmocka_unit_test(test_waiting_multi_read_weighs_its_answer),
                 cmocka_unit_test(test_random_conversations_keep_order_and_leave_nothing_behind),
         };

@@ -555,6 +555,49 @@ static void test_events_of_one_step_are_bounded_and_the_greediest_pays(void **st
         desk_free(d);
 }
 
+static void set_in_turns(struct desk *d, conn_id writer, const char *one, const char *other)
+{
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        for (int i = 0; i < 200; i++) {
+                put_op(&w, OP_SET_DATA);
+                jute_put_cstr(&w, i % 2 ? one : other);
+                jute_put_cstr(&w, "y");
+                jute_put_int(&w, -1);
+        }
+        put_op(&w, -1);
+        desk_begin(d);
+        desk_add(d, 3, OP_MULTI, &w);
+        desk_put(d, writer);
+        jute_writer_done(&w);
+        desk_commit(d, 1);
+        assert_string_equal(desk_take(d, writer), "3:0");
+}
+
+/* Who is told nothing costs a look at the list each time, where lists take turns. */
+static void test_looks_at_lists_in_one_step_are_bounded_too(void **state)
+{
+        (void)state;
+        struct desk *d = desk_new();
+        conn_id not = open_at(d, "10.0.0.8"), writer = open_at(d, "10.0.0.9");
+        desk_begin(d);
+        add_private(d, 1, "/a", "10.0.0.9");
+        add_private(d, 2, "/b", "10.0.0.10");
+        desk_put(d, writer);
+        desk_commit(d, 2);
+        (void)desk_take(d, writer);
+        desk_path(d, not, 1, OP_ADD_WATCH, "/", MODE_RECURSIVE);
+        (void)desk_take(d, not );
+        d->clients->step_bytes_max = 400;
+        set_in_turns(d, writer, "/a", "/a");
+        assert_false(desk_conn(d, not )->closed);
+        assert_string_equal(desk_take(d, not ), "");
+        set_in_turns(d, writer, "/a", "/b");
+        assert_true(desk_conn(d, not )->closed);
+        assert_int_equal(d->clients->stats.dropped_slow, 1);
+        desk_free(d);
+}
+
 /* Persistent watches weigh like others, and no more when they are removed or have told. */
 static void test_persistent_watches_count_against_the_limit(void **state)
 {
@@ -614,6 +657,7 @@ int main(void)
                 cmocka_unit_test(test_lists_count_as_they_were_at_the_event),
                 cmocka_unit_test(test_connection_with_too_many_watches_is_closed),
                 cmocka_unit_test(test_events_of_one_step_are_bounded_and_the_greediest_pays),
+                cmocka_unit_test(test_looks_at_lists_in_one_step_are_bounded_too),
                 cmocka_unit_test(test_persistent_watches_count_against_the_limit),
                 cmocka_unit_test(test_watches_of_all_are_bounded_and_the_largest_pays),
         };

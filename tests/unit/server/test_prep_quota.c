@@ -121,6 +121,22 @@ static void test_a_refused_operation_refuses_its_multi(void **state)
         bench_free(b);
 }
 
+/* ZooKeeper throws an exception there that nobody expects. */
+static void test_limits_that_cannot_be_read_fail_a_multi_whole(void **state)
+{
+        (void)state;
+        struct bench *b = limited("count");
+        const struct test_op ops[] = {
+                {.opcode = OP_CREATE, .path = STR("/free")},
+                {.opcode = OP_CREATE, .path = STR("/app/1")},
+        };
+        assert_int_equal(create(b, "/app/1", ""), ZK_MARSHALLING_ERROR);
+        assert_int_equal(bench_multi(b, ops, 2), ZK_MARSHALLING_ERROR);
+        bench_settle(b);
+        assert_null(bench_find(b, "/free"));
+        bench_free(b);
+}
+
 static void test_a_quota_is_judged_after_all_but_the_version(void **state)
 {
         (void)state;
@@ -204,6 +220,7 @@ int main(void)
                 cmocka_unit_test(test_what_is_under_way_does_not_count),
                 cmocka_unit_test(test_the_length_replaced_is_the_foretold_one),
                 cmocka_unit_test(test_a_refused_operation_refuses_its_multi),
+                cmocka_unit_test(test_limits_that_cannot_be_read_fail_a_multi_whole),
                 cmocka_unit_test(test_a_quota_is_judged_after_all_but_the_version),
                 cmocka_unit_test(test_every_kind_of_create_is_judged),
                 cmocka_unit_test(test_limits_that_can_not_be_read_refuse_everything),

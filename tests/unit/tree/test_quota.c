@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "election/tree/quota_internal.h"
+#include "election/tree/tree_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -437,6 +438,64 @@ static void test_deadly_nodes_and_texts_are_known(void **state)
         assert_false(quota_text_is_deadly(jute_cstr("/a/zookeeper_stats"), jute_cstr("count")));
 }
 
+/* ---- what a stats node begins with ---- */
+
+static void apply_multi(struct line *l, const struct make *ops, size_t count)
+{
+        struct jute_writer w;
+        jute_writer_init(&w, ITEM_MAX);
+        begin_txn(&w, SESSION, ++l->zxid, OP_MULTI);
+        put_multi(&w, ops, count);
+        apply(l->db, &w, NULL);
+        jute_writer_done(&w);
+}
+
+/* As many nodes as a transaction may well have. */
+#define NODES 20000
+
+static void create_many(struct line *l)
+{
+        static char paths[NODES][16];
+        static struct make ops[NODES];
+        for (size_t i = 0; i < NODES; i++) {
+                (void)snprintf(paths[i], sizeof paths[i], "/a/b/%zu", i);
+                ops[i] = (struct make){.type = OP_CREATE2, .path = paths[i], .data = "345", .acl = 1, .number = -1};
+        }
+        apply_multi(l, ops, NODES);
+}
+
+/* What it says is what all earlier changes have left, at any depth. That this is kept, not found by a walk, shows in
+ * that the test ends soon. */
+static void test_a_stats_node_may_come_and_go_at_no_cost(void **state)
+{
+        static struct make ops[NODES];
+        const struct make create_stats = {
+                .type = OP_CREATE2, .path = Q "/a/zookeeper_stats", .data = "", .acl = 1, .number = -1};
+        (void)state;
+        struct line l = begin();
+        create(&l, "/a", "12");
+        create(&l, "/a/b", NULL);
+        create_many(&l);
+        set(&l, "/a/b/7", "34567");
+        set(&l, "/a/b/8", NULL);
+        set(&l, "/a/b", "6");
+        remove_node(&l, "/a/b/9");
+        create_deep(&l, Q "/a/zookeeper_stats", "");
+        assert_data(&l, Q "/a/zookeeper_stats", "count=20001,bytes=59999");
+        for (size_t i = 0; i < NODES; i += 2) {
+                ops[i] = (struct make){.type = OP_DELETE, .path = Q "/a/zookeeper_stats"};
+                ops[i + 1] = create_stats;
+        }
+        apply_multi(&l, ops, NODES);
+        assert_data(&l, Q "/a/zookeeper_stats", "count=20001,bytes=59999");
+        restart(&l);
+        tree__check(database_tree(l.db));
+        remove_node(&l, Q "/a/zookeeper_stats");
+        create(&l, Q "/a/zookeeper_stats", "");
+        assert_data(&l, Q "/a/zookeeper_stats", "count=20001,bytes=59999");
+        end(&l);
+}
+
 /* ---- judging, and adding up ---- */
 
 static enum quota_verdict check(struct line *l, const char *path, int64_t bytes, int64_t count, int64_t *ret_limit)
@@ -488,6 +547,14 @@ static void test_limits_are_judged_as_the_original_does(void **state)
                     limit != rows[i].limit)
                         fail_msg("row %zu", i);
         }
+        static char long_text[QUOTA_LIMITS_TEXT_MAX + 2];
+        memset(long_text, ';', sizeof long_text - 1);
+        memcpy(long_text, "count=0", strlen("count=0"));
+        set(&l, Q "/a/zookeeper_limits", long_text);
+        assert_int_equal(check(&l, "/a/c", 1, 1, &limit), QUOTA_UNREADABLE);
+        long_text[QUOTA_LIMITS_TEXT_MAX] = '\0';
+        set(&l, Q "/a/zookeeper_limits", long_text);
+        assert_int_equal(check(&l, "/a/c", 1, 1, &limit), QUOTA_SOFT);
         set(&l, Q "/a/zookeeper_limits", "countHardLimit=0");
         assert_int_equal(check(&l, "/b", 1, 1, &limit), QUOTA_OK);
         assert_int_equal(check(&l, "/", 1, 1, &limit), QUOTA_OK);
@@ -556,6 +623,7 @@ int main(void)
                 cmocka_unit_test(test_a_limits_node_elsewhere_may_end_a_quota),
                 cmocka_unit_test(test_a_start_looks_for_limits_nodes_without_children),
                 cmocka_unit_test(test_deadly_nodes_and_texts_are_known),
+                cmocka_unit_test(test_a_stats_node_may_come_and_go_at_no_cost),
                 cmocka_unit_test(test_limits_are_judged_as_the_original_does),
                 cmocka_unit_test(test_quotas_are_added_up_by_first_name),
         };
