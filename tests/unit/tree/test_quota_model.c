@@ -48,9 +48,10 @@ static struct look look_at(const struct database *db)
         l.paths = mem_alloc(max * sizeof *l.paths);
         l.lens = mem_alloc(max * sizeof *l.lens);
         for (struct znode *n = db->tree->root; n; n = tree__next(db->tree->root, n)) {
-                if (n->path_len == 0 || !strncmp(n->path, "/zookeeper", 10))
+                char *path = l.paths[l.count]; /* a znode's path has no end of its own */
+                (void)snprintf(path, PATH_SIZE, "%.*s", (int)n->path_len, n->path);
+                if (n->path_len == 0 || !strncmp(path, "/zookeeper", 10))
                         continue;
-                (void)snprintf(l.paths[l.count], PATH_SIZE, "%.*s", (int)n->path_len, n->path);
                 l.lens[l.count++] = n->data_len > 0 ? n->data_len : 0;
         }
         return l;
