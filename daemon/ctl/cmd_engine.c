@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,9 +94,13 @@ static int exchange(const char *path, const char *line, uint64_t wait_ms, char *
                 return -errno;
         (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
         int r = 0;
-        if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
+        /* Without it connect() waits for ever where the queue of an engine that stands still is full. */
+        const struct timeval patience = {.tv_sec = (time_t)(wait_ms / 1000),
+                                         .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
+            connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
             send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
-                r = -errno;
+                r = errno == EAGAIN ? -ETIMEDOUT : -errno;
         if (r == 0)
                 r = read_all(fd, now_ms() + (int64_t)wait_ms, ret, ret_len);
         (void)close(fd); /* nothing is lost */
