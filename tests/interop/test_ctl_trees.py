@@ -1,6 +1,9 @@
 """batonctl: multis from a file, copies, and subtrees as JSON, against one server."""
 import base64
 import json
+import os
+import stat
+import subprocess
 
 import pytest
 
@@ -142,6 +145,32 @@ def test_what_is_no_tree_is_said_and_nothing_is_asked(ctl):
     assert "no JSON" in ctl("import", "-", stdin=out[:-10], status=2)       # one that was cut off
     assert "stands twice" in ctl("import", "-", stdin=out.replace("/t/a/b", "/t/a"), status=2)
     assert "after its parent" in ctl("import", "-", stdin=out.replace('"/t/a"', '"/t/z"'), status=2)
+
+
+def test_an_export_takes_no_device_and_no_links_place(ctl, tmp_path):
+    make_tree(ctl)
+    real, link, part = tmp_path / "real", tmp_path / "link", tmp_path / "out.part"
+    real.write_text("mine")
+    for path in (link, part):
+        path.symlink_to(real)
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("link", "fifo"):
+        assert "no regular file" in ctl("export", "-o", str(tmp_path / name), "/t", status=1)
+    ctl("export", "-o", str(tmp_path / "out"), "/t")
+    assert real.read_text() == "mine" and link.is_symlink() and not part.exists()
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
+
+
+def test_output_that_goes_nowhere_is_an_error(ctl):
+    make_tree(ctl)
+    for command in (("export", "/t"), ("ls", "/t"), ("--json", "get", "/t")):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run(ctl.command(*command), stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+        assert done.returncode == 1 and "can't be written: No space left" in done.stderr
+
+
+def test_identities_that_cannot_be_read_are_not_left_out(ctl, tmp_path):
+    assert "Is a directory" in ctl.having("--auth-file", str(tmp_path))("get", "/", status=2)
 
 
 def test_what_may_not_be_read_is_not_exported_in_part(ctl, tmp_path):
