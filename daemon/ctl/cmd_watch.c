@@ -42,7 +42,7 @@ static void show_state(const struct ctl_options *o, const char *event, const cha
                 show_json(object);
         } else {
                 (void)printf("%s %s version %d, %zu children: ", event, path, (int)r->stat.version, r->child_count);
-                (void)fwrite(r->data ? r->data : "", 1, r->size, stdout);
+                show_data(r->data, r->size);
                 (void)putchar('\n');
         }
         (void)fflush(stdout);
