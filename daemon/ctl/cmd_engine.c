@@ -113,12 +113,13 @@ static int ask(const char *path, const char *line, uint64_t wait_ms, json_t **re
         char *text = NULL;
         size_t len = 0;
         int r = exchange(path, line, wait_ms, &text, &len);
-        if (r < 0) {
+        bool dropped = r == -ECONNRESET || r == -EPIPE; /* before it has heard what we say */
+        if (r < 0 && !dropped) {
                 (void)fprintf(stderr, "batonctl: %s: %s%s\n", path, strerror(-r),
                               r == -ENOENT || r == -ECONNREFUSED ? "; does the engine run?" : "");
                 return CTL_UNREACHABLE;
         }
-        json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        json_t *o = dropped ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
         mem_free(text);
         if (!json_is_object(o)) {
                 (void)fprintf(stderr,
