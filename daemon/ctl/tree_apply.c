@@ -278,6 +278,7 @@ static void count(struct applying *a)
 static int change(struct applying *a)
 {
         size_t due = 0;
+        ctl_heed_signals(a->c);
         int status = send_all(a);
         if (status == CTL_DONE)
                 status = set_acls(a);

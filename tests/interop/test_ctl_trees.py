@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import signal
 import stat
 import subprocess
 
@@ -10,6 +11,7 @@ import pytest
 from conftest import need
 from harness import ctl as ctl_harness
 from harness import servers
+from harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
@@ -183,6 +185,30 @@ def test_what_may_not_be_read_is_not_exported_in_part(ctl, tmp_path):
     me("setacl", "/t/a", "digest:user:smGaoVKd/cQkjm7b88GyorAUz20=:cdrwa,world:anyone:r")
     assert "masked" in ctl("export", "/t", status=1)
     assert "acl" not in ctl("export", "--no-acl", "/t")
+
+
+def test_what_is_interrupted_says_how_far_it_came(ctl, server):
+    if server.kind != servers.BATON:
+        pytest.skip("batonctl alone is asked here, and so many znodes take Java long")
+    nodes = [{"path": "/b", "data": ""}] + [{"path": "/b/%d" % n, "data": "x" * 10} for n in range(30000)]
+    tree = json.dumps({"format": "baton-tree", "version": 1, "root": "/b", "nodes": nodes})
+
+    def is_less():                      # all of it may be gone as well
+        done = subprocess.run(ctl.command("count", "/b"), capture_output=True, text=True, timeout=20)
+        return done.returncode != 0 or int(done.stdout) < 30000
+
+    for _ in range(10):                 # on a busy machine it may be done before the signal comes
+        ctl("import", "-", stdin=tree)
+        with subprocess.Popen(ctl.command("rm", "-r", "/b"), stderr=subprocess.PIPE, text=True) as removal:
+            wait_until(lambda: removal.poll() is not None or is_less(), 20,
+                       "the first is removed", interval=0.001)
+            removal.send_signal(signal.SIGINT)
+            said = removal.communicate(timeout=20)[1]
+        if removal.returncode != 0:
+            break
+    assert removal.returncode == 1, said
+    assert "interrupted" in said and "of 30001 znodes are removed" in said
+    assert "as they were" in ctl("import", "-", stdin=tree)
 
 
 def test_an_import_says_which_value_is_too_large(ctl):
