@@ -254,7 +254,7 @@ static unsigned char complete(EditLine *el, int key)
                 match_commands(word, &m);
         else if (word && word[0] == '/')
                 match_paths(e, word, &m);
-        if (m.count) {
+        if (word && m.count) {
                 size_t have = strlen(word), common = common_length(&m);
                 if (common > have)
                         insert(el, m.list[0] + have, common - have);

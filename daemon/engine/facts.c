@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
@@ -13,6 +14,8 @@
 
 /* What a row of the table of users may take. */
 #define FACTS_USER_BYTES_MAX 4096
+/* The line of statm: seven numbers. */
+#define FACTS_STATM_BYTES_MAX 160
 
 /* Without ".", ".." and the descriptor of the walk itself. */
 static int64_t open_descriptors(void)
@@ -54,14 +57,14 @@ void facts_once(struct server_facts *ret)
 /* Resident memory: the second number of statm, in pages. */
 static uint64_t resident_bytes(void)
 {
-        unsigned long long pages = 0;
+        char text[FACTS_STATM_BYTES_MAX];
         FILE *f = fopen("/proc/self/statm", "re");
         if (!f)
                 return 0;
-        if (fscanf(f, "%*u %llu", &pages) != 1)
-                pages = 0;
+        const bool read = fgets(text, sizeof text, f) != NULL;
         (void)fclose(f); /* nothing was written */
-        return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+        const char *second = read ? strchr(text, ' ') : NULL;
+        return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static void memory_facts(struct server_facts *ret)

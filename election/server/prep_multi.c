@@ -54,7 +54,7 @@ static enum multi_next check_create(const struct prep_op *op)
 
 bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
 {
-        struct prep_op op;
+        struct prep_op op = {0};
         if (!multi_may_hold(opcode) || !prep__decode(r, opcode, &op))
                 return false;
         return !prep__is_create(opcode) || check_create(&op) == MULTI_OPERATION;
@@ -64,7 +64,7 @@ bool prep_multi_op_skip(struct jute_reader *r, int32_t opcode)
  * after it has looked at that one's list (observed on 3.9.5). */
 static enum multi_next behind_read(struct jute_reader *r, struct jute_multi_header h)
 {
-        struct prep_op op;
+        struct prep_op op = {0};
         while (!r->error && !h.done && (h.type == OP_GET_DATA || h.type == OP_GET_CHILDREN)) {
                 struct jute_path_watch read;
                 jute_get_path_watch(r, &read);
@@ -98,7 +98,7 @@ static enum multi_next multi_next(struct jute_reader *r, bool first, struct prep
 static enum multi_next multi_last(struct jute_str body, int32_t item_max, bool *ret_paths)
 {
         struct jute_reader r = prep__reader(body, item_max);
-        struct prep_op op;
+        struct prep_op op = {0};
         enum multi_next next;
         *ret_paths = true;
         for (bool first = true; (next = multi_next(&r, first, &op)) == MULTI_OPERATION; first = false)
@@ -150,7 +150,7 @@ int prep__multi(struct prep_txn *t, struct jute_writer *w)
         if (multi_last(body, t->prep->item_max, &paths) != MULTI_END || !paths)
                 return ZK_MARSHALLING_ERROR;
         struct jute_reader r = prep__reader(body, t->prep->item_max);
-        struct prep_op op;
+        struct prep_op op = {0};
         int32_t failed = ZK_OK, count = 0;
         bool whole = false;
         size_t count_at = w->len;

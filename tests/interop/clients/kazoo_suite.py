@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,7 @@ HASH = "sha256:aa6be17159540dae4087661b8d4e24c7b58d4dc26170a2d5b8468b06712d84a9"
 CACHE = BUILD / ("kazoo-" + VERSION)
 DEBIAN = Path("/usr/lib/python3/dist-packages")
 FETCH_TIMEOUT_S = 120
-RUN_TIMEOUT_S = 1200
+RUN_TIMEOUT_S = 600
 
 # Their subject is how kazoo sits in other event loops; each repeats the tests of the client.
 OTHER_LOOPS = ("test_gevent_handler.py", "test_eventlet_handler.py")
@@ -39,6 +40,7 @@ def fetch():
          "-r", str(aside / "wanted.txt"), "-d", str(aside)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=FETCH_TIMEOUT_S, check=False)
     if done.returncode != 0:
+        shutil.rmtree(aside)
         print("kazoo %s could not be fetched, Debian's is taken: %s" % (VERSION, done.stdout.decode("utf-8", "replace")))
         return False
     for wheel in aside.glob("*.whl"):
@@ -69,13 +71,16 @@ def run(kind, size, home, processes, full):
                "--rootdir", str(package), str(package / "kazoo" / "tests")]
     for name in () if full else OTHER_LOOPS:
         command += ["--ignore", str(package / "kazoo" / "tests" / name)]
+    # Some of these hang in an older kazoo, which does not know the error that it gets.
+    for test in () if version == VERSION else known():
+        command += ["--deselect", "kazoo/tests/" + test]
     running = []
     for n in range(processes):
         environment["KAZOO_SHARE"] = "%d/%d" % (n, processes)
         with open(home / ("suite.%d.log" % n), "wb") as log:
             running.append(subprocess.Popen(command, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, preexec_fn=servers.die_with_parent))
-    ends = [process.wait(RUN_TIMEOUT_S) for process in running]
+    ends = [ended(process) for process in running]
     tests, faults = {}, []
     for line in results.read_text(encoding="utf-8").splitlines():
         result = json.loads(line)
@@ -85,6 +90,15 @@ def run(kind, size, home, processes, full):
     # 0 all passed, 1 some failed, which is judged by name; anything else says that the suite did not run.
     faults += ["process %d ended with %d, see %s" % (n, end, home) for n, end in enumerate(ends) if end not in (0, 1)]
     return version, tests, faults
+
+
+def ended(process):
+    """Its exit code; one that hangs is killed."""
+    try:
+        return process.wait(RUN_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def judge(kind, size, version, tests):
