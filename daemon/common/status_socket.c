@@ -2,6 +2,7 @@
 #include "daemon/common/status_socket.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,7 +15,8 @@ int status_socket_path(const char *dir, char *ret, size_t size)
         return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }
 
-/* One that an earlier process has left says ECONNREFUSED. What is no socket is not ours to remove. */
+/* One that an earlier process has left says ECONNREFUSED, and nothing else does: a living one whose queue is full says
+ * EAGAIN. What is no socket is not ours to remove. */
 static int remove_stale(int fd, const struct sockaddr_un *address)
 {
         struct stat st;
@@ -24,6 +26,8 @@ static int remove_stale(int fd, const struct sockaddr_un *address)
                 return -EEXIST;
         if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
                 return -EADDRINUSE;
+        if (errno != ECONNREFUSED)
+                return errno == EAGAIN ? -EADDRINUSE : -errno;
         return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -32,7 +36,9 @@ static int bind_as(int fd, const struct sockaddr_un *address, uid_t uid, gid_t g
         /* Not for others from the first moment: a socket file takes the mode of its descriptor, less the umask. */
         if (fchmod(fd, 0660) < 0 || bind(fd, (const struct sockaddr *)address, sizeof *address) < 0)
                 return -errno;
-        if (lchown(address->sun_path, uid, gid) < 0 || chmod(address->sun_path, 0660) < 0)
+        /* Not asked for, it is not tried: the packaged unit's SystemCallFilter= refuses every chown. */
+        bool other = uid != (uid_t)-1 || gid != (gid_t)-1;
+        if ((other && lchown(address->sun_path, uid, gid) < 0) || chmod(address->sun_path, 0660) < 0)
                 return -errno;
         return listen(fd, STATUS_SOCKET_BACKLOG) < 0 ? -errno : 0;
 }

@@ -111,6 +111,8 @@ static int set_all(struct ctl *c, const struct ctl_options *o, const char *path,
         struct setting s = {.walk = &w, .acl = acl_encode(acl, &writer)};
         bool begun = status == CTL_DONE;
         if (begun)
+                ctl_heed_signals(c);
+        if (begun)
                 status = pipeline_run(c, ask, take, &s, &w.count);
         if (s.failed)
                 status = ctl_refused(path_from_below(&s, s.failed - 1), s.error);

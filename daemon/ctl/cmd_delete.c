@@ -68,6 +68,8 @@ static int remove_all(struct ctl *c, const struct ctl_options *o, const char *pa
         if (status == CTL_DONE && dry)
                 show_plan(o->json, &w);
         if (begun)
+                ctl_heed_signals(c);
+        if (begun)
                 status = pipeline_run(c, ask, take, &m, &w.count);
         if (m.failed && m.error == ZK_NOT_EMPTY) {
                 (void)fprintf(stderr, "batonctl: %s: somebody has made a child meanwhile\n",

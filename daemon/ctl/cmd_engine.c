@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,9 +94,13 @@ static int exchange(const char *path, const char *line, uint64_t wait_ms, char *
                 return -errno;
         (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
         int r = 0;
-        if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
+        /* Without it connect() waits for ever where the queue of an engine that stands still is full. */
+        const struct timeval patience = {.tv_sec = (time_t)(wait_ms / 1000),
+                                         .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
+            connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
             send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
-                r = -errno;
+                r = errno == EAGAIN ? -ETIMEDOUT : -errno;
         if (r == 0)
                 r = read_all(fd, now_ms() + (int64_t)wait_ms, ret, ret_len);
         (void)close(fd); /* nothing is lost */
@@ -108,12 +113,13 @@ static int ask(const char *path, const char *line, uint64_t wait_ms, json_t **re
         char *text = NULL;
         size_t len = 0;
         int r = exchange(path, line, wait_ms, &text, &len);
-        if (r < 0) {
+        bool dropped = r == -ECONNRESET || r == -EPIPE; /* before it has heard what we say */
+        if (r < 0 && !dropped) {
                 (void)fprintf(stderr, "batonctl: %s: %s%s\n", path, strerror(-r),
                               r == -ENOENT || r == -ECONNREFUSED ? "; does the engine run?" : "");
                 return CTL_UNREACHABLE;
         }
-        json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        json_t *o = dropped ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
         mem_free(text);
         if (!json_is_object(o)) {
                 (void)fprintf(stderr,

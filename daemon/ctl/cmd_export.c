@@ -7,6 +7,7 @@
 #include "election/base/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,21 +48,39 @@ static int export_to(struct ctl *c, struct tree_read *what, FILE *out)
         return status;
 }
 
+/* Nobody else's to read, as values may be secrets, and not through a link that somebody has put there. What is there is
+ * left of an export that was killed. */
+static FILE *open_part(const char *part)
+{
+        (void)unlink(part); /* failing, the next says so */
+        int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+        if (!out && fd >= 0)
+                (void)close(fd); /* nothing was written */
+        return out;
+}
+
 /* Beside the file, and then in its place: a half of it is never there. */
 static int export_to_file(struct ctl *c, struct tree_read *what, const char *path)
 {
+        struct stat st;
+        if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* a /dev/null must not become a file */
+                (void)fprintf(stderr,
+                              "batonctl: %s is no regular file, and would be replaced: without -o the export "
+                              "goes to standard output\n",
+                              path);
+                return CTL_REFUSED;
+        }
         size_t size = strlen(path) + sizeof ".part";
         char *part = mem_alloc(size);
         (void)snprintf(part, size, "%s.part", path);
-        FILE *out = fopen(part, "we");
+        FILE *out = open_part(part);
         int status = CTL_REFUSED;
         if (!out) {
                 (void)fprintf(stderr, "batonctl: %s: %s\n", part, strerror(errno));
                 mem_free(part);
                 return CTL_REFUSED;
         }
-        (void)fchmod(fileno(out),
-                     S_IRUSR | S_IWUSR); /* values may be secrets; a file system without modes is no reason to stop */
         status = export_to(c, what, out);
         bool flushed = fflush(out) == 0 && fsync(fileno(out)) == 0;
         bool closed = fclose(out) == 0;

@@ -171,6 +171,15 @@ static int path_check(const char *command, const char *path)
         return path[0] == '/' ? CTL_DONE : args_wrong(command, "'%s' is no path", path);
 }
 
+/* Below a root of --hosts /zookeeper/quota would be a znode as any other, made by us, of which no server knows. */
+static int root_check(const struct ctl_options *o, const char *command)
+{
+        const char *root = o->hosts ? strchr(o->hosts, '/') : NULL;
+        return !root || !root[1]
+                       ? CTL_DONE
+                       : args_wrong(command, "quotas are the ensemble's: --hosts without %s, and whole paths", root);
+}
+
 int cmd_setquota(const struct ctl_options *o, int argc, char **argv)
 {
         static const struct args_form form = {.letters = "n:b:N:B:", .least = 1, .most = 1, .wants = "which path?"};
@@ -182,6 +191,8 @@ int cmd_setquota(const struct ctl_options *o, int argc, char **argv)
                 status = args_number(argv[0], &a, limits[i].letter, 1, INT64_MAX, limit_of(&wanted, i));
         if (status == CTL_DONE && quota_is_empty(&wanted))
                 status = args_wrong(argv[0], "which limit? -n znodes, -b bytes; -N, -B hard ones");
+        if (status == CTL_DONE)
+                status = root_check(o, argv[0]);
         if (status == CTL_DONE)
                 status = path_check(argv[0], a.rest[0]);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
@@ -258,6 +269,8 @@ int cmd_listquota(const struct ctl_options *o, int argc, char **argv)
         struct args a;
         struct ctl *c;
         int status = args_read(argc, argv, &form, &a);
+        if (status == CTL_DONE)
+                status = root_check(o, argv[0]);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
                 return status;
         json_t *all = o->json ? json_array() : NULL;
@@ -304,6 +317,8 @@ int cmd_delquota(const struct ctl_options *o, int argc, char **argv)
         struct limits l;
         bool some = false;
         int status = args_read(argc, argv, &form, &a);
+        if (status == CTL_DONE)
+                status = root_check(o, argv[0]);
         if (status == CTL_DONE)
                 status = path_check(argv[0], a.rest[0]);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)

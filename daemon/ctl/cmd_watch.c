@@ -42,7 +42,7 @@ static void show_state(const struct ctl_options *o, const char *event, const cha
                 show_json(object);
         } else {
                 (void)printf("%s %s version %d, %zu children: ", event, path, (int)r->stat.version, r->child_count);
-                (void)fwrite(r->data ? r->data : "", 1, r->size, stdout);
+                show_data(r->data, r->size);
                 (void)putchar('\n');
         }
         (void)fflush(stdout);
@@ -62,7 +62,8 @@ static int watch(struct ctl *c, const struct ctl_options *o, const char *path, i
                 else if (status == CTL_DONE)
                         show_state(o, event, path, &r);
                 ctl_reply_done(&r);
-                if (gone || status != CTL_DONE || (count && told >= count))
+                /* What nobody can read any more is not watched: ctl_run() says so. */
+                if (gone || status != CTL_DONE || (count && told >= count) || ferror(stdout))
                         return status;
                 enum client_event what = ctl_wait_event(c);
                 if (what == CLIENT_EVENT_NONE)
@@ -97,7 +98,7 @@ static void on_event(void *ctx, enum client_event event, const char *path)
         if (s->done || event < 0)
                 return;
         ctl_show_event(s->json, event, path);
-        s->done = s->count && ++s->seen >= s->count;
+        s->done = (s->count && ++s->seen >= s->count) || ferror(stdout);
 }
 
 /* What changes while there is no connection is told to no watch that stays: whoever reads the stream must know. */

@@ -3,6 +3,7 @@
 
 #include "election/base/alloc.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -153,7 +154,10 @@ int ctl_run(const struct ctl_options *o, int argc, char **argv)
         count = take_json(count, own, &mine.json);
         int status = command->run(&mine, count, own);
         mem_free(own);
-        if (fflush(stdout) != 0 && status == CTL_DONE)
+        if ((fflush(stdout) != 0 || ferror(stdout)) && status == CTL_DONE) {
                 status = CTL_REFUSED; /* whoever reads a half of it should know */
+                if (errno != EPIPE)   /* who has closed a pipe knows */
+                        (void)fprintf(stderr, "batonctl: the output can't be written: %s\n", strerror(errno));
+        }
         return status;
 }

@@ -168,6 +168,9 @@ int ctl_read_watched(struct ctl *c, enum opcode op, const char *path, struct ctl
 /* Waits until there is something to read, while the session is kept and hooks are called. 1, 0 when we were told to end
  * (see ctl_told()), -errno. */
 int ctl_wait_readable(struct ctl *c, int fd);
+/* From now on SIGINT and SIGTERM end no process, but whatever is waited for: for what would be half done, and has to
+ * say so. */
+void ctl_heed_signals(struct ctl *c);
 /* SIGINT or SIGTERM, where it came since the last call, and it is forgotten; else 0. */
 int ctl_told(struct ctl *c);
 /* ctl_children() that prints nothing; CTL_DONE only when they are there. */

@@ -44,8 +44,7 @@ int ctl__unreachable(const struct ctl *c);
 /* request.c */
 /* Begins to connect, the first time. */
 void ctl__start(struct ctl *c);
-/* Waits until *done, as long as one request may take. Returns CTL_DONE, or an exit status, the reason printed (none
- * when we were told to end). */
+/* Waits until *done, as long as one request may take. Returns CTL_DONE, or an exit status, the reason printed. */
 int ctl__await(struct ctl *c, const bool *done);
 /* Say why a request was not made, or has no answer; return an exit status. */
 int ctl__not_made(const struct ctl *c, int status);

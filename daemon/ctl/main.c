@@ -58,6 +58,11 @@ static int read_auth_file(struct ctl_options *o, const char *path)
                 if (*line && *line != '#')
                         status = add_auth(o, line);
         }
+        /* Half of the identities would only be found out by what is refused, or by what is not. */
+        if (status == CTL_DONE && ferror(f)) {
+                (void)fprintf(stderr, "batonctl: %s: %s\n", path, strerror(errno));
+                status = CTL_USAGE;
+        }
         explicit_bzero(line, sizeof line);
         (void)fclose(f);
         return status;

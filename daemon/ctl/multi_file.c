@@ -68,7 +68,8 @@ static int take_options(const struct form *f, const struct line_words *w, struct
                 char letter = w->words[at][1];
                 bool valued = letter == 'v' || letter == 't';
                 int r = 0;
-                if (!strchr(f->letters, valued ? letter - 'a' + 'A' : letter))
+                /* A capital, or a NUL, would be found in the form's letters, and then say nothing. */
+                if (letter < 'a' || letter > 'z' || !strchr(f->letters, valued ? letter - 'a' + 'A' : letter))
                         return bad(why, "%s has no option %s", f->name, w->words[at]);
                 if (letter == 'v')
                         r = number_of(w, at + 1, -1, INT32_MAX, &ret->version, why);

@@ -78,7 +78,11 @@ int ctl__await(struct ctl *c, const bool *done)
         (void)uv_timer_stop(&c->timer);
         if (*done)
                 return CTL_DONE;
-        return c->end ? CTL_REFUSED : ctl__unreachable(c);
+        if (!c->end)
+                return ctl__unreachable(c);
+        if (!c->options.shared) /* the shell says it itself */
+                (void)fprintf(stderr, "batonctl: interrupted: what was under way may have been carried out or not\n");
+        return CTL_REFUSED;
 }
 
 int ctl__finish(struct ctl *c, struct call *call, int status)

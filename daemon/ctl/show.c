@@ -52,10 +52,33 @@ void show_stat(const struct jute_stat *s)
         (void)printf("data_length %d\nnum_children %d\n", (int)s->data_length, (int)s->num_children);
 }
 
+/* Bytes of the control character at `at`, 0 where there is none: ESC and its like, also those of Latin 1, which are two
+ * bytes in UTF-8. */
+static size_t control_size(const unsigned char *at, size_t left)
+{
+        if (*at == '\r')
+                return left < 2 || at[1] != '\n';
+        if (*at == 0xc2 && left > 1 && at[1] >= 0x80 && at[1] < 0xa0)
+                return 2;
+        return (*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f;
+}
+
+void show_data(const char *data, size_t size)
+{
+        if (data && !isatty(STDOUT_FILENO)) {
+                (void)fwrite(data, 1, size, stdout);
+                return;
+        }
+        for (size_t i = 0; data && i < size;) {
+                size_t control = control_size((const unsigned char *)data + i, size - i);
+                (void)putchar(control ? '?' : (unsigned char)data[i]);
+                i += control ? control : 1;
+        }
+}
+
 void show_value(const char *data, size_t size, bool more)
 {
-        if (data)
-                (void)fwrite(data, 1, size, stdout);
+        show_data(data, size);
         if (data && size && data[size - 1] != '\n' && (more || isatty(STDOUT_FILENO)))
                 (void)putchar('\n');
 }

@@ -189,6 +189,9 @@ static int batch_send(struct applying *a, struct batch *b)
         if (!b->count)
                 return CTL_DONE;
         int status = ctl_multi(a->c, b->ops, b->count, &r);
+        if (status == CTL_USAGE) /* what the client itself refuses it names no znode of */
+                (void)fprintf(stderr, "batonctl: that is of %s%s\n", b->ops[0].path,
+                              b->count > 1 ? ", or of one that comes with it" : "");
         size_t at = 0;
         while (at < r.op_count && (r.ops[at].error == ZK_OK || r.ops[at].error == ZK_RUNTIME_INCONSISTENCY))
                 at++;
@@ -275,6 +278,7 @@ static void count(struct applying *a)
 static int change(struct applying *a)
 {
         size_t due = 0;
+        ctl_heed_signals(a->c);
         int status = send_all(a);
         if (status == CTL_DONE)
                 status = set_acls(a);

@@ -104,7 +104,7 @@ static void on_timeout(uv_timer_t *timer)
         c->late = true;
 }
 
-static void heed_signals(struct ctl *c)
+void ctl_heed_signals(struct ctl *c)
 {
         (void)uv_signal_start(&c->interrupted, on_signal, SIGINT); /* failing, the signal ends us at once: fine, too */
         (void)uv_signal_start(&c->terminated, on_signal, SIGTERM);
@@ -135,7 +135,7 @@ int ctl_wait_readable(struct ctl *c, int fd)
 {
         bool readable = false;
         uv_poll_t *poll = mem_zalloc(sizeof *poll);
-        heed_signals(c);
+        ctl_heed_signals(c);
         int r = uv_poll_init(&c->loop, poll, fd);
         if (r < 0) {
                 mem_free(poll);
@@ -153,7 +153,7 @@ int ctl_wait_readable(struct ctl *c, int fd)
 
 enum ctl_wait ctl_wait(struct ctl *c, const bool *what, uint64_t timeout_ms)
 {
-        heed_signals(c);
+        ctl_heed_signals(c);
         c->late = false;
         uv_update_time(&c->loop);
         if (timeout_ms)

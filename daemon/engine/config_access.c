@@ -50,7 +50,7 @@ static void judge_super(const struct access_settings *s, const struct access_ori
         if (s->super_digest[0] && (!colon || !colon[1]))
                 problems_add_at(problems, at->super_digest,
                                 "super_digest: must be a user, a colon and a hash, as an access list has them: "
-                                "super:xQJmxLMiHGwaqBvst5y6rkB6HQs=");
+                                "super:BASE64");
         else
                 memcpy(ret->super_digest, s->super_digest, sizeof ret->super_digest);
 }

@@ -157,5 +157,8 @@ def test_a_quota_is_set_shown_changed_and_removed(ctl):
     assert "has no quota" in ctl("delquota", "/q/a", status=1)
     assert "no such znode" in ctl("setquota", "-n", "1", "/none", status=1)
     assert "which limit" in ctl("setquota", "/q", status=2)
+    below = ctl_harness.Ctl(ctl.hosts + "/q")
+    for command in (("setquota", "-n", "1", "/a"), ("listquota",), ("delquota", "/a")):
+        assert "quotas are the ensemble's" in below(*command, status=2)
     for path in ("/", "/zookeeper", "/zookeeper/quota"):
         assert "has no quota" in ctl("setquota", "-n", "1", path, status=2)

@@ -1,12 +1,17 @@
 """batonctl: multis from a file, copies, and subtrees as JSON, against one server."""
 import base64
 import json
+import os
+import signal
+import stat
+import subprocess
 
 import pytest
 
 from conftest import need
 from harness import ctl as ctl_harness
 from harness import servers
+from harness.waiting import wait_until
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
@@ -144,6 +149,32 @@ def test_what_is_no_tree_is_said_and_nothing_is_asked(ctl):
     assert "after its parent" in ctl("import", "-", stdin=out.replace('"/t/a"', '"/t/z"'), status=2)
 
 
+def test_an_export_takes_no_device_and_no_links_place(ctl, tmp_path):
+    make_tree(ctl)
+    real, link, part = tmp_path / "real", tmp_path / "link", tmp_path / "out.part"
+    real.write_text("mine")
+    for path in (link, part):
+        path.symlink_to(real)
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("link", "fifo"):
+        assert "no regular file" in ctl("export", "-o", str(tmp_path / name), "/t", status=1)
+    ctl("export", "-o", str(tmp_path / "out"), "/t")
+    assert real.read_text() == "mine" and link.is_symlink() and not part.exists()
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
+
+
+def test_output_that_goes_nowhere_is_an_error(ctl):
+    make_tree(ctl)
+    for command in (("export", "/t"), ("ls", "/t"), ("--json", "get", "/t")):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run(ctl.command(*command), stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+        assert done.returncode == 1 and "can't be written: No space left" in done.stderr
+
+
+def test_identities_that_cannot_be_read_are_not_left_out(ctl, tmp_path):
+    assert "Is a directory" in ctl.having("--auth-file", str(tmp_path))("get", "/", status=2)
+
+
 def test_what_may_not_be_read_is_not_exported_in_part(ctl, tmp_path):
     make_tree(ctl)
     ctl("setacl", "/t/a", "digest:user:smGaoVKd/cQkjm7b88GyorAUz20=:cdrwa")
@@ -154,6 +185,37 @@ def test_what_may_not_be_read_is_not_exported_in_part(ctl, tmp_path):
     me("setacl", "/t/a", "digest:user:smGaoVKd/cQkjm7b88GyorAUz20=:cdrwa,world:anyone:r")
     assert "masked" in ctl("export", "/t", status=1)
     assert "acl" not in ctl("export", "--no-acl", "/t")
+
+
+def test_what_is_interrupted_says_how_far_it_came(ctl, server):
+    if server.kind != servers.BATON:
+        pytest.skip("batonctl alone is asked here, and so many znodes take Java long")
+    nodes = [{"path": "/b", "data": ""}] + [{"path": "/b/%d" % n, "data": "x" * 10} for n in range(30000)]
+    tree = json.dumps({"format": "baton-tree", "version": 1, "root": "/b", "nodes": nodes})
+
+    def is_less():                      # all of it may be gone as well
+        done = subprocess.run(ctl.command("count", "/b"), capture_output=True, text=True, timeout=20)
+        return done.returncode != 0 or int(done.stdout) < 30000
+
+    for _ in range(10):                 # on a busy machine it may be done before the signal comes
+        ctl("import", "-", stdin=tree)
+        with subprocess.Popen(ctl.command("rm", "-r", "/b"), stderr=subprocess.PIPE, text=True) as removal:
+            wait_until(lambda: removal.poll() is not None or is_less(), 20,
+                       "the first is removed", interval=0.001)
+            removal.send_signal(signal.SIGINT)
+            said = removal.communicate(timeout=20)[1]
+        if removal.returncode != 0:
+            break
+    assert removal.returncode == 1, said
+    assert "interrupted" in said and "of 30001 znodes are removed" in said
+    assert "as they were" in ctl("import", "-", stdin=tree)
+
+
+def test_an_import_says_which_value_is_too_large(ctl):
+    nodes = [{"path": "/b", "data": ""}, {"path": "/b/large", "data": "x" * 1200000}, {"path": "/b/small", "data": ""}]
+    said = ctl("import", "-", status=2, stdin=json.dumps({"format": "baton-tree", "version": 1, "root": "/b",
+                                                          "nodes": nodes}))
+    assert "larger than a server takes" in said and "of /b/large" in said and "1 were made" in said
 
 
 def test_an_import_that_breaks_off_says_how_far_it_came(ctl):

@@ -140,6 +140,13 @@ def test_names_and_flags_of_zkcli_do(shell):
     assert "z" not in sh.run("ls /").replace("zookeeper", "").replace("ls", "")
 
 
+def test_a_value_has_no_say_over_the_terminal(shell, ctl):
+    value = "a\x1b]0;title\x07b\u009bc é\ttab\nline"
+    ctl("create", "/value", value)
+    assert ctl("get", "/value") == value                # a program gets every byte
+    assert "a?]0;title?b?c é" in shell().run("get /value")
+
+
 def test_the_history_comes_back_and_holds_no_password(shell, tmp_path):
     sh = shell()
     sh.run("ls /zookeeper")

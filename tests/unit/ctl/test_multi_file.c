@@ -72,6 +72,9 @@ static void test_what_is_wrong_is_said_with_its_line(void **state)
         assert_problem("create \"/a\\x00b\"", 1, "no path");
         assert_problem("create -x /a", 1, "no option -x");
         assert_problem("delete -e /a", 1, "no option -e");
+        assert_problem("delete -V /a", 1, "no option -V");
+        assert_problem("create -T /a", 1, "no option -T");
+        assert_problem("create \"-\\x00\" /a", 1, "no option -");
         assert_problem("create -t 0 /a", 1, "-t wants");
         assert_problem("create -t", 1, "-t wants");
         assert_problem("set -v -2 /a b", 1, "-v wants");

@@ -228,7 +228,7 @@ static const struct refusal refusals[] = {
          "SHA3-224, SHA3-256, SHA3-384, SHA3-512 or MD5"},
         {HEAD ONE "super_digest = super\n", 7,
          "super_digest: must be a user, a colon and a hash, as an access list has them: "
-         "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="},
+         "super:BASE64"},
         {HEAD ONE "enforce_auth_schemes = digest, sasl\n", 7,
          "enforce_auth_schemes: \"sasl\" is no scheme of this server (digest, ip)"},
         {HEAD ONE "digest_enabled = no\nenforce_auth_schemes = digest\n", 8,

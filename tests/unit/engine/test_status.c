@@ -261,6 +261,19 @@ static void test_a_socket_is_taken_over_only_from_the_dead(void **state)
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0660);
         assert_int_equal(status_socket_listen(dir, (uid_t)-1, (gid_t)-1), -EADDRINUSE);
+        /* Alive, but standing still: its queue is full now, and that is no death. */
+        int asking[STATUS_SOCKET_BACKLOG + 2];
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+        for (size_t i = 0; i < sizeof asking / sizeof *asking; i++) {
+                asking[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+                assert_true(asking[i] >= 0);
+                (void)connect(asking[i], (const struct sockaddr *)&address, sizeof address);
+        }
+        assert_int_equal(errno, EAGAIN);
+        assert_int_equal(status_socket_listen(dir, (uid_t)-1, (gid_t)-1), -EADDRINUSE);
+        for (size_t i = 0; i < sizeof asking / sizeof *asking; i++)
+                (void)close(asking[i]);
         (void)close(fd);
         fd = status_socket_listen(dir, (uid_t)-1, (gid_t)-1);
         assert_true(fd >= 0);
