@@ -1,4 +1,5 @@
 """Options and fixtures of the interop tests. See README.md."""
+import os
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import jars, servers  # noqa: E402 (the path is set just above)
+from harness import jars, ports, servers  # noqa: E402 (the path is set just above)
 
 
 def pytest_addoption(parser):
@@ -17,9 +18,20 @@ def pytest_addoption(parser):
     parser.addoption("--engine", help="the baton-engine to test (default: build/release/bin)")
 
 
+# Several processes may share the files (pytest-xdist, as ./dev test interop does): which one this is, of how many.
+WORKER, WORKERS = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+
 def pytest_configure(config):
     if config.getoption("--engine"):
         servers.ENGINE = Path(config.getoption("--engine")).resolve()
+    if WORKER:
+        ports.share(int(WORKER.removeprefix("gw")), WORKERS)
+    elif config.getoption("numprocesses", None):
+        try:
+            jars.require("3.9")         # fetched once, before there are several who want it
+        except jars.Unavailable:
+            pass                        # the tests that need it say so
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +97,10 @@ def module_lab(tmp_path_factory):
 
 # ---- a second run beside ZooKeeper ----
 
-SECOND_RUNS_MAX = 2                     # of all tests together: more is no accident
-second_runs = []                        # (test, how the first one ended)
+SECOND_RUNS_MAX = max(1, 2 // WORKERS)  # of all tests of a process together: more is no accident
+second_runs = []                        # tests that had one
+SECOND_RUN = "first run"                # the property of a report that says how the first one ended
+told = []                               # (test, how its first run ended)
 
 
 def with_zookeeper(item):
@@ -103,7 +117,9 @@ def pytest_runtest_protocol(item, nextitem):
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = [report for report in reports if report.failed]
     if failed:
-        second_runs.append((item.nodeid, failed[0]))
+        sections = ["---- %s ----\n%s" % section for section in failed[0].sections]
+        item.user_properties.append((SECOND_RUN, "\n".join([failed[0].longreprtext, *sections])))
+        second_runs.append(item.nodeid)
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
@@ -112,15 +128,18 @@ def pytest_runtest_protocol(item, nextitem):
     return True
 
 
+def pytest_runtest_logreport(report):
+    """In the process that prints: what the workers tell of second runs."""
+    if not WORKER and report.when == "teardown":
+        told.extend((report.nodeid, text) for name, text in report.user_properties if name == SECOND_RUN)
+
+
 def pytest_terminal_summary(terminalreporter):
-    if second_runs:
+    if told:
         terminalreporter.section("failed the first time, and run again")
-    for test, report in second_runs:
+    for test, text in told:
         terminalreporter.write_line(test)
-        terminalreporter.write_line(report.longreprtext)
-        for title, text in report.sections:
-            terminalreporter.section(title, sep="-")
-            terminalreporter.write_line(text)
+        terminalreporter.write_line(text)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from harness import servers
+from harness import ports, servers
 from harness.jars import BUILD
 
 HERE = Path(__file__).resolve().parent
@@ -76,7 +76,7 @@ def run(kind, size, home, processes, full):
         command += ["--deselect", "kazoo/tests/" + test]
     running = []
     for n in range(processes):
-        environment["KAZOO_SHARE"] = "%d/%d" % (n, processes)
+        environment["KAZOO_SHARE"] = "%d/%d" % ports.share_of(n, processes)
         with open(home / ("suite.%d.log" % n), "wb") as log:
             running.append(subprocess.Popen(command, cwd=home, env=environment, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, preexec_fn=servers.die_with_parent))

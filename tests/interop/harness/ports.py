@@ -16,6 +16,12 @@ def share(number, count):
     _share = (number, count)
 
 
+def share_of(number, count):
+    """The arguments of share() for one of `count` processes that this one starts: they split its ports among them."""
+    mine, of = _share
+    return mine + of * number, of * count
+
+
 def free_port():
     """A port nobody listens on, given out once by this process."""
     for _ in range(TRIES_MAX):
