@@ -117,6 +117,7 @@ static bool is_shuffle(const struct xids *told, const struct xids *asked, const 
 
 static void check_answered(const struct slot *k)
 {
+        enum { XID_PING = -2 };
         struct xids told = {0}, asked = {0}, overtaking = {0};
         struct jute_reader r;
         size_t asked_at = 0, told_at = 0;
@@ -129,7 +130,9 @@ static void check_answered(const struct slot *k)
                 struct jute_request_header h;
                 jute_get_request_header(&r, &h);
                 assert(!r.error);
-                xids_add(h.type == OP_AUTH || h.type == OP_SASL ? &overtaking : &asked, h.xid);
+                /* A ping is answered with the xid that pings have, whatever it had. */
+                xids_add(h.type == OP_AUTH || h.type == OP_SASL ? &overtaking : &asked,
+                         h.type == OP_PING ? XID_PING : h.xid);
         }
         while (next_frame(k->conn->out, k->conn->out_len, &told_at, &r)) {
                 xids_add(&told, jute_get_int(&r));

@@ -165,12 +165,25 @@ static void theme_learners(struct life_plan *p, struct prng *r)
         w[FAULT_IN_WORK] += 4;
 }
 
+/* Epochs of few transactions, servers that remember few and missed some of them. */
+static void theme_epochs(struct life_plan *p, struct prng *r)
+{
+        uint32_t *w = p->faults.weights;
+        p->voters = p->voters < 3 ? 3 : p->voters;
+        p->commit_log_count = 1 + (uint32_t)draw(r, 2);
+        p->snap_count = 1000;
+        p->faults.pause_ms = 200;
+        w[FAULT_ALL_DOWN] += 12;
+        w[FAULT_KILL] += 8;
+        w[FAULT_CUT] += 8;
+}
+
 /* Many lives are about one thing: what it takes to get there is in the way of each other often enough. */
 static void draw_theme(struct life_plan *p)
 {
         static void (*const themes[])(struct life_plan * p, struct prng * r) = {
-                theme_tails,   theme_tails, theme_split, theme_rivals,   theme_deposed,
-                theme_deposed, theme_disks, theme_disks, theme_learners, theme_learners,
+                theme_tails, theme_tails, theme_split,    theme_rivals,   theme_deposed, theme_deposed,
+                theme_disks, theme_disks, theme_learners, theme_learners, theme_epochs,  theme_epochs,
         };
         struct prng r = stream(p->seed, CONCERN_THEME);
         size_t which = draw(&r, 15);
