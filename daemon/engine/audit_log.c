@@ -1,3 +1,4 @@
+/* See audit_log.h. */
 #include "daemon/engine/audit_log.h"
 
 #include "daemon/common/events.h"

@@ -1,3 +1,4 @@
+/* See config_access.h. */
 #include "daemon/engine/config_access.h"
 
 #include "daemon/common/log.h"

@@ -1,3 +1,4 @@
+/* See text.h. */
 #include "election/jute/text.h"
 
 /* One step of the decoder: a character, or a malformed part. */

@@ -1,3 +1,4 @@
+/* See audit.h. */
 #include "election/server/audit.h"
 
 #include "election/server/prep_internal.h"

@@ -1,3 +1,4 @@
+/* See digest_scheme.h. */
 #include "election/server/digest_scheme.h"
 
 #include "election/base/alloc.h"

@@ -1,3 +1,4 @@
+/* See check_stream.h. */
 #include "tests/sim/history/check_stream.h"
 
 #include "election/base/alloc.h"
