@@ -12,7 +12,8 @@ struct node {
         struct check *c;
         enum standing standing;
         int64_t zxid;      /* it stood so then, */
-        int64_t stat_zxid; /* and had this Stat then */
+        int64_t stat_zxid; /* and had this Stat then; */
+        int64_t born_zxid; /* and then the same czxid: a change without a Stat may be of one made anew since */
         uint32_t by;
         bool has_stat, sure; /* sure: the versions are not guessed */
         bool container;
@@ -62,7 +63,7 @@ static void there(struct node *n, const struct fact *x)
 static void learn_stat(struct node *n, const struct history_stat *s)
 {
         n->stat = *s;
-        n->stat_zxid = n->zxid;
+        n->stat_zxid = n->born_zxid = n->zxid;
         n->has_stat = n->sure = true;
         n->owner = s->owner;
         n->has_owner = true;
@@ -78,7 +79,7 @@ static void written_create(struct node *n, const struct fact *x, const struct hi
         there(n, x);
         n->container = e->flags & (CREATE_CONTAINER | CREATE_TTL);
         n->stat = (struct history_stat){.czxid = x->zxid, .mzxid = x->zxid, .pzxid = x->zxid};
-        n->stat_zxid = x->zxid;
+        n->stat_zxid = n->born_zxid = x->zxid;
         n->has_stat = n->sure = true;
         n->owner = e->flags & CREATE_EPHEMERAL ? whole->session : 0;
         n->has_owner = !n->container;
@@ -130,7 +131,7 @@ static bool check_renewed(struct node *n, const struct fact *x, const struct his
                 return false;
         if (n->standing == STANDS_UNKNOWN || (n->standing == STANDS_THERE && !n->has_stat))
                 return true;
-        if (s->czxid <= (n->standing == STANDS_GONE ? n->zxid : n->stat_zxid)) {
+        if (s->czxid <= (n->standing == STANDS_GONE ? n->zxid : n->born_zxid)) {
                 check__find(n->c, "D4", n->by, x->entry,
                             n->standing == STANDS_GONE ? "it is of 0x%" PRIx64 ", and was gone later than that"
                                                        : "it is of 0x%" PRIx64 ", and another stood there later",

@@ -76,6 +76,12 @@ static void test_unknown_outcome_happens_once(void **state)
                                  OP(20, 21, 2, 2, "set path=/a data=w2 err=0 zxid=5" STAT(4, 5, 4, 1, 0, 0, 0)));
         bench_expect("D2", OPEN OP(10, 11, 2, 1, "get path=/a err=-101 zxid=3")
                                    OP(20, 21, 2, 2, "set path=/a data=w2 err=0 zxid=5" STAT(4, 5, 4, 1, 0, 0, 0)));
+        /* Changed by one that was not answered, and so perhaps another than the one known before. */
+        bench_expect("",
+                     MADE OP(12, 13, 1, 2, "delete path=/a err=?") OP(13, 14, 1, 3, "create path=/a data=w3 err=?")
+                             OP(14, 15, 1, 4, "set path=/a data=w2 err=?") SEEN(9, "w2", STAT(5, 6, 5, 1, 0, 0, 0)));
+        bench_expect("D2", MADE OP(12, 13, 1, 2, "delete path=/a err=?") OP(14, 15, 1, 3, "set path=/a data=w2 err=?")
+                                   SEEN(9, "w2", STAT(5, 6, 5, 1, 0, 0, 0)));
 }
 
 static void test_versions_count_changes(void **state)
