@@ -166,24 +166,6 @@ def test_short_absence_is_made_up_by_diff(lab, roles, observing):
     assert_equal_trees(ensemble)
 
 
-@pytest.mark.parametrize("led_by_java", [True, False], ids=["java-leads", "we-lead"])
-def test_observer_follows_below_an_epoch_that_came_to_nothing(lab, ours, theirs, only_baton, led_by_java):
-    """It had promised one that no quorum did (ZooKeeper's observers then stay out until elections have passed it)."""
-    ensemble, learner, leader = make_pair(lab, theirs if led_by_java else ours, ours, observers={1})
-    ensemble.start(1)
-    write_some(leader, "/before", 20)
-    wait_logged(learner, leader)
-    learner.stop()
-    promised = learner.data_dir / "version-2" / "acceptedEpoch"
-    above = str(int(promised.read_text()) + 3)
-    promised.write_text(above)
-    write_some(leader, "/meanwhile", 20)
-    assert start_and_see_sync(learner, leader) == ({"DIFF"}, {"DIFF"})
-    write_some(learner, "/after", 20)
-    assert_equal_trees(ensemble)
-    assert promised.read_text() == above
-
-
 def test_long_absence_is_made_up_by_snap(lab, roles):
     """Longer than the leader's memory, and over several log files: ZooKeeper sends a DIFF from disk
     only where the logs are smaller than a third of the snapshot (3.4 rule 5)."""
