@@ -111,6 +111,7 @@ struct clients {
         const struct server_config *config;
         struct clients_host host;
         bool serving;
+        bool read_only; /* and no more than that */
         bool moved; /* something happened that may let a paused connection go on */
         int64_t zxid_min, next_session;
         struct map by_conn, by_session;
