@@ -112,7 +112,7 @@ class Cluster:
 
 JAVA_PROPERTIES = ("-Dzookeeper.DigestAuthenticationProvider.superDigest=" + SUPER_DIGEST,
                    "-Dreadonlymode.enabled=true", "-Dfile.encoding=UTF-8")
-BATON_SETTINGS = {"super_digest": SUPER_DIGEST}
+BATON_SETTINGS = {"super_digest": SUPER_DIGEST, "read_only_mode": "yes"}
 
 sys.modules.setdefault("mock", unittest.mock)   # of which kazoo 2.8 asks for the edition of its own
 stand_in = types.ModuleType("kazoo.testing.common")
