@@ -32,8 +32,8 @@ static void begin(struct server *s, struct effects *fx)
         s->local = session_clock_new(s->config.tick_ms);
         clients_serve_read_only(s->clients);
         effect_report(fx, REPORT_WARNING,
-                      "no leader after %" PRIu64 " ms: read-only clients are shown what this server has, up to 0x%" PRIx64
-                      "; it may be old",
+                      "no leader after %" PRIu64
+                      " ms: read-only clients are shown what this server has, up to 0x%" PRIx64 "; it may be old",
                       s->event->now.mono_ms - s->looking_ms, (uint64_t)database_zxid(s->db));
 }
 

@@ -37,7 +37,7 @@ static void client_put(struct world_client *c, const struct jute_writer *frame_b
         world__client_send(c, frame_body->data, frame_body->len);
 }
 
-static struct world_client *connect(struct world *w, int sid, const struct world_client *resume, bool read_only)
+static struct world_client *client_open(struct world *w, int sid, const struct world_client *resume, bool read_only)
 {
         struct world_client *c = mem_zalloc(sizeof *c);
         uint8_t none[16] = {0};
@@ -79,12 +79,12 @@ static struct world_client *connect(struct world *w, int sid, const struct world
 
 struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume)
 {
-        return connect(w, sid, resume, false);
+        return client_open(w, sid, resume, false);
 }
 
 struct world_client *world_connect_read_only(struct world *w, int sid, const struct world_client *resume)
 {
-        return connect(w, sid, resume, true);
+        return client_open(w, sid, resume, true);
 }
 
 bool world_read_only(const struct world_client *c)

@@ -233,9 +233,9 @@ static void test_a_local_session_is_resumed_closed_and_expires(void **state)
 static void test_what_needs_the_ensemble_is_refused(void **state)
 {
         (void)state;
-        static const int32_t refused[] = {OP_CREATE,  OP_CREATE2,  OP_CREATE_CONTAINER, OP_CREATE_TTL,
-                                          OP_DELETE,  OP_SET_DATA, OP_DELETE_CONTAINER, OP_SET_ACL,
-                                          OP_MULTI,   OP_SYNC,     OP_RECONFIG};
+        static const int32_t refused[] = {OP_CREATE, OP_CREATE2,  OP_CREATE_CONTAINER, OP_CREATE_TTL,
+                                          OP_DELETE, OP_SET_DATA, OP_DELETE_CONTAINER, OP_SET_ACL,
+                                          OP_MULTI,  OP_SYNC,     OP_RECONFIG};
         struct world *w = left_alone(true);
         wait_word(w, 1, "ro");
         struct world_client *c = world_connect_read_only(w, 1, NULL);
