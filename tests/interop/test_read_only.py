@@ -8,6 +8,7 @@ import re
 import pytest
 
 from harness import wire
+from harness.ctl import Ctl
 from harness.waiting import wait_until
 from harness.wire import (CHECK, CLOSE_SESSION, CREATE, CREATE2, CREATE_CONTAINER, CREATE_TTL, DELETE,
                           DELETE_CONTAINER, EPHEMERAL, GET_DATA, MODE_PERSISTENT, MULTI, NO_NODE, OK, OPEN_ACL,
@@ -219,6 +220,17 @@ def test_dump_tells_local_sessions_apart(left, client):
     assert re.match(r"SessionTracker dump:\nLocal Session Sets \(\d+\)/\(\d+\):\n", local)
     assert "\t0x%x\n" % client.session.id in local
     assert rest.startswith("0x%x\t40000ms\n" % left.session.id)
+
+
+# --- batonctl -----------------------------------------------------------------------------------
+
+def test_batonctl_takes_such_a_server_when_it_is_told_to(left):
+    ctl = Ctl(left.server.host, "--wait", "1000")
+    assert "1 server answered" in ctl("get", "/a", status=3)
+    ctl = ctl.having("--read-only")
+    assert ctl("get", "/a") == Ctl(left.server.host, "-r")("get", "/a") == "x"
+    told = ctl("set", "/a", "y", status=1)
+    assert "has no leader: what it shows may be old" in told and "the server is read-only now" in told
 
 
 # --- when it begins and ends ------------------------------------------------------------------
