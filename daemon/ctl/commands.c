@@ -85,6 +85,7 @@ void ctl_print_help(void)
                      "  --auth-file FILE     identities, one a line: nobody else sees them there\n"
                      "  --json               for programs: JSON on stdout\n"
                      "  --wait MS            how long each request may take (default %d)\n"
+                     "  --read-only, -r      a server without a leader will do; what it shows may be old\n"
                      "  --version, --help\n"
                      "\nExit status: 0 done; 1 refused by the ensemble, or not there; 2 wrong usage or configuration;\n"
                      "3 no server answered. Of check: 0 ok, 1 warning, 2 critical, 3 unknown.\n"

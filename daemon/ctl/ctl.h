@@ -79,6 +79,7 @@ struct ctl_options {
         int32_t session_ms; /* timeout that is asked for; 0: CTL_SESSION_TIMEOUT_MS */
         bool json;
         bool colour;
+        bool read_only; /* a server without a leader will do */
         struct ctl_auth auths[CTL_AUTHS_MAX];
         size_t auth_count;
         struct ctl *shared; /* the shell's session, which commands use then; NULL: each command has its own */

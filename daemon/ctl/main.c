@@ -88,13 +88,14 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                 {"auth", required_argument, NULL, 'a'},
                 {"auth-file", required_argument, NULL, 'A'},
                 {"wait", required_argument, NULL, 'w'},
+                {"read-only", no_argument, NULL, 'r'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
         };
         int64_t wait_ms;
         int status;
-        for (int letter; (letter = getopt_long(argc, argv, "+h", known, NULL)) != -1;) {
+        for (int letter; (letter = getopt_long(argc, argv, "+hr", known, NULL)) != -1;) {
                 switch (letter) {
                 case 'c':
                         ret->config = optarg;
@@ -117,6 +118,9 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                                 return CTL_USAGE;
                         }
                         ret->wait_ms = (uint64_t)wait_ms;
+                        break;
+                case 'r':
+                        ret->read_only = true;
                         break;
                 case 'V':
                         (void)printf("batonctl %s\n", BATON_VERSION);

@@ -91,6 +91,9 @@ static void on_state(void *ctx, enum client_state state, int status, const char 
                 c->refused = true;
         if (c->hooks.on_state)
                 c->hooks.on_state(c->hooks.ctx, state, why);
+        else if (state == CLIENT_CONNECTED && client_is_read_only(c->session))
+                (void)fprintf(stderr, "batonctl: %s:%u has no leader: what it shows may be old\n",
+                              client_server(c->session)->host, (unsigned)client_server(c->session)->port);
         if (renewed)
                 client_loop_start(c->client);
 }
@@ -122,6 +125,7 @@ static int make_client(struct ctl *c)
                                                                                          : CTL_SESSION_TIMEOUT_MS,
                                              .seed = seed,
                                              .chroot = c->chroot,
+                                             .read_only = c->options.read_only,
                                              .on_state = on_state,
                                              .ctx = c};
         int r = client_new(&config, &c->session);
@@ -251,5 +255,7 @@ void ctl_where(const struct ctl *c, char *ret, size_t size)
 {
         const struct client_server *s = client_server(c->session);
         (void)snprintf(ret, size, "%s:%u%s%s", s->host, (unsigned)s->port, c->chroot ? c->chroot : "",
-                       client_is_connected(c->session) ? "" : " (connecting)");
+                       client_is_read_only(c->session)   ? " (read-only)"
+                       : client_is_connected(c->session) ? ""
+                                                         : " (connecting)");
 }

@@ -35,7 +35,7 @@ struct raw {
         char four_letter_words[WORDS_TEXT_MAX];
         char client[ENSEMBLE_HOST_MAX + 16];
         char connect[1024];
-        bool listen_all, extended_types, enforce_quota;
+        bool listen_all, extended_types, enforce_quota, read_only_mode;
         int64_t container_check_interval, container_max_per_minute, container_max_never_used_interval;
         struct access_settings access;
         bool audit;
@@ -98,6 +98,8 @@ static const struct setting table[] = {
          .help = "election and quorum ports on all addresses, not only that of server.N"},
         {"ensemble", "enforce_quota", SETTING_BOOL, RAW(enforce_quota), .fallback = "no",
          .help = "refuse what exceeds a quota's hard limit"},
+        {"ensemble", "read_only_mode", SETTING_BOOL, RAW(read_only_mode), .fallback = "no",
+         .help = "without a leader, show clients that ask for no more what is here, however old"},
         {"ensemble", "super_digest", SETTING_TEXT, RAW(access.super_digest),
          .help = "user:hash of who may do everything, whatever the access lists say; default nobody"},
         {"ensemble", "digest_algorithm", SETTING_TEXT, RAW(access.digest_algorithm), .fallback = "SHA-1",
@@ -485,6 +487,7 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->container_max_per_minute = (uint32_t)raw->container_max_per_minute;
         s->container_max_never_used_ms = (uint64_t)raw->container_max_never_used_interval;
         s->enforce_quota = raw->enforce_quota;
+        s->read_only_mode = raw->read_only_mode;
         s->audit = raw->audit;
         c->listen_all = raw->listen_all;
         c->preallocate_bytes = (uint64_t)raw->preallocate_kb << 10;

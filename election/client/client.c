@@ -62,6 +62,7 @@ int client_new(const struct client_config *config, struct client **ret)
         c->max_buffer = config->max_buffer ? config->max_buffer : JUTE_MAXBUFFER_DEFAULT;
         c->wanted_timeout_ms = c->timeout_ms = config->session_timeout_ms;
         c->answer_divisor = config->answer_divisor;
+        c->read_only = config->read_only;
         c->on_state = config->on_state;
         c->ctx = config->ctx;
         c->prng.state = config->seed;
@@ -304,6 +305,11 @@ const char *client_state_name(enum client_state state)
 bool client_is_connected(const struct client *c)
 {
         return c->phase == PHASE_OPEN;
+}
+
+bool client_is_read_only(const struct client *c)
+{
+        return client_is_connected(c) && c->read_only_now;
 }
 
 void client_session(const struct client *c, struct client_session *ret)

@@ -123,7 +123,10 @@ struct client_config {
         const char *chroot;                  /* NULL or "/": none; else a path that must exist at the servers */
         /* A server that owes an answer and says nothing at all for 1/answer_divisor of the session timeout is left. For
          * leases: a stopped server must cost less than what is left when a renewal stays out. 0: after 2/3, as ever. */
-        int32_t answer_divisor;        /* 0..CLIENT_ANSWER_DIVISOR_MAX */
+        int32_t answer_divisor; /* 0..CLIENT_ANSWER_DIVISOR_MAX */
+        /* A server in read-only mode will do (client-protocol.md 2.8): what it shows may be old without bound, and its
+         * session is its own: it expires at the next server. */
+        bool read_only;
         int32_t max_buffer;            /* jute.maxbuffer: 0 is the default. Replies may have twice as much */
         struct client_session session; /* to be resumed; id 0: a new one */
         client_state_fn *on_state;     /* may be NULL */
@@ -163,6 +166,8 @@ enum client_state client_state(const struct client *c);
 const char *client_state_name(enum client_state state);
 /* CONNECTED or RESUMED. */
 bool client_is_connected(const struct client *c);
+/* And by a server in read-only mode. */
+bool client_is_read_only(const struct client *c);
 /* For a file: what client_new() needs to resume. id 0 when there is no session. */
 void client_session(const struct client *c, struct client_session *ret);
 /* As granted by the server; as wanted before there is a session. */

@@ -114,6 +114,7 @@ static void send_connect_request(struct client *c, uint64_t now_ms, struct effec
                                          .timeout = c->wanted_timeout_ms,
                                          .session_id = c->session.id,
                                          .passwd = jute_str_of(c->session.passwd, SESSION_PASSWD_SIZE),
+                                         .read_only = c->read_only,
                                          .has_read_only = true};
         jute_writer_init(&w, SIZE_MAX);
         jute_put_int(&w, 0);
@@ -152,6 +153,7 @@ static void opened(struct client *c, uint64_t now_ms, const struct jute_connect_
 {
         bool resumed = c->session.id != 0;
         c->timeout_ms = reply->timeout;
+        c->read_only_now = reply->read_only;
         c->session.id = reply->session_id;
         memcpy(c->session.passwd, reply->passwd.data, SESSION_PASSWD_SIZE);
         c->phase = PHASE_OPEN;
@@ -176,7 +178,7 @@ void client__handshake_reply(struct client *c, uint64_t now_ms, const uint8_t *d
                 expired(c, fx);
         else if (!valid)
                 client__protocol_error(c, now_ms, "refused a new session", fx);
-        else if (reply.read_only)
+        else if (reply.read_only && !c->read_only)
                 client__protocol_error(c, now_ms, "is read-only", fx);
         else
                 opened(c, now_ms, &reply, fx);

@@ -17,6 +17,7 @@ static void client_connect_reply(struct client *k, bool valid, struct effects *f
                 .timeout = valid ? k->timeout_ms : 0,
                 .session_id = valid ? k->session : 0,
                 .passwd = jute_str_of(passwd, sizeof passwd),
+                .read_only = c->read_only,
                 .has_read_only = !k->old,
         };
         jute_writer_reset(&c->scratch);
@@ -57,6 +58,20 @@ static int64_t session_id_next(struct clients *c)
         while (clients__find_session(c, c->next_session) || session_table_find(known, c->next_session, NULL))
                 c->next_session++;
         return c->next_session++;
+}
+
+/* Nobody else is asked, and nobody else will know it. */
+static void client_begin_local(struct client *k, const struct event *e, int32_t timeout_ms, struct effects *fx)
+{
+        struct clients *c = k->all;
+        const int64_t session = session_id_next(c);
+        if (!c->host.local_begin(c->host.ctx, e, session, timeout_ms)) {
+                c->stats.rejected++;
+                client__close(k, false, fx);
+                return;
+        }
+        client__bind(k, session, timeout_ms);
+        client__session_created(k, e, clients__zxid(c), fx);
 }
 
 static void client_create_session(struct client *k, const struct event *e, int32_t timeout_ms, struct effects *fx)
@@ -104,6 +119,11 @@ static void client_resume_session(struct client *k, const struct event *e, const
 {
         struct clients *c = k->all;
         c->stats.resumes++;
+        /* Only a leader can tell whether a session of the whole ensemble lives. */
+        if (c->read_only && session_table_find(database_sessions(c->host.database(c->host.ctx)), q->session_id, NULL)) {
+                client__close(k, false, fx);
+                return;
+        }
         /* The old connection goes first, before the password is looked at. */
         struct client *old = clients__find_session(c, q->session_id);
         if (old) {
@@ -180,6 +200,10 @@ void client__connect(struct client *k, const struct event *e, const uint8_t *dat
         c->stats.connects++;
         k->old = !q.has_read_only;
         k->asked_ns = e->now.mono_ns;
+        if (c->read_only && !q.read_only) {
+                client__close(k, false, fx);
+                return;
+        }
         /* A client that has seen more than this server would go back in time here (safety: S7). */
         if (q.last_zxid_seen > clients__zxid(c) && !PLANTED(SEEN_ZXID_IGNORED)) {
                 client__close(k, false, fx);
@@ -188,6 +212,8 @@ void client__connect(struct client *k, const struct event *e, const uint8_t *dat
         int32_t timeout_ms = timeout_granted(c->config, q.timeout);
         if (q.session_id)
                 client_resume_session(k, e, &q, timeout_ms, fx);
+        else if (c->read_only)
+                client_begin_local(k, e, timeout_ms, fx);
         else
                 client_create_session(k, e, timeout_ms, fx);
 }

@@ -160,9 +160,32 @@ static bool body_ok(const struct clients *c, int32_t opcode, struct jute_str bod
         return opcode == OP_SYNC ? sync_path(body, c->item_max, &path) : prep_body_ok(opcode, body, c->item_max);
 }
 
+/* What needs the ensemble is refused whatever it says; of opcodes that nobody may send that alone which ZooKeeper
+ * refuses so (observed on 3.9.5). */
+static bool client_take_read_only(struct client *k, const struct event *e, const struct jute_request_header *h,
+                                  struct effects *fx)
+{
+        struct clients *c = k->all;
+        const int64_t zxid = clients__zxid(c);
+        if (h->type == OP_CLOSE_SESSION) {
+                c->host.local_end(c->host.ctx, k->session);
+                clients__answering(c, h->type);
+                client__reply_error(k, e, h->xid, zxid, ZK_OK, e->now.mono_ns, fx);
+                client__close(k, true, fx);
+                return true;
+        }
+        if (h->type != OP_SYNC && (h->type == OP_CREATE_SESSION || !prep_handles(h->type)))
+                return false;
+        clients__answering(c, h->type);
+        client__reply_error(k, e, h->xid, zxid, ZK_NOT_READ_ONLY, e->now.mono_ns, fx);
+        return true;
+}
+
 static void client_take(struct client *k, const struct event *e, struct jute_request_header *h, struct jute_str body,
                         struct effects *fx)
 {
+        if (k->all->read_only && client_take_read_only(k, e, h, fx))
+                return;
         bool asks = h->type == OP_SYNC || client_writes(h->type);
         if (!asks && !client__is_read(h->type)) {
                 k->all->stats.bad_input++;

@@ -171,9 +171,17 @@ void clients_serve(struct clients *c, int64_t zxid)
         c->zxid_min = zxid;
 }
 
+/* What replies have shown before holds on: all that came before that zxid is in this database too. */
+void clients_serve_read_only(struct clients *c)
+{
+        c->serving = true;
+        c->read_only = true;
+}
+
 void clients_mute(struct clients *c)
 {
         c->serving = false;
+        c->read_only = false;
 }
 
 /* What was answered is true and leaves before the end; a Java server may drop it. */
@@ -187,6 +195,14 @@ void clients_end(struct clients *c, struct effects *fx)
                         client__close(k, !k->doomed, fx);
         }
         clients_forget_asked(c);
+}
+
+/* An expired session is told nothing: a bare close. */
+void clients_session_over(struct clients *c, int64_t session, struct effects *fx)
+{
+        struct client *k = clients__find_session(c, session);
+        if (k)
+                client__close(k, false, fx);
 }
 
 /* ---- events ---- */

@@ -71,6 +71,10 @@ struct clients_host {
         /* The session was heard from. SESSION_EXPIRED: it is closing, nothing of it is executed any more.
          * SESSION_MOVED: this server leads, and knows that another one has the session now. */
         enum session_check (*touch)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
+        /* In read-only mode: a session that only this server knows begins, or ends because its client says so. False:
+         * there are as many as there may be. */
+        bool (*local_begin)(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms);
+        void (*local_end)(void *ctx, int64_t session);
         /* The present database. */
         struct database *(*database)(void *ctx);
         /* How many bytes a four-letter word has before it can be answered: 4, or more where it has an argument. */
@@ -85,6 +89,9 @@ void clients_free(struct clients *c);
 /* Begins to serve. No reply shows an earlier zxid than `zxid`, that of the epoch: its leader's clients have
  * been shown it, and all that came before it is applied. */
 void clients_serve(struct clients *c, int64_t zxid);
+/* Begins to serve reads alone, of a database that stands still, to clients that said they would have that
+ * (client-protocol.md 2.8): sessions are local ones, and nothing is submitted. Until clients_end(). */
+void clients_serve_read_only(struct clients *c);
 /* From now on nothing is answered but four-letter words. May be called from inside an upcall. */
 void clients_mute(struct clients *c);
 /* The role is over: closes every connection that has begun to connect, after what was answered to it. */
@@ -101,6 +108,9 @@ uint64_t clients_deadline(const struct clients *c);
 void clients_applied(struct clients *c, const struct event *e, const struct outcome *o, struct effects *fx);
 void clients_sync_done(struct clients *c, const struct event *e, struct effects *fx);
 void clients_revalidated(struct clients *c, const struct event *e, int64_t session, bool valid, struct effects *fx);
+
+/* A local session has expired: its connection is closed. */
+void clients_session_over(struct clients *c, int64_t session, struct effects *fx);
 
 /* Connections that were not read go on, as far as the limits let them; those that ran into one are closed.
  * To be called at the end of each step, never from within an upcall. */

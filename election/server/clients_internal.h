@@ -111,7 +111,8 @@ struct clients {
         const struct server_config *config;
         struct clients_host host;
         bool serving;
-        bool moved; /* something happened that may let a paused connection go on */
+        bool read_only; /* and no more than that */
+        bool moved;     /* something happened that may let a paused connection go on */
         int64_t zxid_min, next_session;
         struct map by_conn, by_session;
         struct index addresses;

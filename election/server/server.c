@@ -59,6 +59,7 @@ void server_free(struct server *s)
         prep_free(s->prep);
         session_clock_free(s->clock);
         session_touches_free(s->touches);
+        session_clock_free(s->local);
         zab_free(s->zab);
         vote_free(s->vote);
         database_loader_free(s->loader);
@@ -164,6 +165,7 @@ static void server_take_role(struct server *s, struct effects *fx)
         if (!vote_decided(s->vote, &leader, &state))
                 return;
         uint64_t now_ms = s->event->now.mono_ms;
+        server__read_only_end(s, fx);
         s->state = SERVER_IN_ROLE;
         summary_add(&s->figures.election, now_ms - s->looking_ms);
         s->sync_ms = now_ms;
@@ -175,6 +177,7 @@ static void server_take_role(struct server *s, struct effects *fx)
 
 static void server_halt(struct server *s, struct effects *fx)
 {
+        server__read_only_end(s, fx);
         s->state = SERVER_HALTED;
         clients_end(s->clients, fx);
         if (s->failed)
@@ -347,6 +350,7 @@ void server_step(struct server *s, const struct event *e, struct effects *fx)
         s->event = e;
         server_dispatch(s, e, fx);
         server_settle(s, fx);
+        server__read_only_turn(s, fx);
         s->event = NULL;
 }
 
@@ -361,6 +365,7 @@ uint64_t server_deadline(const struct server *s)
                 return UINT64_MAX;
         uint64_t at = earlier(vote_deadline(s->vote), zab_deadline(s->zab));
         at = earlier(at, clients_deadline(s->clients));
+        at = earlier(at, server__read_only_deadline(s));
         if (s->sweeper && s->serving)
                 at = earlier(at, sweeper_deadline(s->sweeper, database_tree(s->db)));
         return s->clock ? earlier(at, session_clock_deadline(s->clock)) : at;

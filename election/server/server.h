@@ -32,6 +32,11 @@
 /* A snapshot is begun after about this many transactions. */
 #define SERVER_SNAP_COUNT_DEFAULT 100000
 #define SERVER_WORDS_MAX          32
+/* A server that has looked for a leader for so long, and for a tick, begins read-only mode where that is allowed. */
+#define SERVER_READ_ONLY_WAIT_MS 2000
+/* Sessions that a server in read-only mode knows, about 100 bytes each; they stay for their timeout when their
+ * connection is gone. Past it none is opened. */
+#define SERVER_LOCAL_SESSIONS_MAX (256u << 10)
 /* Empty containers and nodes whose time is over are looked for this often, and so many a minute deleted
  * (znode.container.checkIntervalMs, znode.container.maxPerMinute). */
 #define SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT 60000
@@ -64,7 +69,8 @@ struct server_config {
         int32_t listen_backlog;                                         /* -1: the shell's own choice */
         char words[SERVER_WORDS_MAX][5];                                /* allowed four-letter words; "*" allows all */
         size_t word_count;
-        bool enforce_quota; /* hard limits refuse: zookeeper.enforceQuota */
+        bool enforce_quota;  /* hard limits refuse: zookeeper.enforceQuota */
+        bool read_only_mode; /* without a leader, clients that ask for no more are shown what is here */
         struct acl_policy acl;
         char digest_algorithm[16];                    /* of scheme digest, OpenSSL's name; "": SHA1 */
         char super_digest[SERVER_SUPER_DIGEST_MAX];   /* whose digest identity is this may do all; "": nobody */

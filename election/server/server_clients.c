@@ -35,6 +35,8 @@ static bool host_sync(void *ctx, const struct event *e, int64_t session, int32_t
 static int host_revalidate(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms, struct effects *fx)
 {
         struct server *s = ctx;
+        if (server__read_only(s))
+                return session_clock_touch(s->local, e->now.mono_ms, session, timeout_ms);
         if (s->clock && session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms) &&
             session_clock_set_owner(s->clock, session, s->config.sid))
                 return 1;
@@ -46,11 +48,30 @@ static int host_revalidate(void *ctx, const struct event *e, int64_t session, in
 static enum session_check host_touch(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
 {
         struct server *s = ctx;
+        if (server__read_only(s))
+                return session_clock_touch(s->local, e->now.mono_ms, session, timeout_ms) ? SESSION_VALID
+                                                                                          : SESSION_EXPIRED;
         if (s->clock && session_clock_touch(s->clock, e->now.mono_ms, session, timeout_ms))
                 return session_clock_check(s->clock, session, s->config.sid);
         if (s->touches)
                 session_touches_add(s->touches, session, timeout_ms);
         return s->clock ? SESSION_EXPIRED : SESSION_VALID;
+}
+
+static bool host_local_begin(void *ctx, const struct event *e, int64_t session, int32_t timeout_ms)
+{
+        struct server *s = ctx;
+        if (!server__read_only(s) || session_clock_count(s->local) >= SERVER_LOCAL_SESSIONS_MAX)
+                return false;
+        session_clock_add(s->local, e->now.mono_ms, session, timeout_ms, s->config.sid);
+        return true;
+}
+
+static void host_local_end(void *ctx, int64_t session)
+{
+        struct server *s = ctx;
+        if (server__read_only(s))
+                session_clock_remove(s->local, session);
 }
 
 static struct database *host_database(void *ctx)
@@ -66,6 +87,8 @@ const struct clients_host *server__clients_host(void)
                 .sync = host_sync,
                 .revalidate = host_revalidate,
                 .touch = host_touch,
+                .local_begin = host_local_begin,
+                .local_end = host_local_end,
                 .database = host_database,
                 .word_bytes = server__word_bytes,
                 .word = server__word,

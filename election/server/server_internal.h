@@ -89,6 +89,7 @@ struct server {
         struct prep *prep;               /* leader */
         struct sweeper *sweeper;         /* leader; NULL where nothing is swept */
         struct session_touches *touches; /* learner */
+        struct session_clock *local;     /* the sessions of read-only mode, for as long as that lasts */
         struct clients *clients;
         struct outcome outcome;
         struct jute_writer txn;
@@ -132,6 +133,15 @@ int64_t server__propose(struct server *s, const struct prep_request *r, struct e
 
 /* server_clients.c */
 const struct clients_host *server__clients_host(void);
+
+/* server_read_only.c */
+/* Whether read-only clients are served, for want of a leader. */
+bool server__read_only(const struct server *s);
+/* Begins that when it is time, and ends the sessions whose time is over. At the end of a step. */
+void server__read_only_turn(struct server *s, struct effects *fx);
+/* Closes those clients; harmless where there are none. */
+void server__read_only_end(struct server *s, struct effects *fx);
+uint64_t server__read_only_deadline(const struct server *s);
 
 /* server_snapshot.c */
 void server__snapshot_counted(struct server *s, struct effects *fx);

@@ -98,7 +98,8 @@ static void mntr_data(const struct server *s, const struct status_visitor *v)
         v->number(v->ctx, "ephemerals_count", (int64_t)tree_ephemeral_count(t));
         v->number(v->ctx, "approximate_data_size", (int64_t)tree_data_size(t));
         v->number(v->ctx, "global_sessions", (int64_t)session_table_count(database_sessions(s->db)));
-        v->number(v->ctx, "local_sessions", 0); /* every session is known to the whole ensemble */
+        /* But in read-only mode every session is known to the whole ensemble. */
+        v->number(v->ctx, "local_sessions", server__read_only(s) ? (int64_t)session_clock_count(s->local) : 0);
         v->number(v->ctx, "stale_sessions_expired", (int64_t)f->sessions_expired);
         v->number(v->ctx, "digest_mismatches_count", (int64_t)s->digest_mismatches);
         v->number(v->ctx, "outstanding_changes", s->prep ? (int64_t)prep_pending(s->prep) : 0);
@@ -184,13 +185,13 @@ static void mntr_quorum(const struct server *s, const struct moment *now, const 
                 v->number(v->ctx, "observer_master_id", zab_leader(s->zab));
 }
 
-static void put_names(const struct server *s, bool standalone, const struct status_visitor *v)
+static void put_names(const struct server *s, bool lone, const struct status_visitor *v)
 {
         char text[STATUS_TEXT_MAX];
         (void)snprintf(text, sizeof text, "%s, built on %s", s->config.version, s->config.built_on);
         v->text(v->ctx, "version", text);
         v->text(v->ctx, "server_state", words__mode(s));
-        if (standalone)
+        if (lone)
                 return;
         (void)snprintf(text, sizeof text, "%s - %s", zab_role_name(zab_role(s->zab)),
                        zab_phase_name(zab_phase(s->zab)));
@@ -199,12 +200,13 @@ static void put_names(const struct server *s, bool standalone, const struct stat
 
 void server_monitor(const struct server *s, const struct moment *now, const struct status_visitor *v)
 {
-        const bool standalone = strcmp(words__mode(s), "standalone") == 0;
+        /* In read-only mode ZooKeeper's says nothing of an ensemble either. */
+        const bool lone = strcmp(words__mode(s), "standalone") == 0 || server__read_only(s);
         struct clients_stats c;
         struct zab_stats z;
         clients_stats(s->clients, &c);
         zab_stats(s->zab, &z);
-        put_names(s, standalone, v);
+        put_names(s, lone, v);
         v->number(v->ctx, "uptime", (int64_t)(now->mono_ms - s->started_ms));
         mntr_latencies(&c, v);
         mntr_packets(s, &c, v);
@@ -214,7 +216,7 @@ void server_monitor(const struct server *s, const struct moment *now, const stru
         mntr_disk(s, &z, v);
         mntr_roles(s, v);
         mntr_broadcast(s, &z, v);
-        if (!standalone)
+        if (!lone)
                 mntr_quorum(s, now, &z, v);
         server__quota_figures(s, v);
 }
@@ -247,7 +249,8 @@ static void put_quorum_settings(const struct server *s, const struct status_visi
         v->number(v->ctx, "electionPort", me ? me->election_port : 0);
         v->number(v->ctx, "quorumPort", me ? me->quorum_port : 0);
         v->number(v->ctx, "peerType", me && me->observer ? 1 : 0);
-        put_membership(s, v);
+        if (!server__read_only(s)) /* as there */
+                put_membership(s, v);
 }
 
 void server_settings(const struct server *s, const struct status_visitor *v)

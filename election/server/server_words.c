@@ -20,7 +20,7 @@ static void answer_ruok(struct server *s, struct jute_writer *w)
 
 static void answer_isro(struct server *s, struct jute_writer *w)
 {
-        words__put(w, "%s", s->serving ? "rw" : "null");
+        words__put(w, "%s", s->serving ? "rw" : server__read_only(s) ? "ro" : "null");
 }
 
 /* Closed without an answer. */
@@ -52,7 +52,7 @@ static const struct word *word_find(const uint8_t *word)
 
 static bool word_allowed(const struct server *s, const uint8_t *word)
 {
-        if (!memcmp(word, "srvr", 4))
+        if (!memcmp(word, "srvr", 4) || (s->config.read_only_mode && !memcmp(word, "isro", 4)))
                 return true;
         for (size_t i = 0; i < s->config.word_count; i++)
                 if (!strcmp(s->config.words[i], "*") || !memcmp(s->config.words[i], word, 4))
@@ -99,7 +99,7 @@ void server__word(void *ctx, const struct event *e, const uint8_t *word, struct 
                 word_refused(word, w);
                 return;
         }
-        if (!s->serving && !known->always) {
+        if (!s->serving && !server__read_only(s) && !known->always) {
                 word_not_served(word, w);
                 return;
         }

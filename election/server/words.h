@@ -35,7 +35,7 @@ void words__date(char ret[WORDS_DATE_MAX], int64_t wall_ms);
 bool words__full(const struct jute_writer *w);
 
 /* ---- answers ---- */
-/* standalone, leader, follower, observer or looking. */
+/* standalone, leader, follower, observer, read-only or looking. */
 const char *words__mode(const struct server *s);
 void words__srvr(struct server *s, struct jute_writer *w);
 void words__stat(struct server *s, struct jute_writer *w);

@@ -101,13 +101,12 @@ static bool dump_session(void *ctx, int64_t id)
         return !words__full(d->w);
 }
 
-/* The leader knows when each session expires. */
-static void dump_clock(struct dump *d)
+/* Who expires sessions knows when. */
+static void dump_clock(struct dump *d, const struct session_clock *clock)
 {
         const struct session_clock_visitor visitor = {.bucket = dump_bucket, .session = dump_session, .ctx = d};
-        words__put(d->w, "Session Sets (%zu)/(%zu):\n", session_clock_buckets(d->s->clock),
-                   session_clock_count(d->s->clock));
-        session_clock_show(d->s->clock, &visitor);
+        words__put(d->w, "Session Sets (%zu)/(%zu):\n", session_clock_buckets(clock), session_clock_count(clock));
+        session_clock_show(clock, &visitor);
 }
 
 struct known_session {
@@ -257,8 +256,12 @@ void words__dump(struct server *s, struct jute_writer *w)
 {
         struct dump d = {.s = s, .w = w};
         words__put(w, "SessionTracker dump:\n");
+        if (server__read_only(s)) {
+                words__put(w, "Local ");
+                dump_clock(&d, s->local);
+        }
         if (s->clock)
-                dump_clock(&d);
+                dump_clock(&d, s->clock);
         else
                 dump_table(&d);
         dump_ephemerals(&d);

@@ -17,7 +17,7 @@ const char *words__mode(const struct server *s)
         case ZAB_OBSERVING:
                 return "observer";
         default:
-                return "looking";
+                return server__read_only(s) ? "read-only" : "looking";
         }
 }
 
@@ -31,6 +31,8 @@ static bool is_standalone(const struct server *s)
 static void put_version(const struct server *s, struct jute_writer *w)
 {
         words__put(w, "Zookeeper version: %s, built on %s\n", s->config.version, s->config.built_on);
+        if (server__read_only(s))
+                words__put(w, "READ-ONLY mode; serving only read-only clients\n");
 }
 
 static void put_figures(const struct server *s, struct jute_writer *w)

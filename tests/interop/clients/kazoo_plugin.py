@@ -23,6 +23,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import ports, servers  # noqa: E402 (the path is set just above)
+from harness.waiting import wait_until  # noqa: E402
 
 # Servers come back on the ports they had, so none of those may go to another process meanwhile.
 ports.share(*map(int, os.environ["KAZOO_SHARE"].split("/")))
@@ -50,8 +51,14 @@ class Node:
         return self.server.process is not None
 
     def run(self):
-        if not self.running:
-            self.server.start()
+        if self.running:
+            return
+        mark = self.server.log_mark()
+        self.server.start()
+        # A test may end, and its servers with it, at once: from its first line on baton-engine heeds a signal.
+        if self.server.kind == servers.BATON:
+            wait_until(lambda: "\nbaton-engine: " in self.server.log_text(mark) or not self.server.running(),
+                       servers.START_TIMEOUT_S, "%r begins" % self.server)
 
     def stop(self):
         code = self.server.stop()
@@ -112,7 +119,7 @@ class Cluster:
 
 JAVA_PROPERTIES = ("-Dzookeeper.DigestAuthenticationProvider.superDigest=" + SUPER_DIGEST,
                    "-Dreadonlymode.enabled=true", "-Dfile.encoding=UTF-8")
-BATON_SETTINGS = {"super_digest": SUPER_DIGEST}
+BATON_SETTINGS = {"super_digest": SUPER_DIGEST, "read_only_mode": "yes"}
 
 sys.modules.setdefault("mock", unittest.mock)   # of which kazoo 2.8 asks for the edition of its own
 stand_in = types.ModuleType("kazoo.testing.common")

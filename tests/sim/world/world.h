@@ -221,6 +221,10 @@ void world_spoil_tree(struct world *w, int sid);
 /* Connects to `sid` and runs until the session is open, or refused (NULL). `resume` continues another
  * client's session with its password. */
 struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume);
+/* The same, saying that a server without a leader will do. */
+struct world_client *world_connect_read_only(struct world *w, int sid, const struct world_client *resume);
+/* Whether the server said that it is one. */
+bool world_read_only(const struct world_client *c);
 /* What the client says of itself when it resumes: a password that is wrong, a later zxid than it saw. */
 void world_spoil_password(struct world_client *c);
 void world_pretend_seen(struct world_client *c, int64_t zxid);

@@ -37,7 +37,7 @@ static void client_put(struct world_client *c, const struct jute_writer *frame_b
         world__client_send(c, frame_body->data, frame_body->len);
 }
 
-struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume)
+static struct world_client *client_open(struct world *w, int sid, const struct world_client *resume, bool read_only)
 {
         struct world_client *c = mem_zalloc(sizeof *c);
         uint8_t none[16] = {0};
@@ -52,6 +52,7 @@ struct world_client *world_connect(struct world *w, int sid, const struct world_
                                          .session_id = resume ? resume->session : 0,
                                          .last_zxid_seen = resume ? resume->seen : 0,
                                          .passwd = jute_str_of(resume ? resume->passwd : none, 16),
+                                         .read_only = read_only,
                                          .has_read_only = true};
         jute_writer_init(&body, SIZE_MAX);
         jute_put_connect_request(&body, &q);
@@ -68,11 +69,27 @@ struct world_client *world_connect(struct world *w, int sid, const struct world_
         if (r.error || reply.timeout <= 0)
                 return NULL;
         c->connected = true;
+        c->read_only = reply.read_only;
         c->session = reply.session_id;
         c->timeout_ms = reply.timeout;
         memcpy(c->passwd, reply.passwd.data, 16);
         bytes_take(&c->in, size);
         return c;
+}
+
+struct world_client *world_connect(struct world *w, int sid, const struct world_client *resume)
+{
+        return client_open(w, sid, resume, false);
+}
+
+struct world_client *world_connect_read_only(struct world *w, int sid, const struct world_client *resume)
+{
+        return client_open(w, sid, resume, true);
+}
+
+bool world_read_only(const struct world_client *c)
+{
+        return c->read_only;
 }
 
 void world_disconnect(struct world_client *c)

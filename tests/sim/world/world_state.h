@@ -142,6 +142,7 @@ struct world_client {
         bool accepted;  /* its owner knows of it */
         struct world_stream *stream;
         bool connected, refused, closed;
+        bool read_only; /* served by a server that is in read-only mode */
         int64_t session;
         int32_t timeout_ms, next_xid;
         uint8_t passwd[16];

@@ -272,8 +272,9 @@ static void note_send(struct script *s, conn_id conn, const struct blob *b)
         assert_int_equal(r.error, 0);
         assert_int_equal(jute_left(&r), 0);
         assert_int_equal(q.passwd.len, 16);
-        note(s, "%" PRIu64 " < connect session=0x%" PRIx64 " zxid=0x%" PRIx64 " timeout=%d passwd=%02x\n", conn,
-             (uint64_t)q.session_id, (uint64_t)q.last_zxid_seen, q.timeout, q.passwd.data[0]);
+        note(s, "%" PRIu64 " < connect session=0x%" PRIx64 " zxid=0x%" PRIx64 " timeout=%d passwd=%02x%s\n", conn,
+             (uint64_t)q.session_id, (uint64_t)q.last_zxid_seen, q.timeout, q.passwd.data[0],
+             q.read_only ? " read-only" : "");
 }
 
 static void take_effects(struct script *s)

@@ -390,6 +390,49 @@ static void test_a_refused_new_session_is_asked_for_elsewhere(void **state)
         script_free(s);
 }
 
+static void say_read_only(struct script *s, int64_t session)
+{
+        static const uint8_t passwd[16];
+        struct jute_writer w;
+        const struct jute_connect_response r = {.timeout = 1000,
+                                                .session_id = session,
+                                                .passwd = {passwd, 16},
+                                                .has_read_only = true,
+                                                .read_only = true};
+        jute_writer_init(&w, SIZE_MAX);
+        jute_put_connect_response(&w, &r);
+        script_frame(s, &w);
+        jute_writer_done(&w);
+}
+
+/* Its session is that server's own: another one says that it has expired. */
+static void test_a_read_only_server_will_do_where_it_was_said_so(void **state)
+{
+        (void)state;
+        struct client_config *config = script_config(3);
+        config->read_only = true;
+        struct script *s = script_new(config);
+        script_start(s);
+        script_dialled(s, 0);
+        script_expect(s, "connecting\ndial 1\n1 < connect session=0x0 zxid=0x0 timeout=3000 passwd=00 read-only\n");
+        assert_false(client_is_read_only(s->c));
+        say_read_only(s, 5);
+        script_expect(s, "connected\n");
+        assert_true(client_is_read_only(s->c));
+        script_closed(s, 0);
+        assert_false(client_is_read_only(s->c));
+        script_forget(s);
+        script_dialled(s, 0);
+        script_handshake(s, 0, 0);
+        script_forget(s);
+        script_start(s);
+        script_dialled(s, 0);
+        script_handshake(s, SCRIPT_SESSION, 2400);
+        assert_true(client_is_connected(s->c));
+        assert_false(client_is_read_only(s->c));
+        script_free(s);
+}
+
 static void test_a_malformed_or_read_only_answer_sends_it_elsewhere(void **state)
 {
         (void)state;
@@ -613,6 +656,7 @@ int main(void)
                 cmocka_unit_test(test_a_new_session_may_be_begun_where_the_old_ones_end_is_told),
                 cmocka_unit_test(test_an_answer_with_another_session_means_expired),
                 cmocka_unit_test(test_a_refused_new_session_is_asked_for_elsewhere),
+                cmocka_unit_test(test_a_read_only_server_will_do_where_it_was_said_so),
                 cmocka_unit_test(test_a_malformed_or_read_only_answer_sends_it_elsewhere),
                 cmocka_unit_test(test_the_answer_of_an_old_server_without_its_last_byte_is_understood),
                 cmocka_unit_test(test_what_is_said_of_a_former_connection_is_ignored),

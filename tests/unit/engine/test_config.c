@@ -105,6 +105,7 @@ static void test_defaults_are_those_of_the_headers(void **state)
         assert_int_equal(server_item_max(&c.server), 2 * ENGINE_MAX_BUFFER_DEFAULT);
         assert_int_equal(c.server.listen_backlog, -1);
         assert_false(c.server.extended_types);
+        assert_false(c.server.read_only_mode);
         assert_int_equal(c.server.container_check_interval_ms, SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT);
         assert_int_equal(c.server.container_max_per_minute, SERVER_CONTAINER_MAX_PER_MINUTE_DEFAULT);
         assert_int_equal(c.server.container_max_never_used_ms, 0);
