@@ -124,7 +124,8 @@ struct client_config {
         /* A server that owes an answer and says nothing at all for 1/answer_divisor of the session timeout is left. For
          * leases: a stopped server must cost less than what is left when a renewal stays out. 0: after 2/3, as ever. */
         int32_t answer_divisor;        /* 0..CLIENT_ANSWER_DIVISOR_MAX */
-        int32_t max_buffer;            /* jute.maxbuffer: 0 is the default. Replies may have twice as much */
+        int32_t max_buffer;            /* jute.maxbuffer: 0 is the default */
+        int32_t max_reply;             /* longest reply: 0 is twice max_buffer */
         struct client_session session; /* to be resumed; id 0: a new one */
         client_state_fn *on_state;     /* may be NULL */
         void *ctx;
