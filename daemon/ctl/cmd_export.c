@@ -1,5 +1,6 @@
 /* batonctl export, import, cp: subtrees as JSON, and copies. */
 #include "daemon/ctl/args.h"
+#include "daemon/ctl/control_text.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/tree_apply.h"
 #include "daemon/ctl/tree_file.h"
@@ -149,6 +150,7 @@ static int read_tree(const char *name, struct tree *ret)
                 (void)fclose(r.in); /* only read */
         if (!value) {
                 (void)snprintf(why, sizeof why, "no JSON: line %d: %s", error.line, error.text);
+                control_text_mask(why);
                 return wrong_file(name, r.too_large ? "is larger than 256 MiB: export in parts"
                                         : unread    ? "can't be read"
                                                     : why);

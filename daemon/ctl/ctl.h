@@ -9,6 +9,7 @@
  *   watch.c         watches, and waiting
  *   answer.c        answers copied, errors as sentences
  *   acl_text.c      ACLs as text and JSON
+ *   control_text.c  control characters in foreign text
  *   show.c          values, Stats, JSON
  *   output.c        aligned tables
  *   view.c          members and groups, read from their znodes

@@ -5,6 +5,9 @@
 #include "daemon/common/client_loop.h"
 #include "daemon/ctl/ctl.h"
 
+/* Longest answer that is taken: the list of a znode with millions of children has to be read before they can go. */
+#define CTL_REPLY_MAX (256 << 20)
+
 /* One request under way. It outlives the wait for it: the client completes it at the latest when it is freed. */
 struct call {
         struct ctl_reply *ret; /* NULL: nobody waits any more */

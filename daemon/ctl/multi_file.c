@@ -4,6 +4,7 @@
 #include "daemon/common/settings.h"
 #include "daemon/ctl/acl_text.h"
 #include "daemon/ctl/base64.h"
+#include "daemon/ctl/control_text.h"
 #include "daemon/ctl/line_words.h"
 #include "election/base/alloc.h"
 
@@ -138,6 +139,8 @@ static int take_path(const struct line_words *w, size_t at, struct client_op *op
                 return bad(why, "which path?");
         if (w->words[at][0] != '/' || strlen(w->words[at]) != w->sizes[at])
                 return bad(why, "'%.100s' is no path: it begins with a slash", w->words[at]);
+        if (control_text_has(w->words[at]))
+                return bad(why, "'%.100s' is no path: control characters are in it", w->words[at]);
         op->path = w->words[at];
         return 0;
 }
@@ -202,8 +205,10 @@ void multi_file_parse(const char *text, size_t len, struct multi_file *ret, stru
                         r = take_operation(&l, &op, why);
                 if (r == 0 && op.path && ret->count == CLIENT_MULTI_OPS_MAX)
                         r = bad(why, "more than %d operations", CLIENT_MULTI_OPS_MAX);
-                if (r < 0)
+                if (r < 0) {
+                        control_text_mask(why);
                         problems_add(problems, number, "%s", why);
+                }
                 if (r == 0 && op.path)
                         add(ret, &capacity, &l, &op);
                 else

@@ -54,7 +54,8 @@ int ctl__not_answered(const struct ctl *c, enum client_outcome outcome)
                 (void)fprintf(stderr, "batonctl: %s\n", client_why(c->session));
                 return CTL_REFUSED;
         }
-        (void)fprintf(stderr, "batonctl: %s\n",
+        const char *why = client_why(c->session);
+        (void)fprintf(stderr, "batonctl: %s%s%s\n", why, *why ? ": " : "",
                       outcome == CLIENT_UNKNOWN
                               ? "the connection ended before the answer: it may have been carried out or not"
                               : "the session ended before it could be sent");

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,47 @@ struct target {
 static int fail(const char *what, const char *why)
 {
         (void)fprintf(stderr, "batonctl: %s: %s\n", what, why);
+        return CTL_REFUSED;
+}
+
+/* ---- being told to end ---- */
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+#define ENDING (sizeof ending / sizeof *ending)
+
+static volatile sig_atomic_t told; /* one of them, or 0 */
+
+static void on_ending(int number)
+{
+        told = number;
+}
+
+/* What is half done is put away first. A second signal ends us as ever, for a disk may hang; and a read that waits is
+ * cut short. One that is ignored (nohup) stays so. */
+static void heed_endings(struct sigaction *before)
+{
+        struct sigaction heed = {.sa_handler = on_ending, .sa_flags = (int)SA_RESETHAND};
+        (void)sigemptyset(&heed.sa_mask); /* neither fails for what there is */
+        told = 0;
+        for (size_t i = 0; i < ENDING; i++) {
+                (void)sigaction(ending[i], NULL, &before[i]);
+                if (before[i].sa_handler != SIG_IGN)
+                        (void)sigaction(ending[i], &heed, NULL);
+        }
+}
+
+static void forget_endings(const struct sigaction *before)
+{
+        for (size_t i = 0; i < ENDING; i++)
+                (void)sigaction(ending[i], &before[i], NULL); /* as it was */
+}
+
+/* `status`, or what it becomes because somebody does not want to wait for the rest. */
+static int unless_told(int status)
+{
+        if (status != CTL_DONE || !told)
+                return status;
+        (void)fprintf(stderr, "batonctl: interrupted\n");
         return CTL_REFUSED;
 }
 
@@ -223,7 +265,7 @@ static int copy_bytes(int fd, struct storage_file *to, const struct storage *io)
         uint64_t at = 0;
         int r = 0;
         for (;;) {
-                ssize_t n = read(fd, piece, PIECE_BYTES);
+                ssize_t n = told ? 0 : read(fd, piece, PIECE_BYTES); /* unless_told() says that it is not all */
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0) {
@@ -243,6 +285,8 @@ static int copy_file(const struct source *s, struct target *t, const char *name,
 {
         struct storage_file *to;
         int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 && errno == EINTR)
+                return unless_told(CTL_DONE);
         if (fd < 0)
                 return optional && errno == ENOENT ? CTL_DONE : fail(name, strerror(errno));
         t->begun = true;
@@ -252,7 +296,7 @@ static int copy_file(const struct source *s, struct target *t, const char *name,
                 t->io->close(to);
         }
         (void)close(fd); /* only read */
-        return r < 0 ? fail(name, strerror(-r)) : CTL_DONE;
+        return unless_told(r < 0 ? fail(name, strerror(-r)) : CTL_DONE);
 }
 
 static int write_epoch(struct target *t, const char *name, int64_t epoch)
@@ -423,19 +467,22 @@ int restore_run(const struct restore *how, struct restored *ret)
 {
         struct source *s = mem_zalloc(sizeof *s);
         struct target t = {.posix = NULL};
+        struct sigaction before[ENDING];
         *ret = (struct restored){.zxid = 0};
         s->dir_fd = -1;
+        heed_endings(before);
         int status = source_open(s, how->from);
         if (status == CTL_DONE)
                 status = target_open(&t, how);
         if (status == CTL_DONE)
                 status = copy_all(how, s, &t, ret);
         if (status == CTL_DONE)
-                status = prove(s, &t, ret);
+                status = unless_told(prove(s, &t, ret));
         if (status == CTL_DONE)
                 status = give_to_owner(&t, how->data_dir);
         if (status != CTL_DONE && t.begun)
                 remove_all(&t, how->data_dir);
+        forget_endings(before);
         storage_posix_close(t.posix);
         if (s->dir_fd >= 0)
                 (void)close(s->dir_fd); /* only read */

@@ -123,6 +123,7 @@ static int make_client(struct ctl *c)
                                              .server_count = c->server_count,
                                              .session_timeout_ms = c->options.session_ms ? c->options.session_ms
                                                                                          : CTL_SESSION_TIMEOUT_MS,
+                                             .max_reply = CTL_REPLY_MAX,
                                              .seed = seed,
                                              .chroot = c->chroot,
                                              .read_only = c->options.read_only,

@@ -2,6 +2,7 @@
 #include "daemon/ctl/tree_file.h"
 
 #include "daemon/ctl/base64.h"
+#include "daemon/ctl/control_text.h"
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
 #include "election/base/map.h"
@@ -30,6 +31,7 @@ static int bad(char *why, size_t why_size, const char *format, ...)
         va_start(list, format);
         (void)vsnprintf(why, why_size, format, list);
         va_end(list);
+        control_text_mask(why);
         return -EINVAL;
 }
 
@@ -61,7 +63,7 @@ void tree_add(struct tree *t, const struct tree_node *node)
 /* Absolute, without empty parts, "." or "..", not ending in a slash. */
 static bool path_ok(const char *path)
 {
-        if (path[0] != '/' || strlen(path) > CLIENT_PATH_MAX)
+        if (path[0] != '/' || strlen(path) > CLIENT_PATH_MAX || control_text_has(path))
                 return false;
         for (const char *name = path + 1; path[1];) {
                 size_t len = strcspn(name, "/");
@@ -128,7 +130,9 @@ static int get_node(const json_t *entry, struct tree_node *node, char *why, size
         const json_t *path = json_object_get(entry, "path");
         const char *text = json_string_value(path);
         if (!text || strlen(text) != json_string_length(path) || !path_ok(text))
-                return bad(why, why_size, "a node without a \"path\", or it is none: absolute, without empty parts");
+                return bad(why, why_size,
+                           "a node without a \"path\", or it is none: absolute, without empty parts and "
+                           "control characters");
         node->path = mem_strdup(text);
         int r = get_data(entry, node, why, why_size);
         if (r == 0)

@@ -272,14 +272,19 @@ static int fail(char why[STORAGE_POSIX_WHY_MAX], int error, const char *format, 
 /* Opens a directory below `parent`, creating it durably when it is missing. Returns a descriptor. */
 static int enter(int parent, const char *name)
 {
+        bool read_only = false;
         if (mkdirat(parent, name, DIR_MODE) == 0) {
                 if (fsync(parent) < 0)
                         return -errno;
-        } else if (errno != EEXIST && errno != EROFS) {
-                return -errno;
+        } else {
+                read_only = errno == EROFS; /* said also of what is there */
+                if (errno != EEXIST && !read_only)
+                        return -errno;
         }
         int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? -errno : fd;
+        if (fd < 0)
+                return errno == ENOENT && read_only ? -EROFS : -errno;
+        return fd;
 }
 
 /* A usable descriptor of a directory known by an O_PATH one. */

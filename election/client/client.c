@@ -40,7 +40,8 @@ static int config_check(const struct client_config *config)
 {
         const struct client nowhere = {.chroot_len = 0};
         if (config->server_count < 1 || config->server_count > CLIENT_SERVERS_MAX || config->session_timeout_ms <= 0 ||
-            config->max_buffer < 0 || config->answer_divisor < 0 || config->answer_divisor > CLIENT_ANSWER_DIVISOR_MAX)
+            config->max_buffer < 0 || config->max_reply < 0 || config->answer_divisor < 0 ||
+            config->answer_divisor > CLIENT_ANSWER_DIVISOR_MAX)
                 return -EINVAL;
         for (size_t i = 0; i < config->server_count; i++)
                 if (!server_ok(&config->servers[i]))
@@ -60,6 +61,7 @@ int client_new(const struct client_config *config, struct client **ret)
         c->chroot = mem_strdup(rooted ? config->chroot : "");
         c->chroot_len = strlen(c->chroot);
         c->max_buffer = config->max_buffer ? config->max_buffer : JUTE_MAXBUFFER_DEFAULT;
+        c->max_reply = config->max_reply;
         c->wanted_timeout_ms = c->timeout_ms = config->session_timeout_ms;
         c->answer_divisor = config->answer_divisor;
         c->read_only = config->read_only;

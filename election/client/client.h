@@ -127,7 +127,8 @@ struct client_config {
         /* A server in read-only mode will do (client-protocol.md 2.8): what it shows may be old without bound, and its
          * session is its own: it expires at the next server. */
         bool read_only;
-        int32_t max_buffer;            /* jute.maxbuffer: 0 is the default. Replies may have twice as much */
+        int32_t max_buffer;            /* jute.maxbuffer: 0 is the default */
+        int32_t max_reply;             /* longest reply: 0 is twice max_buffer */
         struct client_session session; /* to be resumed; id 0: a new one */
         client_state_fn *on_state;     /* may be NULL */
         void *ctx;

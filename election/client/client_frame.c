@@ -23,9 +23,11 @@ void client__protocol_error(struct client *c, uint64_t now_ms, const char *what,
 }
 
 /* Longest reply: the server puts no bound on its own, Java's client takes jute.maxbuffer; the slack that ZooKeeper
- * grants to what is inside a frame is granted here too. */
+ * grants to what is inside a frame is granted here too, where nobody has asked for more. */
 static int64_t reply_max(const struct client *c)
 {
+        if (c->max_reply)
+                return c->max_reply;
         return (int64_t)c->max_buffer + (c->max_buffer > JUTE_EXTRA_DEFAULT ? c->max_buffer : JUTE_EXTRA_DEFAULT);
 }
 
@@ -94,11 +96,18 @@ static void frame(struct client *c, uint64_t now_ms, const uint8_t *data, size_t
                 replied(c, now_ms, &h, &r, fx);
 }
 
-/* The length of the frame that begins at `data`, its own length field included; -1 if it can't be. */
-static int64_t frame_size(const struct client *c, const uint8_t *data)
+/* What the frame that begins at `data` has behind its length field. */
+static uint32_t frame_length(const uint8_t *data)
 {
-        uint32_t len = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
-        return len > (uint32_t)INT32_MAX || (int64_t)len > reply_max(c) ? -1 : (int64_t)len + LENGTH_SIZE;
+        return (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
+}
+
+static void reply_too_long(struct client *c, uint64_t now_ms, uint32_t length, struct effects *fx)
+{
+        char text[96];
+        (void)snprintf(text, sizeof text, "announced a reply of %" PRIu32 " bytes; %" PRId64 " are taken at most",
+                       length, reply_max(c));
+        client__protocol_error(c, now_ms, text, fx);
 }
 
 /* Adds what is missing for the frame that has begun in c->in. Returns how many bytes were used. */
@@ -136,17 +145,18 @@ static size_t take(struct client *c, uint64_t now_ms, const uint8_t *data, size_
                 if (c->in_len < LENGTH_SIZE)
                         return used;
         }
-        int64_t size = frame_size(c, c->in_len ? c->in : data);
-        if (size < 0) {
-                client__protocol_error(c, now_ms, "announced a reply beyond any limit", fx);
+        const uint32_t length = frame_length(c->in_len ? c->in : data);
+        if (length > reply_max(c)) {
+                reply_too_long(c, now_ms, length, fx);
                 return 0;
         }
-        if (!c->in_len && (size_t)size <= len) { /* whole: no need to copy */
-                frame(c, now_ms, data + LENGTH_SIZE, (size_t)size - LENGTH_SIZE, fx);
-                return (size_t)size;
+        const size_t size = (size_t)length + LENGTH_SIZE;
+        if (!c->in_len && size <= len) { /* whole: no need to copy */
+                frame(c, now_ms, data + LENGTH_SIZE, length, fx);
+                return size;
         }
-        used += gather(c, data + used, len - used, (size_t)size);
-        if (c->in_len == (size_t)size)
+        used += gather(c, data + used, len - used, size);
+        if (c->in_len == size)
                 gathered_frame(c, now_ms, fx);
         return used;
 }

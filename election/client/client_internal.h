@@ -89,7 +89,7 @@ struct client {
         size_t server; /* in use, or to be tried next */
         char *chroot;  /* "" for none; no slash at its end */
         size_t chroot_len;
-        int32_t max_buffer, wanted_timeout_ms, timeout_ms, answer_divisor;
+        int32_t max_buffer, max_reply, wanted_timeout_ms, timeout_ms, answer_divisor;
         bool read_only;     /* will do */
         bool read_only_now; /* that is what the last server that took the session was */
         client_state_fn *on_state;

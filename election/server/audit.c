@@ -38,6 +38,13 @@ static void put(struct entry *e, const char *key, const char *value)
         put_raw(e, value);
 }
 
+static void put_number(struct entry *e, const char *key, size_t number)
+{
+        char text[24];
+        (void)snprintf(text, sizeof text, "%zu", number);
+        put(e, key, text);
+}
+
 /* A value in the making: what it may still take. */
 struct value {
         struct entry *e;
@@ -214,22 +221,25 @@ static int32_t multi_error(const struct outcome *o, size_t *ret_index)
         return o->err;
 }
 
-static void audit_multi_failed(const struct client_request *q, const struct outcome *o, struct jute_str path,
-                               int32_t err, struct effects *fx)
+/* What belongs to no single change: `more` of them that have no entry of their own, or the path that failed. */
+static void audit_multi_itself(const struct client_request *q, const struct outcome *o, struct jute_str path,
+                               size_t more, int32_t err, struct effects *fx)
 {
         struct entry e = {.len = 0};
         put_who(&e, o->header.session_id, q->ids);
         put(&e, "operation", operation_of(OP_MULTI));
         if (path.len >= 0)
                 put_text(&e, "znode", AUDIT_ZNODE_MAX, path);
+        if (more)
+                put_number(&e, "more", more);
         finish(&e, err, fx);
 }
 
-/* One entry for each change where all went well, else one for all, with the path of what failed. */
+/* One entry for each change where all went well, up to a limit; else one for all, with the path of what failed. */
 static void audit_multi(const struct clients *c, const struct client_request *q, const struct outcome *o,
                         struct effects *fx)
 {
-        size_t failed = 0, count = o->header.type == OP_MULTI ? o->op_count : 0;
+        size_t failed = 0, told = 0, count = o->header.type == OP_MULTI ? o->op_count : 0;
         const int32_t err = multi_error(o, &failed);
         struct jute_reader r = prep__reader(jute_str_of(q->body, q->body_len), c->item_max);
         struct jute_str path = {.len = -1};
@@ -241,15 +251,15 @@ static void audit_multi(const struct clients *c, const struct client_request *q,
                         break;
                 if (err && i == failed)
                         path = op.path;
-                if (err || op.opcode == OP_CHECK)
+                if (err || op.opcode == OP_CHECK || told++ >= AUDIT_OPERATIONS_MAX)
                         continue;
                 struct entry e = {.len = 0};
                 put_who(&e, o->header.session_id, q->ids);
                 put_operation(&e, &op, o->ops[i].path);
                 finish(&e, ZK_OK, fx);
         }
-        if (err)
-                audit_multi_failed(q, o, path, err, fx);
+        if (err || told > AUDIT_OPERATIONS_MAX)
+                audit_multi_itself(q, o, path, err ? 0 : told - AUDIT_OPERATIONS_MAX, err, fx);
 }
 
 void audit_write(const struct clients *c, const struct client_request *q, const struct outcome *o, struct effects *fx)
@@ -298,7 +308,6 @@ void audit_session_end(const struct outcome *o, struct effects *fx)
         (void)snprintf(text, sizeof text, "0x%" PRIx64, (uint64_t)o->header.session_id);
         put(&e, "session", text);
         put(&e, "operation", "ephemeralZNodeDeletionOnSessionCloseOrExpire");
-        (void)snprintf(text, sizeof text, "%zu", gone - AUDIT_EPHEMERALS_MAX);
-        put(&e, "more", text);
+        put_number(&e, "more", gone - AUDIT_EPHEMERALS_MAX);
         finish(&e, ZK_OK, fx);
 }

@@ -1,6 +1,8 @@
 """batonctl restore: a snapshot, or a copy of a data directory, where a server starts on it."""
 import json
+import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from conftest import need
 from harness import ctl as ctl_harness
 from harness import servers
+from harness.waiting import wait_until
 
 
 def restore(*arguments, status=0):
@@ -111,6 +114,30 @@ def test_damage_is_found_before_anything_starts(backup, target, tmp_path):
     (copy / "odd").write_bytes(bytes(data))
     assert "is not called snapshot.ZXID" in restore("--data-dir", target.data_dir, "--id", 1, copy / "odd", status=1)
     assert "No such file" in restore("--data-dir", target.data_dir, "--id", 1, copy / "none", status=1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_leaves_the_directory_empty(backup, target, tmp_path, number):
+    newest = max((backup / "version-2").glob("snapshot.*"), key=lambda p: int(p.name.partition(".")[2], 16))
+    half = newest.read_bytes()[:newest.stat().st_size // 2]
+    slow = tmp_path / newest.name       # the one that reads it waits for the rest
+    os.mkfifo(slow)
+    running = subprocess.Popen([str(servers.ENGINE.parent / "batonctl"), "restore", "--data-dir", str(target.data_dir),
+                                "--id", "1", str(slow)], stderr=subprocess.PIPE, text=True)
+    try:
+        with open(slow, "wb") as rest:
+            rest.write(half)
+            rest.flush()
+            made = target.data_dir / "version-2" / "tmp.snapshot"
+            wait_until(lambda: made.exists() and made.stat().st_size == len(half), 20, "a part is copied")
+            running.send_signal(number)
+        said = running.communicate(timeout=ctl_harness.TIMEOUT_S)[1]
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == 1 and "interrupted" in said and "empty again" in said
+    assert list((target.data_dir / "version-2").iterdir()) == [] and not (target.data_dir / "baton.history").exists()
+    restore("--data-dir", target.data_dir, "--id", 1, backup)
 
 
 def test_which_directory_must_be_known(tmp_path):

@@ -12,6 +12,7 @@ from conftest import need
 from harness import ctl as ctl_harness
 from harness import servers
 from harness.waiting import wait_until
+from harness.wire import CREATE, Client, create_body
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
@@ -209,6 +210,22 @@ def test_what_is_interrupted_says_how_far_it_came(ctl, server):
     assert removal.returncode == 1, said
     assert "interrupted" in said and "of 30001 znodes are removed" in said
     assert "as they were" in ctl("import", "-", stdin=tree)
+
+
+def test_more_children_than_java_would_read_are_handled_as_few_are(ctl, server, tmp_path):
+    """Their list is longer than two jute.maxbuffer."""
+    names = sorted("%s%04d" % ("n" * 1000, n) for n in range(2200))
+    with Client(server.address) as client:
+        client.create("/big")
+        for at in range(0, len(names), 200):
+            client.multi(*[(CREATE, create_body("/big/" + name)) for name in names[at:at + 200]])
+    assert sorted(ctl("ls", "/big").split()) == names
+    ctl("export", "-o", str(tmp_path / "big.json"), "/big")
+    assert ctl("import", str(tmp_path / "big.json"), "/other") == "/other: 2201 made, 0 changed, 0 as they were\n"
+    ctl("cp", "-r", "/big", "/copy")
+    for path in ("/big", "/other", "/copy"):
+        assert ctl("count", path) == "2200\n"
+        ctl("rm", "-r", path)
 
 
 def test_an_import_says_which_value_is_too_large(ctl):

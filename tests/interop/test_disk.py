@@ -156,6 +156,15 @@ def test_read_only_directory_is_refused(lab, mount):
     assert re.search(r"read-only|permission denied", text, re.I) and str(server.data_dir) in text, text
 
 
+def test_directory_that_cannot_be_made_is_said_with_the_reason(lab, mount):
+    ensemble = lab.ensemble({1: servers.BATON})
+    server = ensemble[1]
+    mount(server.data_dir, "ro,size=1m")
+    server.data_dir = server.data_dir / "below"
+    text = run_to_exit(server)
+    assert "%s can't be opened or created: Read-only file system" % server.data_dir in text, text
+
+
 # --- damaged files ----------------------------------------------------------------------------
 
 RECORDS = 60

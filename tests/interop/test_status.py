@@ -1,4 +1,5 @@
 """The status call on runtime_dir/engine.sock, and batonctl status --engine and snapshot. Only baton has it."""
+import errno
 import json
 import os
 import select
@@ -13,6 +14,8 @@ import pytest
 from harness import servers, txnlog
 from harness.waiting import wait_until
 from harness.wire import Client
+
+NOBODY = 65534                          # user and group
 
 pytestmark = pytest.mark.usefixtures("only_baton")
 
@@ -54,6 +57,40 @@ def leader(cluster):
 def test_socket_is_for_its_user_and_group(leader):
     found = os.stat(leader.status_socket)
     assert stat.S_ISSOCK(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o660
+
+
+def ask_as(path, user, group):
+    """Asks for `reset` in a child that is somebody else. Returns what came back, or the errno of connecting."""
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(user)
+            with socket.socket(socket.AF_UNIX) as s:
+                error = s.connect_ex(path)
+                s.settimeout(10)
+                os.write(tell, b"%d" % error if error else s.sendall(b"reset\n") or s.recv(1000))
+        finally:
+            os._exit(0)
+    os.close(tell)
+    with open(told, "rb") as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(said)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_socket_is_closed_to_who_is_not_of_its_group(leader):
+    run = os.open(leader.status_socket.parent, os.O_RDONLY)     # the directories above may be closed to all but root
+    os.chmod(run, 0o755)
+    try:
+        path = "/proc/self/fd/%d/%s" % (run, leader.status_socket.name)
+        assert ask_as(path, NOBODY, NOBODY) == errno.EACCES
+        assert ask_as(path, NOBODY, os.stat(leader.status_socket).st_gid) == {"reset": True}
+    finally:
+        os.close(run)
 
 
 def test_status_knows_what_the_words_know(cluster):

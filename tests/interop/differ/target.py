@@ -337,6 +337,8 @@ class Target:
             for sign, place in record.places(self.root):
                 if value.startswith(place):
                     return sign + value[len(place):]
+            side = self.root[1:self.root.index("/", 1) + 1]     # a spoilt body may have it without the rest
+            return value.replace(side, "?" + side[1:])
         if isinstance(value, list):
             return [self._local_text(item) for item in value]
         return value

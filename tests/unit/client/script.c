@@ -432,14 +432,19 @@ struct script *script_new(const struct client_config *config)
         return s;
 }
 
-struct script *script_connected(void)
+struct script *script_connected_with(const struct client_config *config)
 {
-        struct script *s = script_new(script_config(3));
+        struct script *s = script_new(config);
         script_start(s);
         script_accept(s, SCRIPT_SESSION);
         assert_true(client_is_connected(s->c));
         script_forget(s);
         return s;
+}
+
+struct script *script_connected(void)
+{
+        return script_connected_with(script_config(3));
 }
 
 void script_free(struct script *s)

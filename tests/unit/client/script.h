@@ -30,6 +30,7 @@ struct client_config *script_config(size_t servers);
 struct script *script_new(const struct client_config *config);
 /* Three servers, started, and connected to a new session. The log is empty. */
 struct script *script_connected(void);
+struct script *script_connected_with(const struct client_config *config);
 void script_free(struct script *s);
 
 /* Compares what was written since the last call, and forgets it. */

@@ -505,6 +505,7 @@ static void test_a_config_that_cannot_be_is_refused(void **state)
                 {.servers = &good, .server_count = CLIENT_SERVERS_MAX + 1, .session_timeout_ms = 1},
                 {.servers = &good, .server_count = 1, .session_timeout_ms = 0},
                 {.servers = &good, .server_count = 1, .session_timeout_ms = 1, .max_buffer = -1},
+                {.servers = &good, .server_count = 1, .session_timeout_ms = 1, .max_reply = -1},
                 {.servers = &good, .server_count = 1, .session_timeout_ms = 1, .chroot = "app"},
                 {.servers = &good, .server_count = 1, .session_timeout_ms = 1, .chroot = "/app/"},
                 {.servers = &no_port, .server_count = 1, .session_timeout_ms = 1},

@@ -567,7 +567,30 @@ static void test_a_reply_beyond_any_limit_ends_the_connection_before_it_is_read(
                 script_bytes(s, header, 3);
                 script_bytes(s, header + 3, 1);
                 script_expect(s, "suspended -71\nclose 1\ndial 3\n");
-                assert_non_null(strstr(client_why(s->c), "beyond any limit"));
+                assert_non_null(strstr(client_why(s->c), "2097150 are taken at most"));
+                script_free(s);
+        }
+}
+
+static void test_how_long_a_reply_may_be_is_the_users_choice(void **state)
+{
+        (void)state;
+        static const struct {
+                int32_t max;
+                uint8_t header[4];
+                bool taken;
+        } rows[] = {{100, {0, 0, 0, 101}, false},
+                    {100, {0, 0, 0, 100}, true},
+                    {256 << 20, {16, 0, 0, 0}, true},
+                    {256 << 20, {16, 0, 0, 1}, false},
+                    {INT32_MAX, {0x80, 0, 0, 0}, false}};
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                struct client_config *config = script_config(3);
+                config->max_reply = rows[i].max;
+                struct script *s = script_connected_with(config);
+                script_run(s, 500);
+                script_bytes(s, rows[i].header, sizeof rows[i].header);
+                script_expect(s, rows[i].taken ? "" : "suspended -71\nclose 1\ndial 3\n");
                 script_free(s);
         }
 }
@@ -727,6 +750,7 @@ int main(void)
                 cmocka_unit_test(test_bytes_in_the_queue_and_in_flight_are_bounded),
                 cmocka_unit_test(test_a_request_longer_than_the_server_takes_is_refused),
                 cmocka_unit_test(test_a_reply_beyond_any_limit_ends_the_connection_before_it_is_read),
+                cmocka_unit_test(test_how_long_a_reply_may_be_is_the_users_choice),
                 cmocka_unit_test(test_the_longest_reply_is_read),
                 cmocka_unit_test(test_bytes_may_come_in_any_portions),
                 cmocka_unit_test(test_bad_arguments_are_refused_and_nothing_is_called),

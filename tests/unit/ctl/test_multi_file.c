@@ -85,6 +85,10 @@ static void test_what_is_wrong_is_said_with_its_line(void **state)
         assert_problem("create -b /a x", 1, "base64");
         assert_problem("create /a b c", 1, "SCHEME:ID");
         assert_problem("create /a 'b", 1, "not closed");
+        assert_problem("frob\x1b[31m /a", 1, "'frob?[31m' is no operation");
+        assert_problem("create /a\x1b[31m", 1, "'/a?[31m' is no path");
+        assert_problem("create /a\xc2\x9b", 1, "'/a\?\?' is no path");
+        assert_problem("create /a b 'c\x7f\xc2\x80\xc3\xa9'", 1, "c?\?\?\xc3\xa9");
         assert_problem("", 0, "no operation");
         assert_problem("# only\n", 0, "no operation");
 }

@@ -108,6 +108,10 @@ static void test_what_is_no_tree_is_said(void **state)
         assert_bad(HEAD "3]}", "path");
         assert_bad(HEAD "{}]}", "path");
         assert_bad(HEAD "{\"path\":\"/a\\u0000\",\"data\":null}]}", "path");
+        assert_bad(HEAD "{\"path\":\"/a\\u001b[31m\",\"data\":null}]}", "control characters");
+        assert_bad(HEAD "{\"path\":\"/a\\u009b31m\",\"data\":null}]}", "control characters");
+        assert_bad(HEAD "{\"path\":\"/a\\u007f\",\"data\":null}]}", "control characters");
+        assert_bad(HEAD "{\"path\":\"/a\",\"data\":\"\",\"kind\":\"o\\u001bd\"}]}", "kind");
         assert_bad(HEAD "{\"path\":\"/a\"}]}", "data");
         assert_bad(HEAD "{\"path\":\"/a\",\"data\":1}]}", "data");
         assert_bad(HEAD "{\"path\":\"/a\",\"data\":\"\",\"data_base64\":\"\"}]}", "not one of");

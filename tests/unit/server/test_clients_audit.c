@@ -232,6 +232,54 @@ static void test_multi_has_an_entry_for_each_change_or_one_for_its_failure(void 
         desk_free(d);
 }
 
+/* A multi of `count` changes that went well, as clients.c would tell of it. */
+static void tell_multi(struct desk *d, size_t count, struct effects *fx)
+{
+        const struct jute_str a = jute_cstr("/a");
+        struct outcome o = {.header = {.session_id = 0x77, .type = OP_MULTI}, .op_count = count};
+        struct jute_writer w;
+        jute_writer_init(&w, SIZE_MAX);
+        o.ops = mem_zalloc(count * sizeof *o.ops);
+        for (size_t i = 0; i < count; i++) {
+                put_multi(&w, OP_DELETE);
+                jute_put_str(&w, a);
+                jute_put_int(&w, -1);
+                o.ops[i] = (struct outcome_op){.type = OP_DELETE, .path = a};
+        }
+        put_multi(&w, -1);
+        struct client_request *q = mem_zalloc(sizeof *q + w.len);
+        q->opcode = OP_MULTI;
+        q->ids = blob_new(sizeof(int32_t)); /* none: their number */
+        memset(q->ids->data, 0, q->ids->len);
+        q->body_len = w.len;
+        memcpy(q->body, w.data, w.len);
+        audit_write(d->clients, q, &o, fx);
+        blob_unref(q->ids);
+        mem_free(q);
+        mem_free(o.ops);
+        jute_writer_done(&w);
+}
+
+/* The loop writes entries one by one, and everybody waits meanwhile. */
+static void test_of_a_very_large_multi_the_rest_is_a_number(void **state)
+{
+        (void)state;
+        struct desk *d = audited();
+        struct effects fx;
+        effects_init(&fx);
+        tell_multi(d, AUDIT_OPERATIONS_MAX, &fx);
+        assert_int_equal(fx.count, AUDIT_OPERATIONS_MAX);
+        assert_string_equal(fx.list[AUDIT_OPERATIONS_MAX - 1].audit.text,
+                            "session=0x77 user= ip= operation=delete znode=/a result=success");
+        effects_reset(&fx);
+        tell_multi(d, AUDIT_OPERATIONS_MAX + 7, &fx);
+        assert_int_equal(fx.count, AUDIT_OPERATIONS_MAX + 1);
+        assert_string_equal(fx.list[AUDIT_OPERATIONS_MAX].audit.text,
+                            "session=0x77 user= ip= operation=multiOperation more=7 result=success");
+        effects_done(&fx);
+        desk_free(d);
+}
+
 /* What a path holds, and how long it is, is its sender's business. */
 static void test_no_path_can_forge_an_entry(void **state)
 {
@@ -302,6 +350,7 @@ int main(void)
                 cmocka_unit_test(test_users_are_those_of_the_request),
                 cmocka_unit_test(test_refused_authentication_is_told),
                 cmocka_unit_test(test_multi_has_an_entry_for_each_change_or_one_for_its_failure),
+                cmocka_unit_test(test_of_a_very_large_multi_the_rest_is_a_number),
                 cmocka_unit_test(test_no_path_can_forge_an_entry),
                 cmocka_unit_test(test_write_of_a_lost_connection_has_its_entry),
                 cmocka_unit_test(test_end_of_a_session_tells_its_ephemerals),
