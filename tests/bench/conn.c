@@ -12,8 +12,9 @@
 
 /* What a read is given at least; a connection that gets more in one go doubles it. */
 #define READ_BYTES_MIN 4096
-#define PING_XID       (-2)
-#define PASSWD_BYTES   16
+/* client-protocol.md 2: pings have this one. */
+#define PING_XID     (-2)
+#define PASSWD_BYTES 16
 
 void conn_init(struct conn *c, uint32_t index, uint32_t room)
 {
@@ -200,7 +201,9 @@ bool conn_read(struct conn *c, conn_frame_fn *frame, void *context)
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 return false;
         if (n <= 0)
-                bench_fail("connection %u: the server closed it (%s)", c->index, n ? strerror(errno) : "end of file");
+                bench_fail("connection %u: the server closed it (%s), %s, %u requests under way", c->index,
+                           n ? strerror(errno) : "end of file",
+                           c->state == CONN_GREETING ? "before it granted a session" : "with a session", c->count);
         c->in_len += (size_t)n;
         bool full = c->in_len == c->in_size;
         bool greeted = take_frames(c, frame, context);

@@ -30,7 +30,7 @@ struct conn_request {
 struct conn {
         int fd;
         enum conn_state state;
-        bool dirty;     /* stands in the loop's list of those with something to write */
+        bool dirty;      /* stands in the loop's list of those with something to write */
         bool awaits_out; /* the socket was full: epoll says when it is not */
         uint32_t index;
         uint32_t lives; /* how often it was opened: what was read for one is not for the next */

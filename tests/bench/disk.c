@@ -86,12 +86,12 @@ int main(int argc, char **argv)
                 now = after;
         }
         double took = (double)(now - began) / 1e9;
-        int printed = printf("{\"record_bytes\": %zu, \"group\": %zu, \"preallocate_bytes\": %" PRIu64
-                             ", \"seconds\": %.6f, \"syncs\": %" PRIu64 ", \"records_per_second\": %.1f,"
-                             " \"sync_us\": {\"p50\": %.1f, \"p99\": %.1f, \"max\": %.1f}}\n",
-                             record, group, ahead, took, h.count, (double)(h.count * group) / took,
-                             (double)histogram_at(&h, 0.5) / 1e3, (double)histogram_at(&h, 0.99) / 1e3,
-                             (double)h.max / 1e3);
+        int printed =
+                printf("{\"record_bytes\": %zu, \"group\": %zu, \"preallocate_bytes\": %" PRIu64
+                       ", \"seconds\": %.6f, \"syncs\": %" PRIu64 ", \"records_per_second\": %.1f,"
+                       " \"sync_us\": {\"p50\": %.1f, \"p99\": %.1f, \"max\": %.1f}}\n",
+                       record, group, ahead, took, h.count, (double)(h.count * group) / took,
+                       (double)histogram_at(&h, 0.5) / 1e3, (double)histogram_at(&h, 0.99) / 1e3, (double)h.max / 1e3);
         mem_free(data);
         (void)close(fd); /* nothing of it is wanted any more */
         return printed < 0;

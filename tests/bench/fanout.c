@@ -8,9 +8,10 @@
 
 #include <inttypes.h>
 
-#define SECOND_NS           UINT64_C(1000000000)
-#define EVENT_DATA_CHANGED  3
-#define ROUNDS_MAX          100000
+#define SECOND_NS          UINT64_C(1000000000)
+#define EVENT_DATA_CHANGED 3
+/* Rounds of one run: fewer when its time is over, as it always is. */
+#define ROUNDS_MAX 100000
 
 struct fanout {
         uint64_t began_ns, last_ns;

@@ -16,19 +16,19 @@
 #define LOAD_DIRECTORIES_MAX 1000
 
 enum do_op {
-        DO_SET_KEY,     /* setData of a key's znode */
-        DO_READ_KEY,    /* getData of it */
-        DO_VERIFY_KEY,  /* the same; the value must be the last one acknowledged */
-        DO_WATCH_KEY,   /* the same, with a watch */
-        DO_MAKE_KEY,    /* creates it */
+        DO_SET_KEY,    /* setData of a key's znode */
+        DO_READ_KEY,   /* getData of it */
+        DO_VERIFY_KEY, /* the same; the value must be the last one acknowledged */
+        DO_WATCH_KEY,  /* the same, with a watch */
+        DO_MAKE_KEY,   /* creates it */
         DO_MAKE_ROOT,
         DO_MAKE_DIR,    /* key is the directory's number */
         DO_STAT_DIR,    /* exists: what it has is added up */
         DO_CREATE_NODE, /* key is the znode's number */
         DO_DELETE_NODE,
         DO_CREATE_SEQ,
-        DO_DELETE_SEQ,  /* key is the how manieth of this run */
-        DO_CREATE_OWN,  /* an ephemeral of a churning session, named by key */
+        DO_DELETE_SEQ,   /* key is the how manieth of this run */
+        DO_CREATE_OWN,   /* an ephemeral of a churning session, named by key */
         DO_WATCH_ABSENT, /* exists with a watch, on a znode that is not there */
         DO_SYNC_ROOT,
         DO_CLOSE,
@@ -61,18 +61,18 @@ struct load {
         struct conn **dirty; /* those with something to write */
         uint32_t dirty_count, ready;
         struct load_key *keys;
-        uint8_t *value;      /* a value to be sent: stamp, key, then what fill says */
-        uint64_t stamps;     /* given out */
+        uint8_t *value;  /* a value to be sent: stamp, key, then what fill says */
+        uint64_t stamps; /* given out */
         uint64_t random;
-        uint64_t made;       /* znodes that this run created */
-        uint32_t *seqs;      /* the numbers that servers gave, by key */
+        uint64_t made;  /* znodes that this run created */
+        uint32_t *seqs; /* the numbers that servers gave, by key */
         size_t seqs_size;
         int64_t dir_children, dir_changes; /* added up by DO_STAT_DIR */
         struct load_mark from, to;         /* of the measured time */
         uint64_t measured;                 /* operations in it */
         double measured_seconds;           /* if that is less than between the marks; else 0 */
         struct histogram latency;
-        json_t *verified;                  /* what was read back */
+        json_t *verified; /* what was read back */
 
         /* What the workload under way wants to hear; set before load_turn(). */
         void *context;
@@ -89,8 +89,9 @@ void load_done(struct load *l);
 void load_open(struct load *l, struct conn *c);
 /* Closes it. */
 void load_drop(struct load *l, struct conn *c);
-/* Opens all connections, `at_once` at a time; each takes the time until its session is granted into l->latency. */
+/* Connections being opened at once, where that is not measured: below the backlog of 50 that Java listens with. */
 #define LOAD_OPENING 32
+/* Opens all connections, `at_once` at a time; each takes the time until its session is granted into l->latency. */
 void load_open_all(struct load *l, uint32_t at_once);
 /* Notes that there is something to write: it leaves at the end of this turn. */
 void load_touch(struct load *l, struct conn *c);

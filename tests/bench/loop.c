@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Sockets handled in one turn; the others come in the next. */
 #define EVENTS_MAX 512
 /* Nothing has come for so long: the server is stuck, and the run ends. */
 #define SILENCE_SECONDS_MAX 60

@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const char *const workload_names[] = {
-        [WORKLOAD_SET] = "set",       [WORKLOAD_CREATE] = "create",     [WORKLOAD_SEQ] = "seq",
-        [WORKLOAD_READ] = "read",     [WORKLOAD_MIXED] = "mixed",       [WORKLOAD_CHURN] = "churn",
-        [WORKLOAD_STORM] = "storm",   [WORKLOAD_FANOUT] = "fanout",     [WORKLOAD_SESSIONS] = "sessions",
+        [WORKLOAD_SET] = "set",         [WORKLOAD_CREATE] = "create", [WORKLOAD_SEQ] = "seq",
+        [WORKLOAD_READ] = "read",       [WORKLOAD_MIXED] = "mixed",   [WORKLOAD_CHURN] = "churn",
+        [WORKLOAD_STORM] = "storm",     [WORKLOAD_FANOUT] = "fanout", [WORKLOAD_SESSIONS] = "sessions",
         [WORKLOAD_WATCHES] = "watches",
 };
 _Static_assert(sizeof workload_names / sizeof *workload_names == WORKLOAD_MAX, "each workload has a name");
@@ -24,11 +24,14 @@ const char *workload_name(enum workload w)
 const char *load_usage(void)
 {
         return "baton-bench-load --servers 127.0.0.1:PORT[,…] --workload NAME [OPTION…]: load on ZooKeeper servers\n"
-               "  --workload NAME     set, create, seq (sequential ephemerals), read, mixed, churn (connect, create an\n"
-               "                      ephemeral, close), storm (sessions), fanout (watchers), and, held until standard\n"
+               "  --workload NAME     set, create, seq (sequential ephemerals), read, mixed, churn (connect, create "
+               "an\n"
+               "                      ephemeral, close), storm (sessions), fanout (watchers), and, held until "
+               "standard\n"
                "                      input ends: sessions, watches\n"
                "  --connections N     spread over the servers (32); for storm, fanout, sessions: how many sessions\n"
-               "  --outstanding N     requests under way on each (16); for churn and storm: sessions being made at once\n"
+               "  --outstanding N     requests under way on each (16); for churn and storm: sessions being made at "
+               "once\n"
                "  --seconds S         measured (5)      --warmup S   before that (1)\n"
                "  --operations N      measures so many instead, without a warm-up\n"
                "  --rate R            so many a second in all, each time counted from when it was due\n"

@@ -38,13 +38,13 @@ struct load_options {
         int32_t pids[LOAD_SERVERS_MAX]; /* of the servers */
         uint32_t servers_count, pids_count;
         uint32_t connections, outstanding, keys, value_bytes, write_percent;
-        uint32_t timeout_ms;   /* of the sessions */
-        uint64_t operations;   /* so many instead of for a time; 0: for a time */
+        uint32_t timeout_ms; /* of the sessions */
+        uint64_t operations; /* so many instead of for a time; 0: for a time */
         double seconds, warmup_seconds;
-        double rate;           /* operations per second, all connections together; 0: as fast as they come */
-        const char *root;      /* the znode that everything is below; it is made */
-        bool keep;             /* leaves created znodes */
-        bool canned;           /* the servers only echo: nothing is read back */
+        double rate;      /* operations per second, all connections together; 0: as fast as they come */
+        const char *root; /* the znode that everything is below; it is made */
+        bool keep;        /* leaves created znodes */
+        bool canned;      /* the servers only echo: nothing is read back */
 };
 
 /* 0, or -EINVAL with one line in `why`. */

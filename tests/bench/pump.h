@@ -7,9 +7,9 @@
 struct pump {
         enum do_op op, other; /* `other` for `other_percent` of all */
         uint32_t other_percent;
-        uint32_t keys;        /* keys are 0 to keys - 1 */
-        bool at_random;       /* else in turn */
-        uint64_t operations;  /* 0: by time */
+        uint32_t keys;       /* keys are 0 to keys - 1 */
+        bool at_random;      /* else in turn */
+        uint64_t operations; /* 0: by time */
         double seconds, warmup_seconds, rate;
         bool measured;        /* goes into the load's latency and marks */
         uint32_t outstanding; /* on each connection; 0: as the options say */

@@ -75,8 +75,7 @@ json_t *report_histogram(const struct histogram *h)
         (void)json_object_set_new(o, "min", json_real((double)h->min / 1e3));
         (void)json_object_set_new(o, "mean", json_real(histogram_mean(h) / 1e3));
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-                (void)json_object_set_new(o, parts[i].name,
-                                          json_real((double)histogram_at(h, parts[i].part) / 1e3));
+                (void)json_object_set_new(o, parts[i].name, json_real((double)histogram_at(h, parts[i].part) / 1e3));
         (void)json_object_set_new(o, "max", json_real((double)h->max / 1e3));
         return o;
 }

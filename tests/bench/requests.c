@@ -10,6 +10,7 @@
 
 #define FLAG_EPHEMERAL 1
 #define FLAG_SEQUENCE  2
+/* The longest path made here, with some room: /ROOT of 32, and two levels of 10. */
 #define PATH_BYTES_MAX 96
 /* A value begins with the stamp of its write and the number of its key. */
 #define VALUE_HEAD_BYTES 12
@@ -17,13 +18,22 @@
 #define KEY_NUMBERS      UINT64_C(100000000)
 
 static const char *const op_names[] = {
-        [DO_SET_KEY] = "set",        [DO_READ_KEY] = "read",          [DO_VERIFY_KEY] = "reading back",
-        [DO_WATCH_KEY] = "watching", [DO_MAKE_KEY] = "making a key",  [DO_MAKE_ROOT] = "making the root",
-        [DO_MAKE_DIR] = "making a directory",                         [DO_STAT_DIR] = "counting",
-        [DO_CREATE_NODE] = "create", [DO_DELETE_NODE] = "delete",     [DO_CREATE_SEQ] = "create sequential",
+        [DO_SET_KEY] = "set",
+        [DO_READ_KEY] = "read",
+        [DO_VERIFY_KEY] = "reading back",
+        [DO_WATCH_KEY] = "watching",
+        [DO_MAKE_KEY] = "making a key",
+        [DO_MAKE_ROOT] = "making the root",
+        [DO_MAKE_DIR] = "making a directory",
+        [DO_STAT_DIR] = "counting",
+        [DO_CREATE_NODE] = "create",
+        [DO_DELETE_NODE] = "delete",
+        [DO_CREATE_SEQ] = "create sequential",
         [DO_DELETE_SEQ] = "delete sequential",
-        [DO_CREATE_OWN] = "create ephemeral",                         [DO_WATCH_ABSENT] = "watching",
-        [DO_SYNC_ROOT] = "sync",     [DO_CLOSE] = "close",
+        [DO_CREATE_OWN] = "create ephemeral",
+        [DO_WATCH_ABSENT] = "watching",
+        [DO_SYNC_ROOT] = "sync",
+        [DO_CLOSE] = "close",
 };
 _Static_assert(sizeof op_names / sizeof *op_names == DO_MAX, "each op has a name");
 
@@ -116,7 +126,8 @@ static void put_value(struct load *l, struct jute_writer *w, uint64_t stamp, uin
         jute_put_str(w, jute_str_of(l->value, l->o->value_bytes));
 }
 
-static void put_create(struct load *l, struct jute_writer *w, enum do_op op, uint32_t key, int32_t flags, bool with_value)
+static void put_create(struct load *l, struct jute_writer *w, enum do_op op, uint32_t key, int32_t flags,
+                       bool with_value)
 {
         put_path(l, w, op, key);
         if (with_value)

@@ -35,8 +35,14 @@ static void test_rates_and_shares_follow_from_the_marks(void **state)
 {
         (void)state;
         static struct load l;
-        struct load_options o = {.workload = WORKLOAD_SET, .connections = 1, .outstanding = 1, .keys = 1,
-                                 .value_bytes = 16, .servers_count = 1, .pids_count = 2, .pids = {11, 12}};
+        struct load_options o = {.workload = WORKLOAD_SET,
+                                 .connections = 1,
+                                 .outstanding = 1,
+                                 .keys = 1,
+                                 .value_bytes = 16,
+                                 .servers_count = 1,
+                                 .pids_count = 2,
+                                 .pids = {11, 12}};
         load_init(&l, &o);
         l.from = (struct load_mark){.at_ns = 1000000000, .own_cpu_seconds = 1};
         l.to = (struct load_mark){.at_ns = 3000000000,
@@ -63,8 +69,12 @@ static void test_nothing_measured_divides_by_nothing(void **state)
 {
         (void)state;
         static struct load l;
-        struct load_options o = {.workload = WORKLOAD_READ, .connections = 1, .outstanding = 1, .keys = 1,
-                                 .value_bytes = 16, .servers_count = 1};
+        struct load_options o = {.workload = WORKLOAD_READ,
+                                 .connections = 1,
+                                 .outstanding = 1,
+                                 .keys = 1,
+                                 .value_bytes = 16,
+                                 .servers_count = 1};
         load_init(&l, &o);
         json_t *r = printed(report_of(&l));
         assert_true(real_at(r, "per_second") == 0);
@@ -79,8 +89,14 @@ static void test_a_mark_reads_proc(void **state)
 {
         (void)state;
         static struct load l;
-        struct load_options o = {.workload = WORKLOAD_READ, .connections = 1, .outstanding = 1, .keys = 1,
-                                 .value_bytes = 16, .servers_count = 1, .pids_count = 1, .pids = {(int32_t)getpid()}};
+        struct load_options o = {.workload = WORKLOAD_READ,
+                                 .connections = 1,
+                                 .outstanding = 1,
+                                 .keys = 1,
+                                 .value_bytes = 16,
+                                 .servers_count = 1,
+                                 .pids_count = 1,
+                                 .pids = {(int32_t)getpid()}};
         load_init(&l, &o);
         load_mark(&l, &l.from);
         for (uint64_t began = now_ns(); now_ns() - began < 100000000;)
