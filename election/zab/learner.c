@@ -176,6 +176,14 @@ static bool leader_info_ok(const struct jute_quorum_packet *q, int32_t item_max)
                zab__counter(q->zxid) == 0;
 }
 
+/* The epoch below which no leader is followed. An observer's promise counts in no quorum, so one that its leader came
+ * to nothing with must not keep it from the next leader, whose voters never heard of it: only what it was synchronised
+ * with binds it. */
+static int64_t promised(const struct zab *z)
+{
+        return z->role == ZAB_OBSERVING ? z->current_epoch : z->accepted_epoch;
+}
+
 /* A promise is given once per epoch: the second time it must not count (safety: Z20). */
 static void on_leader_info(struct zab *z, uint64_t now_ms, const struct jute_quorum_packet *q, struct effects *fx)
 {
@@ -190,9 +198,9 @@ static void on_leader_info(struct zab *z, uint64_t now_ms, const struct jute_quo
                 zab__learner_bad(z, "an impossible epoch");
                 return;
         }
-        if (l->epoch < z->accepted_epoch) {
+        if (l->epoch < promised(z)) {
                 zab__leave_soon(z, "epoch %" PRId64 " of leader %" PRId64 " is below %" PRId64 ", promised already",
-                                l->epoch, l->leader_sid, z->accepted_epoch);
+                                l->epoch, l->leader_sid, promised(z));
                 return;
         }
         l->step = STEP_PROMISE;

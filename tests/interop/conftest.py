@@ -1,5 +1,6 @@
 """Options and fixtures of the interop tests. See README.md."""
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,16 +84,20 @@ def zookeeper():
 
 @pytest.fixture
 def lab(tmp_path):
-    made = servers.Lab(tmp_path)
-    yield made
-    made.close()
+    yield from closed_after_use(servers.Lab(tmp_path))
 
 
 @pytest.fixture(scope="module")
 def module_lab(tmp_path_factory):
-    made = servers.Lab(tmp_path_factory.mktemp("lab"))
+    yield from closed_after_use(servers.Lab(tmp_path_factory.mktemp("lab")))
+
+
+def closed_after_use(made):
+    """Servers' files take tens of gigabytes over a whole run: only those of tests that failed are kept."""
     yield made
     made.close()
+    if not made.failed:
+        shutil.rmtree(made.home)
 
 
 # ---- a second run beside ZooKeeper ----
@@ -148,5 +153,6 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         for lab in servers.Lab.active:
+            lab.failed = True
             for server in lab.servers():
                 report.sections.append(("log of %r in %s" % (server, server.home), server.log_tail()))

@@ -388,6 +388,7 @@ class Lab:
     def __init__(self, home):
         self.home = Path(home)
         self.ensembles = []
+        self.failed = False             # a test that uses it did
         Lab.active.append(self)
 
     def ensemble(self, kinds, observers=(), **settings):

@@ -89,12 +89,20 @@ static void written_create(struct node *n, const struct fact *x, const struct hi
                 check__find(n->c, "S11", x->entry, ENTRY_NONE, "the Stat of a new node is not new");
 }
 
+/* Whether it can have been swept and made anew since, without a word. */
+static bool may_be_another(const struct node *n, const struct fact *x)
+{
+        return (n->container || facts__fleeting(n->f, x->path, x->entry)) &&
+               facts__doubts(n->f, x->path, VERB_CREATE, x->entry);
+}
+
 static void written_delete(struct node *n, const struct fact *x, const struct history_entry *e)
 {
         if (n->standing == STANDS_GONE && !spend(n, x, VERB_CREATE, &n->creates, 1))
                 check__find(n->c, "S11", n->by, x->entry, "it was gone, and was deleted");
         if (n->standing == STANDS_THERE && n->has_stat && n->sure && e->version >= 0 && e->version != n->stat.version &&
-            !facts__doubts(n->f, x->path, VERB_SET, x->entry) && !facts__doubts(n->f, x->path, VERB_DELETE, x->entry))
+            !facts__doubts(n->f, x->path, VERB_SET, x->entry) && !facts__doubts(n->f, x->path, VERB_DELETE, x->entry) &&
+            !may_be_another(n, x))
                 check__find(n->c, "S11", n->by, x->entry, "version %d was deleted, and %d stood there", e->version,
                             n->stat.version);
         gone(n, x);
@@ -188,8 +196,15 @@ static void written(struct node *n, const struct fact *x)
 static void ended(struct node *n, const struct fact *x)
 {
         const struct history_entry *made = &n->c->entries[check__whole(n->c, x->entry)];
-        if (n->standing == STANDS_THERE && n->has_owner && n->owner == made->session)
+        if (n->standing == STANDS_THERE && n->has_owner && n->owner == made->session) {
+                /* Deleted before its session ended, another may have stood here by then. */
+                uint32_t end = check__session(n->c, n->owner)->closed;
+                bool sooner = end == ENTRY_NONE || facts__doubts(n->f, x->path, VERB_DELETE, end);
+                int64_t stood = n->zxid;
                 gone(n, x);
+                if (sooner)
+                        n->zxid = stood;
+        }
 }
 
 /* ---- what was seen ---- */

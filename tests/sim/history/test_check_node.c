@@ -84,9 +84,18 @@ static void test_unknown_outcome_happens_once(void **state)
                                    SEEN(9, "w2", STAT(5, 6, 5, 1, 0, 0, 0)));
 }
 
+/* At version 1. */
+#define CONTAINER                                                                                                      \
+        OPEN OP(10, 11, 1, 1, "create path=/a data=w1 flags=c err=0 zxid=3 name=/a")                                   \
+                OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 1, 0, 0, 0))
+
 static void test_versions_count_changes(void **state)
 {
         (void)state;
+        /* A container may be swept and made anew without a word. */
+        bench_expect("S11", CONTAINER OP(30, 40, 2, 1, "delete path=/a version=0 err=0 zxid=9"));
+        bench_expect("", CONTAINER OP(14, 15, 1, 3, "create path=/a data=w3 flags=c err=?")
+                                 OP(30, 40, 2, 1, "delete path=/a version=0 err=0 zxid=9"));
         /* One was skipped, and nobody can have asked for it. */
         bench_expect("S11", MADE OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 2, 0, 0, 0)));
         bench_expect("", MADE OP(12, 13, 2, 1, "set path=/a data=w3 err=?")
@@ -169,6 +178,13 @@ static void test_ephemerals_live_as_long_as_their_session(void **state)
                                  OP(30, 40, 2, 1, "exists path=/e err=0 zxid=4" STAT(3, 3, 3, 0, 0, 0x1, 0)));
         bench_expect("D4", EPHEMERAL OP(20, 21, 1, 2, "close err=0 zxid=5")
                                    OP(30, 40, 2, 1, "children path=/ err=0 zxid=6 kids=e,zookeeper"));
+        /* Deleted, and another made, both without an answer, before the session ended. */
+        bench_expect("", EPHEMERAL OP(12, 13, 1, 2, "delete path=/e err=?")
+                                 OP(13, 14, 2, 2, "create path=/e data=w2 err=?") OP(20, 21, 1, 3, "close err=0 zxid=6")
+                                         OP(30, 40, 2, 3, "exists path=/e err=0 zxid=9" STAT(5, 5, 5, 0, 0, 0, 0)));
+        bench_expect("D4",
+                     EPHEMERAL OP(13, 14, 2, 2, "create path=/e data=w2 err=?") OP(20, 21, 1, 3, "close err=0 zxid=6")
+                             OP(30, 40, 2, 3, "exists path=/e err=0 zxid=9" STAT(5, 5, 5, 0, 0, 0, 0)));
         /* At the end, after it was refused as expired. */
         bench_expect("S3", EPHEMERAL "refuse call=3000000 at=3000010 k=3 c=1 s=0x1 srv=1\nfinal at=4000000 srv=1\n"
                                      "node path=/e data=w1" STAT(3, 3, 3, 0, 0, 0x1, 0) "\n");

@@ -91,6 +91,24 @@ static void test_promise_below_an_earlier_one(void **state)
         bench_caught(b, "Z20");
 }
 
+/* What counts in no quorum binds an observer as long as it says that it does. */
+static void test_observer_below_an_earlier_promise(void **state)
+{
+        struct bench *b = *state;
+        bench_candidate(b, 1, 1);
+        bench_connect(b, 2, 1);
+        bench_from_follower(b, 2, QP_FOLLOWERINFO, 0, "", 0);
+        bench_connect(b, 4, 1);
+        bench_epoch(b, 4, ASK_ACCEPTED, 2);
+        bench_from_follower(b, 4, QP_OBSERVERINFO, Z(2, 0), "", 0);
+        bench_epoch(b, 1, ASK_ACCEPTED, 1);
+        bench_from_leader(b, 4, QP_LEADERINFO, Z(1, 0));
+        bench_ack_epoch(b, 4, -1, 0);
+        bench_clean(b);
+        bench_ack_epoch(b, 4, 0, 0);
+        bench_caught(b, "Z20");
+}
+
 static void test_promise_that_is_forgotten(void **state)
 {
         struct bench *b = *state;
@@ -433,6 +451,7 @@ int main(void)
                 BENCHED(test_promise_before_it_is_on_disk),
                 BENCHED(test_promise_that_counts_twice),
                 BENCHED(test_promise_below_an_earlier_one),
+                BENCHED(test_observer_below_an_earlier_promise),
                 BENCHED(test_promise_that_is_forgotten),
                 BENCHED(test_promise_that_says_less_than_the_log),
                 BENCHED(test_epoch_announced_before_it_is_on_disk),

@@ -1,5 +1,5 @@
-/* A learner that must not count, because its disk was lost, or must not serve, because its tree differs from its
- * leader's; the test speaks for the leader. */
+/* A learner that must not count, because its disk was lost or it observes, or must not serve, because its tree differs
+ * from its leader's; the test speaks for the leader. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ static struct pipe *discover(struct world *w, int64_t epoch, int64_t zxid, int32
         world_follow(w, 1, 2);
         struct pipe *p = puppet_accept(w, 2);
         assert_non_null(p);
-        (void)puppet_expect(w, p, QP_FOLLOWERINFO);
+        (void)puppet_expect(w, p, w->ensemble.members[0].observer ? QP_OBSERVERINFO : QP_FOLLOWERINFO);
         puppet_send(w, p, QP_LEADERINFO, z(epoch, 0), "\0\1\0\0", 4);
         struct jute_quorum_packet q;
         assert_true(puppet_next(w, p, &q));
@@ -257,6 +257,37 @@ static void test_what_follows_a_snapshot_proves_nothing_until_newleader(void **s
         world_free(w);
 }
 
+/* ---- an observer ---- */
+
+/* Its promise counts in no quorum: a leader that came to nothing with it does not keep it from the next one. Below what
+ * it was synchronised with it never goes, and what is on disk never shrinks. */
+static void test_observer_follows_below_what_it_promised(void **state)
+{
+        (void)state;
+        struct world *w = world_of_learner(false);
+        w->ensemble.members[0].observer = true;
+        struct pipe *p = discover(w, 4, 0, 0);
+        puppet_plain(w, p, QP_DIFF, 0);
+        newleader(w, p, 4);
+        uptodate(w, p, 4);
+        end(w, p);
+        end(w, discover(w, 9, 0, 4));
+        p = discover(w, 5, 0, -1);
+        puppet_plain(w, p, QP_DIFF, 0);
+        newleader(w, p, 5);
+        uptodate(w, p, 5);
+        assert_int_equal(me(w)->disk.accepted, 9);
+        assert_int_equal(me(w)->disk.current, 5);
+        end(w, p);
+        world_follow(w, 1, 2);
+        p = puppet_accept(w, 2);
+        assert_int_equal(puppet_expect(w, p, QP_OBSERVERINFO), z(9, 0));
+        puppet_send(w, p, QP_LEADERINFO, z(4, 0), "\0\1\0\0", 4);
+        world_settle(w);
+        assert_int_equal(zab_role(me(w)->zab), ZAB_IDLE);
+        world_free(w);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -268,6 +299,7 @@ int main(void)
                 cmocka_unit_test(test_differing_tree_ends_the_role_and_asks_for_a_snapshot),
                 cmocka_unit_test(test_distrust_tells_the_truth_and_serves_nobody),
                 cmocka_unit_test(test_what_follows_a_snapshot_proves_nothing_until_newleader),
+                cmocka_unit_test(test_observer_follows_below_what_it_promised),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
