@@ -34,6 +34,7 @@ class Sitting:
         self.kinds, self.reference, self.rounds = kinds, reference, rounds
         self.lab = servers.Lab(home)
         self.results, self.limits, self.errors = {}, {"echo": {}, "disk": {}}, []
+        self.versions = {}              # kind -> what a server of it says
         self.groups = {}                # kind -> records for each sync, in the workload that the disk is compared with
         self.began = time.monotonic()
 
@@ -83,6 +84,7 @@ class Sitting:
         for kind, ensemble in made.items():
             self.say("%d servers, %s" % (count, kind))
             fleet.start(ensemble)
+            self.versions[kind] = fleet.version(ensemble[1])
         for name in names:
             once = name in measures.ON_ENSEMBLE
             for number in range(measures.ROUNDS[name] if once else plan.WORKLOADS[name].rounds or self.rounds):
@@ -165,7 +167,7 @@ def sections(results, limits, kinds, reference):
 def write_json(sitting, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({
-        "machine": sitting.machine, "kinds": sitting.kinds, "reference": sitting.reference,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "versions": sitting.versions, "machine": sitting.machine, "kinds": sitting.kinds, "reference": sitting.reference,
         "settings": {**fleet.SETTINGS, "java": fleet.JAVA, "baton": fleet.BATON_EXTRA}, "seconds_taken":
         round(time.monotonic() - sitting.began), "results": sitting.results, "limits": sitting.limits,
         "errors": sitting.errors}, indent=1) + "\n")

@@ -67,5 +67,7 @@ def machine():
     cpu = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
                 if line.startswith("model name")), "unknown")
     return {"processor": cpu, "processors": os.cpu_count(), "kernel": os.uname().release,
+            "file_system": subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], stdout=subprocess.PIPE,
+                                          check=True, text=True).stdout.strip(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "load_average": list(os.getloadavg())}

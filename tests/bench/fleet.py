@@ -118,6 +118,12 @@ class Held:
         self.process.stdout.close()
 
 
+def version(server):
+    """As it says itself."""
+    found = re.search(r"version: ([^,\n]+)", server.word("srvr") or "")
+    return found.group(1).partition("-$")[0] if found else "unknown"    # Debian's ends with an unexpanded variable
+
+
 def log_position(server):
     """How many transactions a server has, and how many disk syncs it made, as it says; or None."""
     found = re.search(r"^Zxid: 0x([0-9a-f]+)", server.word("srvr") or "", re.M)

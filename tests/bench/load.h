@@ -98,7 +98,7 @@ void load_touch(struct load *l, struct conn *c);
 /* One turn: waits for what comes, at most until `until_ns`, handles it and writes. */
 void load_turn(struct load *l, uint64_t until_ns);
 /* Ends the run when nothing came for too long: called by all that wait for replies. */
-void load_check_progress(const struct load *l, uint64_t since_ns, const char *what);
+void load_check_progress(uint64_t since_ns, const char *what);
 
 /* Marks the beginning and the end of the measured time. */
 void load_mark(const struct load *l, struct load_mark *ret);

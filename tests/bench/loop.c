@@ -164,9 +164,8 @@ void load_turn(struct load *l, uint64_t until_ns)
         flush_all(l);
 }
 
-void load_check_progress(const struct load *l, uint64_t since_ns, const char *what)
+void load_check_progress(uint64_t since_ns, const char *what)
 {
-        (void)l;
         uint64_t now = now_ns();
         if (now > since_ns && now - since_ns > SILENCE_SECONDS_MAX * SECOND_NS)
                 bench_fail("%s: nothing has come for %d seconds", what, SILENCE_SECONDS_MAX);
@@ -175,7 +174,7 @@ void load_check_progress(const struct load *l, uint64_t since_ns, const char *wh
 /* ---- opening them all ---- */
 
 struct opening {
-        uint32_t next, at_once;
+        uint32_t next; /* connection to be opened */
         uint64_t last_ns;
 };
 
@@ -190,7 +189,7 @@ static void opened(struct load *l, struct conn *c)
 
 void load_open_all(struct load *l, uint32_t at_once)
 {
-        struct opening o = {.at_once = at_once, .last_ns = now_ns()};
+        struct opening o = {.last_ns = now_ns()};
         l->context = &o;
         l->on_ready = opened;
         l->on_reply = NULL;
@@ -199,7 +198,7 @@ void load_open_all(struct load *l, uint32_t at_once)
                 load_open(l, &l->conns[o.next++]);
         while (l->ready < l->o->connections) {
                 load_turn(l, now_ns() + SECOND_NS);
-                load_check_progress(l, o.last_ns, "opening connections");
+                load_check_progress(o.last_ns, "opening connections");
         }
         l->on_ready = NULL;
         l->context = NULL;
