@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -193,6 +194,18 @@ static bool take_frames(struct conn *c, conn_frame_fn *frame, void *context)
         return greeted;
 }
 
+static void closed_by_server(const struct conn *c, const char *how) __attribute__((noreturn));
+static void closed_by_server(const struct conn *c, const char *how)
+{
+        if (c->count == 0)
+                bench_fail("connection %u: the server closed it (%s), %s", c->index, how,
+                           c->state == CONN_GREETING ? "before it granted a session" : "with no request under way");
+        bench_fail("connection %u, session 0x%" PRIx64 ": the server closed it (%s), %u requests under way, "
+                   "the oldest has xid %d and is of kind %u",
+                   c->index, (uint64_t)c->session, how, c->count, c->xid - (int32_t)c->count,
+                   c->under_way[c->oldest & (c->room - 1)].op);
+}
+
 bool conn_read(struct conn *c, conn_frame_fn *frame, void *context)
 {
         if (c->in_size - c->in_len < READ_BYTES_MIN)
@@ -201,9 +214,7 @@ bool conn_read(struct conn *c, conn_frame_fn *frame, void *context)
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 return false;
         if (n <= 0)
-                bench_fail("connection %u: the server closed it (%s), %s, %u requests under way", c->index,
-                           n ? strerror(errno) : "end of file",
-                           c->state == CONN_GREETING ? "before it granted a session" : "with a session", c->count);
+                closed_by_server(c, n ? strerror(errno) : "end of file");
         c->in_len += (size_t)n;
         bool full = c->in_len == c->in_size;
         bool greeted = take_frames(c, frame, context);
