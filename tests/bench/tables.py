@@ -3,6 +3,8 @@ import statistics
 
 import plan
 
+RATE_KEPT_PART = 0.97
+
 
 def value_at(result, path):
     """A number in a result by its path; names may hold dots (latency_us.p99.9)."""
@@ -83,6 +85,11 @@ def limit_rows(results, limits, kinds):
     return rows
 
 
+def missed_rate(runs):
+    """Whether any run at a fixed rate fell behind it: its latencies are then those of a queue that grew."""
+    return any(r.get("rate", 0) > 0 and r["per_second"] < RATE_KEPT_PART * r["rate"] for r in runs)
+
+
 def workload_rows(results, kinds, reference):
     """All runs of the load generator: throughput, p50, p99, p99.9, processor time per operation, ratio."""
     rows = []
@@ -98,6 +105,8 @@ def workload_rows(results, kinds, reference):
                 cells.append(number(statistics.median(samples_of(results, name, kind, "latency_us." + key)) / 1e3))
             cells.append(number(statistics.median(samples_of(results, name, kind, "servers_us_per_operation"))))
             limit = max(value_at(r, "generator")["part_of_a_processor"] for r in by_kind[kind])
+            if missed_rate(by_kind[kind]):
+                cells[0] += " (rate not kept)"
             rows.append([plan.WORKLOADS[name].title, kind, *cells, "-" if ratio is None else "%.2fx" % ratio,
                          "%.0f %%" % (100 * limit)])
     return rows

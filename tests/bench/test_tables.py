@@ -18,6 +18,11 @@ class Tables(unittest.TestCase):
     def test_a_path_may_hold_dots_in_its_last_name(self):
         self.assertEqual(tables.value_at({"latency_us": {"p99.9": 7}}, "latency_us.p99.9"), 7)
 
+    def test_a_rate_that_was_not_kept_is_told(self):
+        kept, missed = {"rate": 100.0, "per_second": 99.0}, {"rate": 100.0, "per_second": 90.0}
+        self.assertFalse(tables.missed_rate([kept, {"rate": 0, "per_second": 5}]))
+        self.assertTrue(tables.missed_rate([kept, missed]))
+
     def test_the_ratio_is_that_of_the_medians(self):
         results = {"set-512": {"baton": runs(10, 500, 20), ZOOKEEPER: runs(4, 1, 2)}}
         self.assertEqual(tables.ratio_of(results, "set-512", "per_second", "baton", ZOOKEEPER), 10)
