@@ -218,13 +218,13 @@ def one_round(ensemble, way, number, flow):
     return (ended - began) * 1000
 
 
-def measure(kind, ways, rounds, home):
-    """Way -> milliseconds of each round, on one ensemble under constant load."""
+def measure(kind, ways, rounds, home, **settings):
+    """Way -> milliseconds of each round, on one ensemble under constant load. `settings` as for the harness."""
     lab = servers.Lab(home)
     results = {}
     try:
-        ensemble = lab.ensemble({1: kind, 2: kind, 3: kind}, tick_time=TICK_MS, init_limit=INIT_LIMIT,
-                                sync_limit=SYNC_LIMIT)
+        ensemble = lab.ensemble({1: kind, 2: kind, 3: kind}, **{
+            "tick_time": TICK_MS, "init_limit": INIT_LIMIT, "sync_limit": SYNC_LIMIT, **settings})
         ensemble.start()
         flow = Load(ensemble)
         try:

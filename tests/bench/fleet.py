@@ -1,0 +1,133 @@
+"""Servers of each kind as they are measured: the disk sync on, each product's defaults, on loopback."""
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "interop"))
+
+from harness import servers  # noqa: E402 (the path is set just above)
+from harness.waiting import wait_until  # noqa: E402
+
+BUILD = Path(os.environ.get("BATON_BUILD") or ROOT / "build" / "release")
+LOAD, ECHO, DISK = (BUILD / "bin" / ("baton-bench-" + name) for name in ("load", "echo", "disk"))
+LOAD_TIMEOUT_S, START_TIMEOUT_S = 600, 60
+
+# The tests' harness gives Java a small heap and its cheap compiler: here it gets what zkServer.sh would give it (a heap
+# of 1000 MB, the collector and compilers the JVM chooses). The last of two contradicting flags holds.
+JAVA = ("-Xmx1000m", "-XX:-UseSerialGC", "-XX:TieredStopAtLevel=4",
+        "-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper.server.quorum.LearnerHandler=info")
+LOG4J = """\
+log4j.rootLogger=INFO, OUT
+log4j.appender.OUT=org.apache.log4j.ConsoleAppender
+log4j.appender.OUT.Target=System.err
+log4j.appender.OUT.layout=org.apache.log4j.PatternLayout
+log4j.appender.OUT.layout.ConversionPattern=%d{ISO8601} - %-5p [%t:%C{1}@%L] - %m%n
+"""
+# Both are told the same; the rest is left at the defaults (sync on, snapshots each 100,000 transactions).
+SETTINGS = {"tick_time": 2000, "init_limit": 10, "sync_limit": 5, "min_session_timeout": 4000,
+            "max_session_timeout": 40000}
+# As many connections from one address as the load makes: the limit of 60 is lifted on both.
+BATON_EXTRA = {"max_client_connections": 0, "max_connections": 15000}
+
+
+class Failed(Exception):
+    """The load generator found something wrong; the text says what."""
+
+
+def ensemble(lab, kind, count, **changed):
+    """An ensemble of `count` servers of a kind, not started."""
+    return lab.ensemble({sid: kind for sid in range(1, count + 1)}, **settings(lab.home, **changed))
+
+
+def settings(home, **changed):
+    """As the harness takes them. `home` gets a file that Java's logging is configured with."""
+    logging = Path(home) / "log4j.properties"
+    logging.write_text(LOG4J)
+    return {**SETTINGS, "baton_extra": BATON_EXTRA,
+            "java_properties": (*JAVA, "-Dlog4j.configuration=file:%s" % logging), **changed}
+
+
+def start(made):
+    """Starts them all; returns the seconds until each serves. Then waits until all followers are in sync."""
+    began = time.monotonic()
+    made.start()
+    took = time.monotonic() - began
+    wait_until(lambda: _synced(made), START_TIMEOUT_S, "the followers are in sync")
+    return took
+
+
+def _synced(made):
+    leader = made.leader()
+    return leader and (len(made) == 1 or float(leader.monitor().get("synced_followers", 0)) == len(made) - 1)
+
+
+_roots = [0]
+
+
+def _new_root():
+    _roots[0] += 1
+    return "/bench%d" % _roots[0]
+
+
+def load_command(words, hosts, pids, seconds=None, warmup=None, rate=None):
+    command = [str(LOAD), "--servers", hosts, "--root", _new_root(), "--workload", *words.split()]
+    if pids:
+        command += ["--pids", ",".join(str(pid) for pid in pids)]
+    for option, value in (("--seconds", seconds), ("--warmup", warmup), ("--rate", rate)):
+        if value is not None:
+            command += [option, "%.6g" % value]
+    return command
+
+
+def run_load(command):
+    """Returns the generator's JSON."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=LOAD_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise Failed("%s: %s" % (" ".join(command[1:]), done.stderr.strip()))
+    return json.loads(done.stdout)
+
+
+def load(made, words, **how):
+    return run_load(load_command(words, made.hosts(), [server.pid for server in made], **how))
+
+
+class Held:
+    """Sessions or watches that the generator holds while the servers are looked at."""
+
+    def __init__(self, made, words):
+        command = load_command(words, made.hosts(), [server.pid for server in made])
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline().strip()
+        if line != "holding":
+            self.process.wait()
+            raise Failed("%s: does not hold ('%s')" % (" ".join(command[1:]), line))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            self.process.wait(LOAD_TIMEOUT_S)
+        self.process.stdout.close()
+
+
+def version(server):
+    """As it says itself."""
+    found = re.search(r"version: ([^,\n]+)", server.word("srvr") or "")
+    return found.group(1).partition("-$")[0] if found else "unknown"    # Debian's ends with an unexpanded variable
+
+
+def log_position(server):
+    """How many transactions a server has, and how many disk syncs it made, as it says; or None."""
+    found = re.search(r"^Zxid: 0x([0-9a-f]+)", server.word("srvr") or "", re.M)
+    count = server.monitor().get("cnt_fsynctime")
+    if not found or count is None:
+        return None
+    return int(found.group(1), 16) & 0xffffffff, float(count)

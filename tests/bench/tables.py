@@ -1,0 +1,134 @@
+"""Results as numbers, tables and JSON."""
+import statistics
+
+import plan
+
+RATE_KEPT_PART = 0.97
+
+
+def value_at(result, path):
+    """A number in a result by its path; names may hold dots (latency_us.p99.9)."""
+    head, _, rest = path.partition(".")
+    value = result[head]
+    return value[rest] if rest else value
+
+
+def samples_of(results, workload, kind, metric):
+    return [value_at(r, metric) for r in results.get(workload, {}).get(kind, ())]
+
+
+def spread(samples):
+    return {"min": min(samples), "median": statistics.median(samples), "max": max(samples)}
+
+
+def ratio_of(results, workload, metric, kind, reference):
+    """The medians' ratio, or None where one is missing or nothing."""
+    ours, theirs = samples_of(results, workload, kind, metric), samples_of(results, workload, reference, metric)
+    if not ours or not theirs or statistics.median(theirs) == 0:
+        return None
+    return statistics.median(ours) / statistics.median(theirs)
+
+
+def verdict(target, ratio):
+    if ratio is None:
+        return "-"
+    met = ratio <= target.ratio if target.relation == "<=" else ratio >= target.ratio
+    return "pass" if met else "MISS"
+
+
+def number(value):
+    if abs(value) >= 100:
+        return "{:,.0f}".format(value)
+    return "%.1f" % value if abs(value) >= 10 else "%.2f" % value if abs(value) >= 0.1 else "%.3f" % value
+
+
+def three(results, workload, kind, metric, scale):
+    samples = samples_of(results, workload, kind, metric)
+    if not samples:
+        return "-"
+    s = spread(samples)
+    return " / ".join(number(s[key] * scale) for key in ("min", "median", "max"))
+
+
+def target_rows(results, kinds, reference):
+    """Rows of the table of targets: text, each kind's min / median / max, ratio, target, verdict."""
+    rows = []
+    for t in plan.TARGETS:
+        if t.workload not in results:
+            continue
+        ratio = ratio_of(results, t.workload, t.metric, plan.BATON, reference)
+        rows.append(["%s [%s]" % (t.text, t.unit),
+                     *(three(results, t.workload, kind, t.metric, t.scale) for kind in kinds),
+                     "-" if ratio is None else "%.2fx" % ratio,
+                     "%s %gx" % (t.relation, t.ratio), verdict(t, ratio)])
+    return rows
+
+
+def limit_rows(results, limits, kinds):
+    """Each throughput beside what the loopback allows, and the writes of one server beside what the disk allows."""
+    rows = []
+    for name, limit in limits.get("echo", {}).items():
+        for kind in kinds:
+            samples = samples_of(results, name, kind, "per_second")
+            if not samples:
+                continue
+            ours = statistics.median(samples)
+            rows.append([plan.WORKLOADS[name].title, kind, number(ours), "echo on loopback",
+                         number(limit["per_second"]), "%.0f %%" % (100 * ours / limit["per_second"]), ""])
+    for kind, found in limits.get("disk", {}).items():
+        ours = statistics.median(samples_of(results, plan.DISK_WORKLOAD, kind, "per_second"))
+        part = ours / found["records_per_second"]
+        target = "" if kind != plan.BATON else "pass" if part >= plan.DISK_PART else "MISS"
+        rows.append([plan.WORKLOADS[plan.DISK_WORKLOAD].title, kind, number(ours),
+                     "append + fdatasync, groups of %d" % found["group"], number(found["records_per_second"]),
+                     "%.0f %%" % (100 * part), target])
+    return rows
+
+
+def missed_rate(runs):
+    """Whether any run at a fixed rate fell behind it: its latencies are then those of a queue that grew."""
+    return any(r.get("rate", 0) > 0 and r["per_second"] < RATE_KEPT_PART * r["rate"] for r in runs)
+
+
+def workload_rows(results, kinds, reference):
+    """All runs of the load generator: throughput, p50, p99, p99.9, processor time per operation, ratio."""
+    rows = []
+    for name, by_kind in results.items():
+        if name not in plan.WORKLOADS:
+            continue
+        for kind in kinds:
+            if not by_kind.get(kind):
+                continue
+            ratio = ratio_of(results, name, "per_second", kind, reference)
+            cells = [three(results, name, kind, "per_second", 1)]
+            for key in ("p50", "p99", "p99.9"):
+                cells.append(number(statistics.median(samples_of(results, name, kind, "latency_us." + key)) / 1e3))
+            cells.append(number(statistics.median(samples_of(results, name, kind, "servers_us_per_operation"))))
+            limit = max(value_at(r, "generator")["part_of_a_processor"] for r in by_kind[kind])
+            if missed_rate(by_kind[kind]):
+                cells[0] += " (rate not kept)"
+            rows.append([plan.WORKLOADS[name].title, kind, *cells, "-" if ratio is None else "%.2fx" % ratio,
+                         "%.0f %%" % (100 * limit)])
+    return rows
+
+
+TARGET_HEAD = ["work [unit]", None, "ratio", "target", ""]
+LIMIT_HEAD = ["work", "servers", "operations/s", "limit", "limit/s", "part", ""]
+WORKLOAD_HEAD = ["work", "servers", "operations/s: min / median / max", "p50 ms", "p99 ms", "p99.9 ms", "us/op",
+                 "ratio", "generator"]
+
+
+def target_head(kinds):
+    at = TARGET_HEAD.index(None)
+    return TARGET_HEAD[:at] + ["%s: min / median / max" % kind for kind in kinds] + TARGET_HEAD[at + 1:]
+
+
+def text_table(head, rows):
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+    lines = ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *rows]]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def markdown_table(head, rows):
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |"
+                     for row in [head, ["---"] * len(head), *rows])
