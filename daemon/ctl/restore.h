@@ -2,8 +2,8 @@
  * directory must not run.
  *
  * The snapshot gets its name last, when everything else is durable: a directory in which this was cut off starts no
- * server, and is refused the next time until it is emptied. SIGINT, SIGTERM and SIGHUP cut nothing off: what is there of
- * it is removed first, as after any failure. */
+ * server, and is refused the next time until it is emptied. SIGINT, SIGTERM and SIGHUP cut nothing off: what is there
+ * of it is removed first, as after any failure. */
 #ifndef BATON_CTL_RESTORE_H
 #define BATON_CTL_RESTORE_H
 

@@ -36,7 +36,7 @@
 #define SERVER_READ_ONLY_WAIT_MS 2000
 /* Sessions that a server in read-only mode knows, about 100 bytes each; they stay for their timeout when their
  * connection is gone. Past it none is opened. */
-#define SERVER_LOCAL_SESSIONS_MAX (256u << 10)
+#define SERVER_LOCAL_SESSIONS_MAX 250000
 /* Empty containers and nodes whose time is over are looked for this often, and so many a minute deleted
  * (znode.container.checkIntervalMs, znode.container.maxPerMinute). */
 #define SERVER_CONTAINER_CHECK_INTERVAL_MS_DEFAULT 60000
