@@ -208,6 +208,43 @@ static void test_leader_makes_way_for_a_voter_with_a_later_promise(void **state)
         world_free(w);
 }
 
+/* An observer would be kept out just as long. The next epoch is above its promise, whether it comes in time or not. */
+static void test_leader_makes_way_for_an_observer_with_a_later_promise(void **state)
+{
+        (void)state;
+        struct world *w = world_of_puppets(3, 1);
+        world_lead(w, 1);
+        (void)puppet_join(w, 1, 2, 0, 0, 0);
+        struct pipe *q = puppet_dial(w, 1);
+        puppet_hello(w, q, QP_OBSERVERINFO, 4, 5);
+        world_settle(w);
+        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        world_lead(w, 1);
+        struct pipe *p = puppet_dial(w, 1);
+        puppet_hello(w, p, QP_FOLLOWERINFO, 2, 1);
+        assert_int_equal(puppet_expect(w, p, QP_LEADERINFO), z(6, 0));
+        /* Known by now: nothing more comes of it. */
+        q = puppet_dial(w, 1);
+        puppet_hello(w, q, QP_OBSERVERINFO, 4, 5);
+        assert_int_equal(puppet_expect(w, q, QP_LEADERINFO), z(6, 0));
+        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        world_free(w);
+}
+
+/* Whom the configuration does not name has no say over the ensemble's elections. */
+static void test_leader_stays_for_a_stranger_with_a_later_promise(void **state)
+{
+        (void)state;
+        struct world *w = world_of_puppets(3, 0);
+        world_lead(w, 1);
+        (void)puppet_join(w, 1, 2, 0, 0, 0);
+        struct pipe *q = puppet_dial(w, 1);
+        puppet_hello(w, q, QP_OBSERVERINFO, 77, 5);
+        assert_int_equal(puppet_expect(w, q, QP_LEADERINFO), z(1, 0));
+        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        world_free(w);
+}
+
 static void test_leader_without_a_quorum_gives_up_after_init_limit(void **state)
 {
         (void)state;
@@ -862,6 +899,8 @@ int main(void)
                 cmocka_unit_test(test_follower_of_a_higher_epoch_with_a_shorter_log_is_ahead),
                 cmocka_unit_test(test_follower_of_a_lower_epoch_with_a_longer_log_is_not_ahead),
                 cmocka_unit_test(test_leader_makes_way_for_a_voter_with_a_later_promise),
+                cmocka_unit_test(test_leader_makes_way_for_an_observer_with_a_later_promise),
+                cmocka_unit_test(test_leader_stays_for_a_stranger_with_a_later_promise),
                 cmocka_unit_test(test_leader_without_a_quorum_gives_up_after_init_limit),
                 cmocka_unit_test(test_learner_that_comes_early_is_kept_waiting),
                 cmocka_unit_test(test_new_connection_of_a_learner_replaces_the_old_one),
