@@ -20,15 +20,11 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r|\x07")
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
-def server(request, tmp_path_factory):
-    kind = need(request.param)
-    settings = ctl_harness.settings()
-    settings.max_session_timeout = 3000     # the shell asks for more: an expiry is waited for here
-    one = servers.Ensemble(tmp_path_factory.mktemp("shell"), {1: kind}, settings=settings)[1]
-    one.start()
-    one.wait_serving()
-    yield one
-    one.kill()
+def server(request, module_lab):
+    # The shell asks for more: an expiry is waited for here.
+    ensemble = module_lab.ensemble({1: need(request.param)}, max_session_timeout=3000, **ctl_harness.SETTINGS).start()
+    yield ensemble[1]
+    ensemble.stop()
 
 
 @pytest.fixture
