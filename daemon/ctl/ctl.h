@@ -15,6 +15,7 @@
  *   view.c          members and groups, read from their znodes
  *   walk.c          all znodes below one
  *   line_words.c    a line taken apart into words
+ *   secret_line.c   lines that are not remembered
  *   multi_file.c    a multi as a file
  *   tree_file.c     a subtree as JSON
  *   tree_read.c     a subtree read from the ensemble
