@@ -9,7 +9,6 @@
 
 #include "tests/unit/zab/world.h"
 
-#include <errno.h>
 #include <string.h>
 
 static int64_t z(int64_t epoch, int64_t counter)
