@@ -18,7 +18,7 @@ bool server__read_only(const struct server *s)
 static bool may_show(const struct server *s)
 {
         return s->config.read_only_mode && s->state == SERVER_LOOKING && s->config.ensemble.count > 1 &&
-               !zab_lost(s->zab) && !zab_distrusts(s->zab);
+               !zab_lost(s->zab) && !zab_distrusts(s->zab) && !s->doubtful;
 }
 
 static uint64_t begin_ms(const struct server *s)

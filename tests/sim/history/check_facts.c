@@ -66,7 +66,8 @@ static void reveal_all(struct check *c)
 {
         for (uint32_t i = 0; i < c->count; i++) {
                 const struct history_entry *e = &c->entries[i];
-                if (e->kind == HISTORY_OP && e->verb == VERB_GET && !e->err && e->has_stat && e->got)
+                if (e->kind == HISTORY_OP && e->verb == VERB_GET && !e->err && e->has_stat && e->got &&
+                    !check__is_read_only(c, i))
                         reveal(c, i, e->path, e->got, e->stat.mzxid);
                 else if (e->kind == HISTORY_NODE && e->data)
                         reveal(c, i, e->path, e->data, e->stat.mzxid);
@@ -79,7 +80,8 @@ static void collect_doubt(struct facts *f, uint32_t i)
 {
         const struct check *c = f->c;
         const struct history_entry *e = &c->entries[i], *whole = &c->entries[check__whole(c, i)];
-        if (!check__writes(e->verb) || whole->kind != HISTORY_OP || whole->err != HISTORY_UNKNOWN || c->zxid[i])
+        if (!check__writes(e->verb) || whole->kind != HISTORY_OP || whole->err != HISTORY_UNKNOWN || c->zxid[i] ||
+            check__is_read_only(c, i))
                 return;
         f->doubts = mem_grow(f->doubts, &f->doubt_capacity, f->doubt_count + 1, sizeof *f->doubts);
         f->doubts[f->doubt_count++] = (struct doubt){
@@ -114,7 +116,8 @@ static uint64_t happened_by(const struct check *c, uint32_t entry)
                 return whole->return_us;
         for (uint32_t i = 0; i < c->count; i++) {
                 const struct history_entry *e = &c->entries[i];
-                if (check__answered(e) && e->zxid >= c->zxid[entry] && e->return_us < by_us)
+                if (check__answered(e) && e->zxid >= c->zxid[entry] && e->return_us < by_us &&
+                    !check__is_read_only(c, i))
                         by_us = e->return_us;
         }
         return by_us;
@@ -402,7 +405,7 @@ static void collect_seen(struct facts *f)
                 const struct history_entry *e = &c->entries[i];
                 if (e->kind == HISTORY_FINAL)
                         see_final(f, &y, i);
-                if (e->kind != HISTORY_OP || e->zxid <= 0 || e->err == HISTORY_UNKNOWN)
+                if (e->kind != HISTORY_OP || e->zxid <= 0 || e->err == HISTORY_UNKNOWN || check__is_read_only(c, i))
                         continue;
                 if (e->verb == VERB_EPHEMERALS && !e->err)
                         see_ephemerals(f, &y, i);
