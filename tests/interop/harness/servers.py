@@ -23,6 +23,7 @@ KINDS = (BATON, ZOOKEEPER_38, ZOOKEEPER_39)
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+JAVA_LOOK_S = 0.03                      # how often a starting Java is looked at: looking takes its time
 PR_SET_PDEATHSIG = 1
 
 # The four-letter words both kinds are told to answer (the others must be refused alike).
@@ -223,7 +224,8 @@ class Server:
                 raise AssertionError("%r ended with code %s instead of serving:\n%s" % (
                     self, self.process and self.process.returncode, self.log_tail()))
             return self.mode()
-        return wait_until(serving, timeout, lambda: "%r serves:\n%s" % (self, self.log_tail()))
+        return wait_until(serving, timeout, lambda: "%r serves:\n%s" % (self, self.log_tail()),
+                          0.01 if self.kind == BATON else JAVA_LOOK_S)
 
     def rss_bytes(self):
         return self._status_bytes("VmRSS")
