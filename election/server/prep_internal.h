@@ -12,9 +12,9 @@ struct forecast {
         bool exists;
         struct jute_stat_persisted stat;
         int32_t children;
-        uint32_t prefix_crc; /* CRC-32 of path and data: where the node's digest begins */
-        int32_t data_len;    /* -1: null */
-        struct blob *acl;    /* encoded list; NULL: none known */
+        uint32_t content_crc; /* tree_content_crc(): where the node's digest begins */
+        int32_t data_len;     /* -1: null */
+        struct blob *acl;     /* encoded list; NULL: none known */
         int32_t acl_count;
 };
 
@@ -97,7 +97,6 @@ void prep__set_acl(struct pending *n, const uint8_t *data, size_t size, int32_t 
 /* Writes the paths of the session's ephemerals as vector<string>, as many as fit in `max` bytes, and
  * removes all of them from the forecast. */
 void prep__remove_ephemerals(struct prep_txn *t, int64_t session, struct jute_writer *w, size_t max);
-uint32_t prep__prefix_crc(struct jute_str path, struct jute_str data);
 bool prep__owner_is_session(int64_t owner);
 
 /* ---- prep_op.c ---- */

@@ -209,7 +209,7 @@ static void forecast_create(struct prep_txn *t, struct pending *parent, struct p
                                                    .mtime = t->wall_ms,
                                                    .ephemeral_owner = owner,
                                                    .pzxid = t->zxid};
-        n->now.prefix_crc = prep__prefix_crc(jute_str_of(n->path, n->path_len), op->data);
+        n->now.content_crc = tree_content_crc(jute_str_of(n->path, n->path_len), op->data);
         n->now.data_len = op->data.len;
         prep__set_acl(n, acl.data, acl.size, acl.count);
         prep__change_end(t, n);
@@ -405,7 +405,7 @@ static int op_set_data(struct prep_txn *t, const struct prep_op *op, struct jute
         n->now.stat.version = txn.version;
         n->now.stat.mzxid = t->zxid;
         n->now.stat.mtime = t->wall_ms;
-        n->now.prefix_crc = prep__prefix_crc(jute_str_of(n->path, n->path_len), op->data);
+        n->now.content_crc = tree_content_crc(jute_str_of(n->path, n->path_len), op->data);
         n->now.data_len = op->data.len;
         prep__change_end(t, n);
         return ZK_OK;

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <zlib.h>
 
 #define PREP_BUCKETS_MIN 256
 
@@ -18,42 +17,11 @@ struct owner {
 
 /* ---- digest ---- */
 
-static void put_be(uint8_t *at, uint64_t v, int bytes)
-{
-        for (int i = bytes - 1; i >= 0; i--, v >>= 8)
-                at[i] = (uint8_t)v;
-}
-
-uint32_t prep__prefix_crc(struct jute_str path, struct jute_str data)
-{
-        uLong crc = crc32(0, NULL, 0);
-        if (path.len > 0)
-                crc = crc32(crc, path.data, (uInt)path.len);
-        if (data.len > 0)
-                crc = crc32(crc, data.data, (uInt)data.len);
-        return (uint32_t)crc;
-}
-
-/* Field order of storage-format.md 7: pzxid comes third. */
 static uint32_t forecast_digest(const struct pending *n)
 {
-        static const char unseen[] = "/zookeeper/";
-        const struct jute_stat_persisted *s = &n->now.stat;
-        uint8_t b[60];
         if (!n->now.exists)
                 return 0;
-        if (n->path_len >= sizeof unseen - 1 && !memcmp(n->path, unseen, sizeof unseen - 1))
-                return 0;
-        put_be(b, (uint64_t)s->czxid, 8);
-        put_be(b + 8, (uint64_t)s->mzxid, 8);
-        put_be(b + 16, (uint64_t)s->pzxid, 8);
-        put_be(b + 24, (uint64_t)s->ctime, 8);
-        put_be(b + 32, (uint64_t)s->mtime, 8);
-        put_be(b + 40, (uint32_t)s->version, 4);
-        put_be(b + 44, (uint32_t)s->cversion, 4);
-        put_be(b + 48, (uint32_t)s->aversion, 4);
-        put_be(b + 52, (uint64_t)s->ephemeral_owner, 8);
-        return (uint32_t)crc32(n->now.prefix_crc, b, sizeof b);
+        return tree_node_digest(jute_str_of(n->path, n->path_len), n->now.content_crc, &n->now.stat);
 }
 
 /* ---- owners ---- */
@@ -151,7 +119,7 @@ static void forecast_from_tree(struct prep *p, struct pending *n)
         znode_stat_persisted(z, &n->now.stat);
         n->now.children = znode_children(z);
         n->now.data_len = znode_data(z).len;
-        n->now.prefix_crc = prep__prefix_crc(znode_path(z), znode_data(z));
+        n->now.content_crc = znode_content_crc(z);
         if (acl.count >= 0)
                 prep__set_acl(n, acl.data, acl.size, acl.count);
 }

@@ -304,7 +304,7 @@ static void data_store(struct znode *n, struct jute_str data)
         mem_free(n->data);
         n->data = data.len > 0 ? mem_dup(data.data, (size_t)data.len) : NULL;
         n->data_len = data.len;
-        n->content_crc = znode__content_crc(znode_path(n), data);
+        n->content_crc = tree_content_crc(znode_path(n), data);
 }
 
 static struct znode *znode_new(struct jute_str path, struct jute_str data, const struct jute_stat_persisted *stat)
@@ -412,7 +412,7 @@ static void check_node(const struct tree *t, const struct znode *n)
         }
         assert(children == n->children && descendants == n->descendants && bytes == n->data_below);
         assert(tree__find(t, znode_path(n)) == n);
-        assert(znode__content_crc(znode_path(n), znode_data(n)) == n->content_crc);
+        assert(tree_content_crc(znode_path(n), znode_data(n)) == n->content_crc);
         if (znode_is_ephemeral(n)) {
                 const struct owner *o = owner_find(t, n->owner);
                 assert(o && n->place < o->count && o->nodes[n->place] == n);

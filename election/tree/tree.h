@@ -39,6 +39,8 @@ int64_t znode_owner_of_ttl(int64_t ttl_ms);
 int64_t znode_ttl_of_owner(int64_t owner);
 /* CRC-32 of the node (storage-format.md 7); 0 below /zookeeper/. */
 uint32_t znode_digest(const struct znode *n);
+/* tree_content_crc() of the node; kept, not counted here. */
+uint32_t znode_content_crc(const struct znode *n);
 int64_t znode_acl_key(const struct znode *n);
 
 /* Writes vector<string> of the children's names. */
@@ -67,9 +69,11 @@ uint64_t tree_data_size(const struct tree *t); /* path characters + data bytes *
 /* Number of all descendants; kept, not counted here. */
 size_t tree_descendants(const struct tree *t, const struct znode *n);
 
-/* The digest of a node that does not exist yet, or will have changed: what prep needs to foretell the
- * tree digest of a transaction. `path` must not begin with "/zookeeper/" (that yields 0 by itself). */
-uint32_t tree_node_digest(struct jute_str path, struct jute_str data, const struct jute_stat_persisted *stat);
+/* The digest of a node that does not exist yet, or will have changed: what prep needs to foretell the tree digest of
+ * a transaction. It is made of two parts, of which the first is the dear one: the CRC-32 of path and data, ... */
+uint32_t tree_content_crc(struct jute_str path, struct jute_str data);
+/* ... and the Stat that goes on from there. 0 for a path below /zookeeper/. */
+uint32_t tree_node_digest(struct jute_str path, uint32_t content_crc, const struct jute_stat_persisted *stat);
 
 /* ---- path rules (client-protocol.md 5.2) ---- */
 /* The strict rule; false means BadArguments. Null is not valid. */

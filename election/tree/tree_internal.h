@@ -103,7 +103,6 @@ void tree__check(const struct tree *t);
 
 /* Whether an owner is a session (not none, container or TTL). */
 bool znode__owner_is_session(int64_t owner);
-uint32_t znode__content_crc(struct jute_str path, struct jute_str data);
 
 /* Good enough to stand in the tree: begins with a slash, ends with none, no empty name. The strict rule
  * was applied by the leader before; the root's names are not sound. */

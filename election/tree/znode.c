@@ -1,8 +1,8 @@
 /* One znode: Stat in its two forms, and the digest (client-protocol.md 6.1, storage-format.md 7). */
+#include "election/base/checksum.h"
 #include "election/tree/tree_internal.h"
 
 #include <string.h>
-#include <zlib.h>
 
 /* TTL nodes: top byte FF, then the type code 0 in 16 bits, then the time (client-protocol.md 6.1). The type
  * code is looked at too, so that sessions of server 255 are not taken for times. */
@@ -88,25 +88,26 @@ void znode_stat_persisted(const struct znode *n, struct jute_stat_persisted *ret
 
 /* ---- digest ---- */
 
-static uint32_t crc_add(uint32_t crc, const void *data, size_t len)
+uint32_t tree_content_crc(struct jute_str path, struct jute_str data)
 {
-        /* zlib takes a NULL buffer for "start anew". */
-        return len > 0 ? (uint32_t)crc32_z(crc, data, len) : crc;
-}
-
-uint32_t znode__content_crc(struct jute_str path, struct jute_str data)
-{
-        uint32_t crc = 0;
+        uint32_t crc = CHECKSUM_CRC32;
         if (!jute_str_is(path, "/") && path.len > 0)
-                crc = crc_add(crc, path.data, (size_t)path.len);
-        return data.len > 0 ? crc_add(crc, data.data, (size_t)data.len) : crc;
+                crc = checksum_crc32(crc, path.data, (size_t)path.len);
+        return data.len > 0 ? checksum_crc32(crc, data.data, (size_t)data.len) : crc;
 }
 
-static uint8_t *put_big_endian(uint8_t *at, uint64_t v, size_t size)
+static uint8_t *put_int(uint8_t *at, uint32_t v)
 {
-        for (size_t i = 0; i < size; i++)
-                at[i] = (uint8_t)(v >> (8 * (size - 1 - i)));
-        return at + size;
+        at[0] = (uint8_t)(v >> 24);
+        at[1] = (uint8_t)(v >> 16);
+        at[2] = (uint8_t)(v >> 8);
+        at[3] = (uint8_t)v;
+        return at + 4;
+}
+
+static uint8_t *put_long(uint8_t *at, int64_t v)
+{
+        return put_int(put_int(at, (uint32_t)((uint64_t)v >> 32)), (uint32_t)(uint64_t)v);
 }
 
 /* pzxid comes third here, unlike in the persisted Stat. */
@@ -114,16 +115,16 @@ static uint32_t stat_crc(uint32_t crc, const struct jute_stat_persisted *s)
 {
         uint8_t bytes[DIGEST_STAT_SIZE];
         uint8_t *at = bytes;
-        at = put_big_endian(at, (uint64_t)s->czxid, 8);
-        at = put_big_endian(at, (uint64_t)s->mzxid, 8);
-        at = put_big_endian(at, (uint64_t)s->pzxid, 8);
-        at = put_big_endian(at, (uint64_t)s->ctime, 8);
-        at = put_big_endian(at, (uint64_t)s->mtime, 8);
-        at = put_big_endian(at, (uint32_t)s->version, 4);
-        at = put_big_endian(at, (uint32_t)s->cversion, 4);
-        at = put_big_endian(at, (uint32_t)s->aversion, 4);
-        (void)put_big_endian(at, (uint64_t)s->ephemeral_owner, 8); /* the last field */
-        return crc_add(crc, bytes, sizeof bytes);
+        at = put_long(at, s->czxid);
+        at = put_long(at, s->mzxid);
+        at = put_long(at, s->pzxid);
+        at = put_long(at, s->ctime);
+        at = put_long(at, s->mtime);
+        at = put_int(at, (uint32_t)s->version);
+        at = put_int(at, (uint32_t)s->cversion);
+        at = put_int(at, (uint32_t)s->aversion);
+        (void)put_long(at, s->ephemeral_owner); /* the last field */
+        return checksum_crc32(crc, bytes, sizeof bytes);
 }
 
 static bool counts_for_digest(struct jute_str path)
@@ -132,18 +133,19 @@ static bool counts_for_digest(struct jute_str path)
         return path.len < (int32_t)prefix || memcmp(path.data, TREE_UNDIGESTED, prefix) != 0;
 }
 
+uint32_t tree_node_digest(struct jute_str path, uint32_t content_crc, const struct jute_stat_persisted *stat)
+{
+        return counts_for_digest(path) ? stat_crc(content_crc, stat) : 0;
+}
+
+uint32_t znode_content_crc(const struct znode *n)
+{
+        return n->content_crc;
+}
+
 uint32_t znode_digest(const struct znode *n)
 {
         struct jute_stat_persisted stat;
-        if (!counts_for_digest(znode_path(n)))
-                return 0;
         znode_stat_persisted(n, &stat);
-        return stat_crc(n->content_crc, &stat);
-}
-
-uint32_t tree_node_digest(struct jute_str path, struct jute_str data, const struct jute_stat_persisted *stat)
-{
-        if (!counts_for_digest(path))
-                return 0;
-        return stat_crc(znode__content_crc(path, data), stat);
+        return tree_node_digest(znode_path(n), n->content_crc, &stat);
 }

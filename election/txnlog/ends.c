@@ -45,6 +45,7 @@
  * All numbers are in hex. */
 #include "election/txnlog/txnlog_internal.h"
 
+#include "election/base/checksum.h"
 #include "election/base/plant.h"
 
 #include <assert.h>
@@ -52,7 +53,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #define TITLE "baton.ends 1\n"
 /* Longest line: "seam " and 16, 8 and 16 digits. */
@@ -85,7 +85,7 @@ static bool number(const char **at, size_t digits, char behind, uint64_t *ret)
 
 static uint32_t crc(const char *text, size_t len)
 {
-        return (uint32_t)crc32(crc32(0, NULL, 0), (const uint8_t *)text, (uInt)len);
+        return checksum_crc32(CHECKSUM_CRC32, text, len);
 }
 
 static bool parse_seam(const char **at, struct txnlog__ends *e)

@@ -3,17 +3,17 @@
  *   long Adler-32 of the payload, int length, payload, 'B'
  *
  * Neither length nor 'B' is under the checksum, so both are judged strictly. */
+#include "election/base/checksum.h"
 #include "election/txnlog/txnlog_internal.h"
 
 #include <assert.h>
-#include <zlib.h>
 
 #define MAGIC   0x5a4b4c47 /* "ZKLG" */
 #define VERSION 2
 
 uint32_t txnlog__record_sum(const uint8_t *payload, uint32_t len)
 {
-        return (uint32_t)adler32(adler32(0, NULL, 0), payload, len);
+        return checksum_adler32(CHECKSUM_ADLER32, payload, len);
 }
 
 void txnlog__header_put(struct jute_writer *w)

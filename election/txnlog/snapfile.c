@@ -6,11 +6,11 @@
  * of the file, and a file can be checked in one pass with a window of its last bytes. */
 #include "election/txnlog/snapfile.h"
 
+#include "election/base/checksum.h"
 #include "election/txnlog/txnlog_internal.h"
 
 #include <errno.h>
 #include <string.h>
-#include <zlib.h>
 
 #define MAGIC       0x5a4b534e /* "ZKSN" */
 #define VERSION     2
@@ -19,24 +19,19 @@
 
 static const uint8_t marker[MARKER_SIZE] = {0, 0, 0, 1, '/'};
 
-static uint32_t adler_more(uint32_t adler, const uint8_t *data, size_t len)
-{
-        return (uint32_t)adler32_z(adler, data, len);
-}
-
 /* ---- writing ---- */
 
 void snapfile_note(struct snapfile_writer *f, const struct jute_writer *w, size_t offset)
 {
         if (!w->error && w->len > offset)
-                f->adler = adler_more(f->adler, w->data + offset, w->len - offset);
+                f->adler = checksum_adler32(f->adler, w->data + offset, w->len - offset);
 }
 
 void snapfile_begin(struct snapfile_writer *f, struct jute_writer *w)
 {
         size_t offset = w->len;
         struct jute_file_header h = {.magic = MAGIC, .version = VERSION, .dbid = -1};
-        f->adler = (uint32_t)adler32(0, NULL, 0);
+        f->adler = CHECKSUM_ADLER32;
         jute_put_file_header(w, &h);
         snapfile_note(f, w, offset);
 }
@@ -69,17 +64,17 @@ void snapfile_end(struct snapfile_writer *f, struct jute_writer *w, int64_t zxid
 void txnlog__seal_begin(struct txnlog__seal_check *c)
 {
         memset(c, 0, sizeof *c);
-        c->adler = (uint32_t)adler32(0, NULL, 0);
+        c->adler = CHECKSUM_ADLER32;
 }
 
 void txnlog__seal_feed(struct txnlog__seal_check *c, const uint8_t *data, size_t len)
 {
         size_t over = c->tail_len + len > sizeof c->tail ? c->tail_len + len - sizeof c->tail : 0;
         size_t old = over < c->tail_len ? over : c->tail_len;
-        c->adler = adler_more(c->adler, c->tail, old);
+        c->adler = checksum_adler32(c->adler, c->tail, old);
         memmove(c->tail, c->tail + old, c->tail_len - old);
         c->tail_len -= old;
-        c->adler = adler_more(c->adler, data, over - old);
+        c->adler = checksum_adler32(c->adler, data, over - old);
         c->absorbed += over;
         if (len > over - old)
                 memcpy(c->tail + c->tail_len, data + (over - old), len - (over - old));
@@ -89,7 +84,7 @@ void txnlog__seal_feed(struct txnlog__seal_check *c, const uint8_t *data, size_t
 /* Reads the seal at the reader; `adler` runs over everything from `from` up to it. */
 static bool seal_ok(struct jute_reader *r, uint32_t *adler, const uint8_t **from)
 {
-        *adler = adler_more(*adler, *from, (size_t)(r->at - *from));
+        *adler = checksum_adler32(*adler, *from, (size_t)(r->at - *from));
         *from = r->at;
         int64_t sum = jute_get_long(r);
         struct jute_str slash = jute_get_str(r);

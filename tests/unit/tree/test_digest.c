@@ -92,12 +92,16 @@ static void test_a_digest_can_be_foretold(void **state)
         apply_one(db, 1, 5, (struct make){.type = OP_CREATE, .path = "/a", .data = "xyz", .number = 2}, NULL);
         const struct jute_stat_persisted stat = {
                 .czxid = 5, .mzxid = 5, .pzxid = 5, .ctime = time_of(5), .mtime = time_of(5)};
-        assert_int_equal(tree_node_digest(jute_cstr("/a"), jute_cstr("xyz"), &stat), znode_digest(node(db, "/a")));
+        const uint32_t content = tree_content_crc(jute_cstr("/a"), jute_cstr("xyz"));
+        assert_int_equal(content, znode_content_crc(node(db, "/a")));
+        assert_int_equal(tree_node_digest(jute_cstr("/a"), content, &stat), znode_digest(node(db, "/a")));
+        assert_int_equal(tree_node_digest(jute_cstr("/zookeeper/a"), content, &stat), 0);
         struct jute_stat_persisted root;
         znode_stat_persisted(node(db, "/"), &root);
-        assert_int_equal(tree_node_digest(jute_cstr(""), jute_cstr(""), &root), znode_digest(node(db, "/")));
-        assert_int_equal(tree_node_digest(jute_cstr("/"), jute_cstr(""), &root), znode_digest(node(db, "/")));
-        assert_int_equal(tree_node_digest(jute_cstr("/zookeeper/x"), jute_cstr(""), &root), 0);
+        const uint32_t nothing = tree_content_crc(jute_cstr("/"), jute_cstr(""));
+        assert_int_equal(nothing, tree_content_crc(jute_cstr(""), jute_cstr("")));
+        assert_int_equal(tree_node_digest(jute_cstr(""), nothing, &root), znode_digest(node(db, "/")));
+        assert_int_equal(tree_node_digest(jute_cstr("/"), nothing, &root), znode_digest(node(db, "/")));
         database_free(db);
 }
 
