@@ -97,9 +97,8 @@ static void await_all(struct load *l, const struct expiry *e)
                             .outstanding = 1,
                             .connections = EXPIRY_READERS};
         for (uint64_t since = now_ns(); l->dir_children != EXPIRY_READERS * e->sessions;) {
-                struct pump p = stat;
                 l->dir_children = l->dir_changes = 0;
-                pump_run(l, &p);
+                pump_run(l, &stat);
                 load_check_progress(since, "every ephemeral");
         }
         l->dir_children = l->dir_changes = 0;
