@@ -190,7 +190,5 @@ void expiry_run(struct load *l)
         l->latency = e.writes;
         verify(l, &e);
         (void)json_object_set_new(l->verified, "expiry", expiry_report(&e));
-        struct pump close = {
-                .op = DO_CLOSE, .keys = 1, .operations = EXPIRY_OTHERS, .outstanding = 1, .connections = EXPIRY_OTHERS};
-        pump_run(l, &close);
+        pump_close(l, EXPIRY_OTHERS);
 }

@@ -102,6 +102,5 @@ void fanout_run(struct load *l)
         json_object_set_new(l->verified, "round_us", report_histogram(rounds));
         mem_free(rounds);
         mem_free(f.heard);
-        struct pump close = {.op = DO_CLOSE, .keys = 1, .operations = o->connections, .outstanding = 1};
-        pump_run(l, &close);
+        pump_close(l, o->connections);
 }

@@ -54,6 +54,5 @@ void hold_run(struct load *l)
                         ping_all(l);
                 }
         }
-        struct pump close = {.op = DO_CLOSE, .keys = 1, .operations = o->connections, .outstanding = 1};
-        pump_run(l, &close);
+        pump_close(l, o->connections);
 }
