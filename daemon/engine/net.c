@@ -16,6 +16,7 @@ const struct net_limits net_limits_default = {
         .client_read_pause_bytes = NET_CLIENT_READ_PAUSE_BYTES,
         .dial_timeout_ms = NET_DIAL_TIMEOUT_MS,
         .close_timeout_ms = NET_CLOSE_TIMEOUT_MS,
+        .closing_max = NET_CLOSING_MAX,
         .client_listen_backlog = NET_LISTEN_BACKLOG,
 };
 
@@ -315,6 +316,16 @@ static void shut_when_flushed(struct conn *c)
                 net__kill(c);
 }
 
+/* Too many are closing. One turn can close them all, and none of them has been flushed yet: the oldest goes
+ * when its last answer is in the socket, or does not fit there. What is in the socket reaches the other
+ * side, unless it goes on talking. */
+static void drop_oldest(struct net *n)
+{
+        struct conn *c = LIST_ENTRY(n->closing.next, struct conn, waiting);
+        (void)net__flush(c); /* it ends either way */
+        net__kill(c);
+}
+
 static void close_gently(struct conn *c)
 {
         struct net *n = c->net;
@@ -323,10 +334,10 @@ static void close_gently(struct conn *c)
         c->holds = 0;
         n->closing_count++;
         net__wait(c, &n->closing, n->limits.close_timeout_ms);
-        if (n->closing_count > NET_CLOSING_MAX)
-                net__kill(LIST_ENTRY(n->closing.next, struct conn, waiting));
         net__reading(c);
         net__due(c);
+        if (n->closing_count > n->limits.closing_max)
+                drop_oldest(n);
 }
 
 void net_close(struct net *n, conn_id conn, bool flush)

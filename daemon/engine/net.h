@@ -44,7 +44,8 @@
 #define NET_DIAL_ADDRESSES_MAX 8
 /* A closed connection may take this long to flush and to see the other side close. */
 #define NET_CLOSE_TIMEOUT_MS 2000
-/* Connections in that state; beyond, the oldest is dropped. */
+/* Connections in that state; beyond, the oldest is dropped, once its socket has been offered what it still
+ * has to say. */
 #define NET_CLOSING_MAX 1024
 /* Listening sockets: three ports, each on a few addresses. */
 #define NET_LISTENERS_MAX  16
@@ -71,6 +72,7 @@ struct net_limits {
         size_t client_backlog_total_bytes;
         size_t client_read_pause_bytes;
         uint32_t dial_timeout_ms, close_timeout_ms;
+        size_t closing_max;
         int client_listen_backlog; /* NET_LISTEN_BACKLOG; other ports always have that */
 };
 /* All of the above. */

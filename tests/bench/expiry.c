@@ -190,5 +190,7 @@ void expiry_run(struct load *l)
         l->latency = e.writes;
         verify(l, &e);
         (void)json_object_set_new(l->verified, "expiry", expiry_report(&e));
-        pump_close(l, EXPIRY_OTHERS);
+        struct pump close = {
+                .op = DO_CLOSE, .keys = 1, .operations = EXPIRY_OTHERS, .outstanding = 1, .connections = EXPIRY_OTHERS};
+        pump_run(l, &close);
 }

@@ -102,5 +102,6 @@ void fanout_run(struct load *l)
         json_object_set_new(l->verified, "round_us", report_histogram(rounds));
         mem_free(rounds);
         mem_free(f.heard);
-        pump_close(l, o->connections);
+        struct pump close = {.op = DO_CLOSE, .keys = 1, .operations = o->connections, .outstanding = 1};
+        pump_run(l, &close);
 }

@@ -54,5 +54,6 @@ void hold_run(struct load *l)
                         ping_all(l);
                 }
         }
-        pump_close(l, o->connections);
+        struct pump close = {.op = DO_CLOSE, .keys = 1, .operations = o->connections, .outstanding = 1};
+        pump_run(l, &close);
 }

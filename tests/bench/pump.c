@@ -5,8 +5,6 @@
 #include <assert.h>
 
 #define SECOND_NS 1e9
-/* Sessions ended in a second, when a load is over. */
-#define CLOSES_PER_SECOND 5000
 
 static uint64_t random_next(struct load *l)
 {
@@ -152,15 +150,4 @@ void pump_run(struct load *l, struct pump *p)
         }
         l->on_reply = NULL;
         l->context = NULL;
-}
-
-void pump_close(struct load *l, uint32_t connections)
-{
-        struct pump p = {.op = DO_CLOSE,
-                         .keys = 1,
-                         .operations = connections,
-                         .rate = CLOSES_PER_SECOND,
-                         .outstanding = 1,
-                         .connections = connections};
-        pump_run(l, &p);
 }

@@ -26,8 +26,4 @@ struct pump {
  * sent later: its time counts from when it was due. It may be run again: each time begins anew. */
 void pump_run(struct load *l, struct pump *p);
 
-/* Ends the sessions of the first so many connections, and waits for each answer; not all in one moment, since what is
- * measured is over by then, and a crowd that leaves at once is a workload of its own. */
-void pump_close(struct load *l, uint32_t connections);
-
 #endif

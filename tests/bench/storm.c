@@ -22,7 +22,8 @@ void storm_run(struct load *l)
                 pump_run(l, &p);
                 (void)json_object_set_new(l->verified, "sessions_answered", json_integer(l->o->connections));
         }
-        pump_close(l, l->o->connections);
+        p = (struct pump){.op = DO_CLOSE, .keys = 1, .operations = l->o->connections, .outstanding = 1};
+        pump_run(l, &p);
 }
 
 /* ---- churn ---- */

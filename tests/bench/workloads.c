@@ -109,5 +109,5 @@ void requests_run(struct load *l)
                 clean(l, DO_DELETE_SEQ);
         else if (l->o->workload == WORKLOAD_CREATE && !l->o->keep)
                 clean(l, DO_DELETE_NODE);
-        pump_close(l, l->o->connections);
+        on_each(l, DO_CLOSE);
 }

@@ -120,21 +120,11 @@ static void test_only_what_is_measured_counts(void **state)
         assert_true(l.to.at_ns > l.from.at_ns);
 }
 
-/* The connection is given up once its answer is there. */
-static void test_sessions_are_closed(void **state)
-{
-        (void)state;
-        pump_close(&l, 1);
-        assert_int_equal(l.conns[0].state, CONN_CLOSED);
-        assert_int_equal(l.ready, 0);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_a_pump_that_is_run_again_sends_again, connected, over),
                 cmocka_unit_test_setup_teardown(test_only_what_is_measured_counts, connected, over),
-                cmocka_unit_test_setup_teardown(test_sessions_are_closed, connected, over),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

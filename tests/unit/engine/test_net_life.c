@@ -80,6 +80,59 @@ static void test_a_gentle_close_gives_up_after_its_time(void **state)
         world_free(w);
 }
 
+/* A thousand clients may leave in one turn: each has an answer coming. */
+static void test_more_that_close_in_one_turn_than_may_linger_get_their_last_answer(void **state)
+{
+        enum { CLIENTS = 8, LINGERING = 2 };
+        struct net_limits limits = net_limits_default;
+        struct world *w;
+        int fds[CLIENTS];
+        (void)state;
+        limits.closing_max = LINGERING;
+        limits.close_timeout_ms = 2 * PATIENCE_MS;
+        w = world_new(&limits);
+        (void)world_listen_on(w, PORT_CLIENT, "127.0.0.1");
+        for (int i = 0; i < CLIENTS; i++)
+                fds[i] = world_join(w, PORT_CLIENT);
+        for (conn_id conn = 2; conn <= 2 * CLIENTS; conn += 2) {
+                world_send_filled(w, conn, 100, 'x');
+                w->in_effect = true;
+                net_close(w->net, conn, true);
+                w->in_effect = false;
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+                assert_int_equal(world_read_filled(w, fds[i], 100, 'x'), 0);
+                assert_int_equal(world_read_end(w, fds[i]), 0);
+        }
+        for (int i = 0; i < CLIENTS; i++)
+                (void)close(fds[i]);
+        world_free(w);
+}
+
+/* Who takes nothing makes room all the same. */
+static void test_beyond_those_that_may_linger_the_oldest_goes_though_it_takes_nothing(void **state)
+{
+        struct net_limits limits = net_limits_default;
+        struct world *w;
+        (void)state;
+        limits.closing_max = 1;
+        limits.close_timeout_ms = 2 * PATIENCE_MS; /* not time, but the second one must end the first */
+        w = world_new(&limits);
+        (void)world_listen_on(w, PORT_CLIENT, "127.0.0.1");
+        int stuck = world_join(w, PORT_CLIENT);
+        int last = world_join(w, PORT_CLIENT);
+        world_send_filled(w, 2, 32 * MIB, 'x');
+        net_close(w->net, 2, true);
+        world_send_filled(w, 4, 3, 'y');
+        net_close(w->net, 4, true);
+        assert_int_equal(net_client_backlog(w->net), 3);
+        assert_int_equal(world_read_filled(w, last, 3, 'y'), 0);
+        assert_int_equal(world_read_end(w, last), 0);
+        (void)close(stuck);
+        (void)close(last);
+        world_free(w);
+}
+
 static void test_a_plain_close_drops_what_is_queued(void **state)
 {
         struct world *w = world_new(&net_limits_default);
@@ -329,6 +382,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_gentle_close_delivers_all_and_drains_what_the_other_side_still_says),
                 cmocka_unit_test(test_a_gentle_close_gives_up_after_its_time),
+                cmocka_unit_test(test_more_that_close_in_one_turn_than_may_linger_get_their_last_answer),
+                cmocka_unit_test(test_beyond_those_that_may_linger_the_oldest_goes_though_it_takes_nothing),
                 cmocka_unit_test(test_a_plain_close_drops_what_is_queued),
                 cmocka_unit_test(test_an_end_and_a_reset_of_the_other_side_are_told_apart),
                 cmocka_unit_test(test_a_lost_connection_that_was_closed_meanwhile_is_not_told),
