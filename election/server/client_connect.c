@@ -118,7 +118,8 @@ static void client_revalidate(struct client *k, const struct event *e, struct ef
  * there is a leader, who alone can tell: to call it expired would be a guess (safety: S4). */
 static bool client_only_leader_knows(const struct clients *c, int64_t session)
 {
-        return c->read_only && (session < c->first_local || session >= c->next_session ||
+        const bool own = session >= c->first_local && session < c->next_session;
+        return c->read_only && ((!own && !PLANTED(READ_ONLY_CALLS_EXPIRED)) ||
                                 session_table_find(database_sessions(c->host.database(c->host.ctx)), session, NULL));
 }
 

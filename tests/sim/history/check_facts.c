@@ -102,6 +102,8 @@ struct question {
         bool sequential;
         uint8_t flags;  /* 0, or only creates with one of these */
         uint64_t by_us; /* asked for before */
+        bool versioned; /* deletions of one of these versions, or of any */
+        int32_t least, most;
 };
 
 /* When it had happened, at the latest: when it was answered; where the answer was lost, when anybody was who had come
@@ -139,7 +141,9 @@ static size_t count_doubts(const struct facts *f, text_id path, const struct que
                 const struct history_entry *whole = &entries[check__whole(f->c, d->entry)];
                 bool earlier = whole->call_us <= q->by_us; /* what was asked later can't have come first */
                 bool flagged = !q->flags || entries[d->entry].flags & q->flags;
-                n += d->verb == q->verb && d->sequential == q->sequential && flagged && earlier;
+                int32_t version = entries[d->entry].version;
+                bool heeded = !q->versioned || version < 0 || (version >= q->least && version <= q->most);
+                n += d->verb == q->verb && d->sequential == q->sequential && flagged && heeded && earlier;
         }
         return n;
 }
@@ -163,9 +167,19 @@ size_t facts__doubts(const struct facts *f, text_id path, enum history_verb verb
         return count_doubts(f, path, &q);
 }
 
-bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry)
+size_t facts__deletions(const struct facts *f, text_id path, uint32_t entry, int32_t least, int32_t most)
 {
-        return count_creates(f, path, CREATE_EPHEMERAL | CREATE_CONTAINER | CREATE_TTL, entry) > 0;
+        struct question q = {.verb = VERB_DELETE,
+                             .by_us = happened_by(f->c, entry),
+                             .versioned = true,
+                             .least = least,
+                             .most = most};
+        return count_doubts(f, path, &q);
+}
+
+bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry, uint8_t flags)
+{
+        return count_creates(f, path, flags, entry) > 0;
 }
 
 /* ---- facts ---- */

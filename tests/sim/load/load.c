@@ -504,6 +504,17 @@ static void open_step(struct load_client *a, bool busy)
         }
 }
 
+/* One that takes read-only mode may rather have a session of that than wait for somebody who knows its own. */
+static void turned_away(struct load_client *a)
+{
+        const bool gives_up = a->state == STATE_CONNECTING && a->session && takes_read_only(a) && !load__draw(a, 4);
+        lose(a);
+        if (!gives_up)
+                return;
+        a->load->tally.abandoned++;
+        forget_session(a);
+}
+
 /* An acknowledged closeSession ends it. */
 static bool was_closed(const struct load_client *a)
 {
@@ -521,7 +532,7 @@ static void client_step(struct load_client *a, bool busy)
                 forget_session(a);
         }
         if (a->link.wire && world_wire_ended(a->link.wire))
-                lose(a);
+                turned_away(a);
         if (a->ghost.wire && (world_wire_ended(a->ghost.wire) || (!a->ghost_left && !a->ghost.count)))
                 load__link_over(a, &a->ghost);
         if (a->state == STATE_DOWN && now >= a->retry_ms)
