@@ -38,6 +38,8 @@ def sections(results, limits, kinds, reference):
     yield "Targets (ratio: baton to %s)" % reference, tables.target_head(kinds), \
         tables.target_rows(results, kinds, reference)
     yield "All work", tables.WORKLOAD_HEAD, tables.workload_rows(results, kinds, reference)
+    for other in [kind for kind in kinds if kind not in (plan.BATON, reference)]:
+        yield "Baton beside %s" % other, tables.other_head(other), tables.other_rows(results, other)
     yield "The parts of a gap: medians in ms", tables.GAP_HEAD, tables.gap_rows(results, kinds)
     yield "5,000 sessions that lose their connections at once: medians in ms", tables.EXPIRY_HEAD, \
         tables.expiry_rows(results, kinds)

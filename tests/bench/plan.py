@@ -17,7 +17,7 @@ class Workload:
     rate_part: float = 0.0
     rate_own: bool = False              # of each kind's own throughput, not of the reference's
     rounds: int = 0                     # 0: as many as are asked for
-    around: float = 2.0                 # seconds that a run takes besides, about
+    around: float = 1.2                 # seconds that a run takes besides, about
 
 
 @dataclass(frozen=True)
@@ -232,9 +232,9 @@ MEASURES = {
     "watch-memory": Measure("memory of 200,000 watches", 8),
     "start-10k": Measure("10,000 znodes", 8),
     "start-100k": Measure("100,000 znodes", 14),
-    "million": Measure("1,000,000 znodes", 60),
-    "gap-kill": Measure("leader killed, 3 rounds", 30),
-    "gap-stop": Measure("leader stopped cleanly, 3 rounds", 30),
+    "million": Measure("1,000,000 znodes", 45),
+    "gap-kill": Measure("leader killed, 3 rounds", 20),
+    "gap-stop": Measure("leader stopped cleanly, 3 rounds", 20),
     "gap-freeze": Measure("leader frozen", 25),
 }
 # The order in which the table's are made.
@@ -292,7 +292,7 @@ def seconds_of(name, kinds, rounds):
     if name in MEASURES:
         return MEASURES[name].seconds * MEASURES[name].rounds * count
     if name in GROWTHS:
-        growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 2.0
+        growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 1.2
         loads = len(growth.levels) * GROWTH_ROUNDS * len(GROWTH_LOADS)
         return count * (growth.seconds + loads * run)
     work = WORKLOADS[name]

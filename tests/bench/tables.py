@@ -95,7 +95,7 @@ def workload_rows(results, kinds, reference):
     """All runs of the load generator: throughput, p50, p99, p99.9, processor time per operation, ratio."""
     rows = []
     for name, by_kind in results.items():
-        if name not in plan.WORKLOADS:
+        if name not in plan.WORKLOADS or name == "expiry":      # that is told apart
             continue
         for kind in kinds:
             if not by_kind.get(kind):
@@ -163,6 +163,26 @@ def growth_rows(results, kinds):
                     for metric, scale in (("servers_us_per_operation", 1.0), ("latency_us.p50", 1e-3))),
                     middle(results, names["held"], kind, "rss_bytes", 1 / 1048576)])
     return rows
+
+
+def other_rows(results, other):
+    """Baton's medians beside those of a kind that is not the reference, with their ratio, where both were measured."""
+    metrics = (("per_second", "/s", 1), ("latency_us.p50", "p50 ms", 1e-3), ("servers_us_per_operation", "us/op", 1))
+    asked = [(name, work.title, metrics) for name, work in plan.WORKLOADS.items() if name != "expiry"]
+    asked += [(name, measure.title, (("gap_ms", "ms", 1),)) for name, measure in plan.MEASURES.items()
+              if name.startswith("gap-")]
+    rows = []
+    for name, title, wanted in asked:
+        for metric, unit, scale in wanted:
+            ratio = ratio_of(results, name, metric, plan.BATON, other)
+            if ratio is not None:
+                rows.append(["%s [%s]" % (title, unit), middle(results, name, plan.BATON, metric, scale),
+                             middle(results, name, other, metric, scale), "%.2fx" % ratio])
+    return rows
+
+
+def other_head(other):
+    return ["work: medians", plan.BATON, other, "ratio"]
 
 
 GAP_HEAD = ["leader", "servers", "gap", *phases.PARTS]

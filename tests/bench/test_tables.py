@@ -72,6 +72,14 @@ class Parts(unittest.TestCase):
         self.assertEqual(rows, [["baton", "-5.00", "300", "305", "0.50", "2.00", "40.0", "4.00"]])
         self.assertEqual(len(rows[0]), len(tables.EXPIRY_HEAD))
 
+    def test_a_kind_that_is_not_the_reference_has_a_table_of_its_own(self):
+        results = {"set-512": {"baton": runs(100), plan.ETCD: runs(50), ZOOKEEPER: runs(10)}, "storm": {"baton": runs(1)},
+                   "gap-kill": {"baton": [{"gap_ms": 20.0}], plan.ETCD: [{"gap_ms": 1000.0}]}}
+        rows = tables.other_rows(results, plan.ETCD)
+        self.assertEqual([row[-1] for row in rows], ["2.00x", "0.50x", "1.00x", "0.02x"])
+        self.assertEqual(tables.other_rows({"set-512": {plan.ETCD: runs(50)}}, plan.ETCD), [])
+        self.assertTrue(all(len(row) == len(tables.other_head(plan.ETCD)) for row in rows))
+
     def test_growth_has_a_row_for_each_level_that_was_reached(self):
         word = "grow-znodes"
         level = plan.GROWTHS[word].levels[0]
