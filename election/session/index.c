@@ -12,6 +12,8 @@
 #define INDEX_SIZE_MIN 8
 /* Shrinks below one entry per this many buckets; grows above one per bucket. */
 #define INDEX_SPARSE 4
+/* A bucket's links are fetched so many splits before its own. */
+#define INDEX_AHEAD 4
 
 void index_init(struct index *ix)
 {
@@ -38,6 +40,18 @@ static void reserve(struct index *ix)
         ix->slots = mem_realloc(ix->slots, ix->capacity * sizeof(struct index_link *));
 }
 
+void index_fetch(const struct index *ix, uint64_t hash)
+{
+        if (ix->count > 0)
+                __builtin_prefetch(&ix->slots[bucket(ix, (uint32_t)hash)]);
+}
+
+void index_fetch_link(const struct index *ix, uint64_t hash)
+{
+        if (ix->count > 0)
+                __builtin_prefetch(ix->slots[bucket(ix, (uint32_t)hash)]);
+}
+
 /* Adds one bucket and moves into it what belongs there from the bucket that stood for it so far. */
 static void split(struct index *ix)
 {
@@ -46,7 +60,10 @@ static void split(struct index *ix)
         if (fresh > ix->mask)
                 ix->mask = ix->mask * 2 + 1;
         ix->slots[fresh] = NULL;
-        struct index_link **from = &ix->slots[fresh & (ix->mask >> 1)];
+        const size_t parted = fresh & (ix->mask >> 1);
+        struct index_link **from = &ix->slots[parted];
+        /* Buckets are split in order, and the links of each lie anywhere. */
+        __builtin_prefetch(ix->slots[(parted + INDEX_AHEAD) & (ix->mask >> 1)]);
         while (*from) {
                 struct index_link *l = *from;
                 if ((l->hash & ix->mask) != fresh) {

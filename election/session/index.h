@@ -32,6 +32,10 @@ struct index {
 void index_init(struct index *ix);
 /* Frees the table, not the links; takes a zeroed one. */
 void index_done(struct index *ix);
+/* Has the processor fetch where a hash's chain begins, and later the first link of it, while other work is done: in a
+ * large table each is a wait for memory. The second looks at what the first has fetched. */
+void index_fetch(const struct index *ix, uint64_t hash);
+void index_fetch_link(const struct index *ix, uint64_t hash);
 /* Adds a link that is in no table. The caller sees to it that no equal key is there. */
 void index_insert(struct index *ix, struct index_link *l, uint64_t hash);
 /* Takes out a link that is in the table. */

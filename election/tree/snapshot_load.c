@@ -27,6 +27,9 @@ enum phase {
 #define STAT_PERSISTED_SIZE 60
 #define SESSION_SIZE        12
 #define ACL_ROW_HEAD_SIZE   12
+/* Nodes that are entered into the table of paths together: the table is large, each entry is a wait for memory, and so
+ * many are waited for at once. */
+#define UNNAMED_MAX 16
 
 struct database_loader {
         struct database *db;
@@ -39,6 +42,9 @@ struct database_loader {
         struct jute_writer acl; /* the present ACL row's entries */
         uint8_t *item;          /* an item that is not whole yet */
         size_t item_len, item_capacity;
+        struct znode *unnamed[UNNAMED_MAX]; /* in the tree, and not yet found by their paths */
+        size_t unnamed_count;
+        struct znode *parent; /* of the last node; the next one mostly has the same */
 };
 
 struct database_loader *database_loader_new(int32_t item_max)
@@ -55,10 +61,20 @@ struct database_loader *database_loader_new_hashed(int32_t item_max, uint64_t ha
         return l;
 }
 
+/* Makes all nodes to be found by their paths. False if one was there twice. */
+static bool name_all(struct database_loader *l)
+{
+        const size_t count = l->unnamed_count;
+        l->unnamed_count = 0;
+        return tree__name(l->db->tree, l->unnamed, count);
+}
+
 void database_loader_free(struct database_loader *l)
 {
         if (!l)
                 return;
+        if (l->db)
+                (void)name_all(l); /* as the tree frees those that it finds */
         database_free(l->db);
         jute_writer_done(&l->acl);
         mem_free(l->item);
@@ -166,15 +182,27 @@ static void take_acl_entry(struct database_loader *l, struct jute_reader *r)
                 finish_acl_row(l, r);
 }
 
-/* The root comes first, every other node after its parent, none twice. */
-static bool node_fits(const struct tree *t, struct jute_str path, struct znode **ret_parent)
+/* NULL if it is not there, or if it is there twice. */
+static struct znode *find_parent(struct database_loader *l, struct jute_str path)
+{
+        const struct jute_str wanted = path_parent(path);
+        if (l->parent && jute_str_equal(znode_path(l->parent), wanted))
+                return l->parent;
+        l->parent = tree__find(l->db->tree, wanted);
+        if (!l->parent && name_all(l))
+                l->parent = tree__find(l->db->tree, wanted);
+        return l->parent;
+}
+
+/* The root comes first, every other node after its parent, none twice: name_all() sees to that. */
+static bool node_fits(struct database_loader *l, struct jute_str path, struct znode **ret_parent)
 {
         *ret_parent = NULL;
         if (path.len == 0)
-                return !t->root;
-        if (!path__is_sound(path) || tree__find(t, path))
+                return !l->db->tree->root;
+        if (!path__is_sound(path))
                 return false;
-        *ret_parent = tree__find(t, path_parent(path));
+        *ret_parent = find_parent(l, path);
         return *ret_parent != NULL;
 }
 
@@ -185,7 +213,7 @@ static void take_node(struct database_loader *l, struct jute_reader *r)
         struct jute_stat_persisted stat;
         struct jute_str path = jute_get_str(r);
         if (jute_str_is(path, "/")) {
-                l->phase = t->root ? PHASE_END : PHASE_FAILED;
+                l->phase = t->root && name_all(l) ? PHASE_END : PHASE_FAILED;
                 return;
         }
         struct jute_str data = jute_get_str(r);
@@ -194,12 +222,14 @@ static void take_node(struct database_loader *l, struct jute_reader *r)
         if (r->error)
                 return;
         /* A root that goes with a session would be a tree without one. */
-        if (!node_fits(t, path, &parent) || (!parent && stat.ephemeral_owner)) {
+        if (!node_fits(l, path, &parent) || (!parent && stat.ephemeral_owner)) {
                 jute_fail(r);
                 return;
         }
         acl_table_ref(&t->acls, acl_key);
-        (void)tree__insert(t, parent, path, data, acl_key, &stat);
+        l->unnamed[l->unnamed_count++] = tree__place(t, parent, path, data, acl_key, &stat);
+        if (l->unnamed_count == UNNAMED_MAX && !name_all(l))
+                jute_fail(r);
 }
 
 static void take_item(struct database_loader *l, struct jute_reader *r)

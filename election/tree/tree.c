@@ -65,18 +65,24 @@ uint64_t tree_hash_seed(const struct tree *t)
         return t->hash_seed;
 }
 
+/* Of its hash, which is that of the path. */
+static struct znode *find(const struct tree *t, struct jute_str path, uint64_t hash)
+{
+        for (struct index_link *l = index_first(&t->nodes, hash); l; l = index_next(l)) {
+                struct znode *n = INDEX_ENTRY(l, struct znode, link);
+                if (n->path_len == (uint32_t)path.len && memcmp(n->path, path.data, n->path_len) == 0)
+                        return n;
+        }
+        return NULL;
+}
+
 struct znode *tree__find(const struct tree *t, struct jute_str path)
 {
         if (path.len < 0)
                 return NULL;
         if (path.len == 0 || (path.len == 1 && path.data[0] == '/'))
                 return t->root;
-        for (struct index_link *l = index_first(&t->nodes, path_hash(t, path)); l; l = index_next(l)) {
-                struct znode *n = INDEX_ENTRY(l, struct znode, link);
-                if (n->path_len == (uint32_t)path.len && memcmp(n->path, path.data, n->path_len) == 0)
-                        return n;
-        }
-        return NULL;
+        return find(t, path, path_hash(t, path));
 }
 
 const struct znode *tree_find(const struct tree *t, struct jute_str path)
@@ -327,8 +333,8 @@ static struct znode *znode_new(struct jute_str path, struct jute_str data, const
         return n;
 }
 
-struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str path, struct jute_str data,
-                           int64_t acl_key, const struct jute_stat_persisted *stat)
+struct znode *tree__place(struct tree *t, struct znode *parent, struct jute_str path, struct jute_str data,
+                          int64_t acl_key, const struct jute_stat_persisted *stat)
 {
         assert(parent || (!t->root && path.len == 0));
         struct znode *n = znode_new(path, data, stat);
@@ -338,7 +344,8 @@ struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str
                 child_link(parent, n);
         else
                 t->root = n;
-        index_insert(&t->nodes, &n->link, path_hash(t, path));
+        n->link.hash = (uint32_t)path_hash(t, path);
+        index_fetch(&t->nodes, n->link.hash);
         list_push(&t->ring, &n->ring);
         if (znode_is_ephemeral(n))
                 ephemeral_add(t, n);
@@ -346,6 +353,26 @@ struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str
                 special_add(t, n);
         t->digest += znode_digest(n);
         t->data_size += path_chars(n) + data_bytes(n);
+        return n;
+}
+
+bool tree__name(struct tree *t, struct znode *const *nodes, size_t count)
+{
+        bool all_new = true;
+        for (size_t i = 0; i < count; i++)
+                index_fetch_link(&t->nodes, nodes[i]->link.hash);
+        for (size_t i = 0; i < count; i++) {
+                all_new = !find(t, znode_path(nodes[i]), nodes[i]->link.hash) && all_new;
+                index_insert(&t->nodes, &nodes[i]->link, nodes[i]->link.hash);
+        }
+        return all_new;
+}
+
+struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str path, struct jute_str data,
+                           int64_t acl_key, const struct jute_stat_persisted *stat)
+{
+        struct znode *n = tree__place(t, parent, path, data, acl_key, stat);
+        index_insert(&t->nodes, &n->link, n->link.hash);
         return n;
 }
 

@@ -84,6 +84,11 @@ struct znode *tree__find(const struct tree *t, struct jute_str path);
  * reference on `acl_key`; copies path and data. Parent's Stat is the caller's business. */
 struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str path, struct jute_str data,
                            int64_t acl_key, const struct jute_stat_persisted *stat);
+/* The same in two steps, for many nodes in a row: placed, and then to be found by their paths. False if that of one
+ * was there before. */
+struct znode *tree__place(struct tree *t, struct znode *parent, struct jute_str path, struct jute_str data,
+                          int64_t acl_key, const struct jute_stat_persisted *stat);
+bool tree__name(struct tree *t, struct znode *const *nodes, size_t count);
 /* Removes a node without children. */
 void tree__remove(struct tree *t, struct znode *n);
 /* Any change of a node's data, Stat or ACL stands between these two. */

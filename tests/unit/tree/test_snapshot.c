@@ -195,11 +195,6 @@ static void test_streams_that_no_server_can_have_written_are_refused(void **stat
                 put_raw_node(&w, bad[i]);
                 assert_int_equal(feed_all(&w), -EPROTO);
         }
-        begin_raw(&w);
-        put_raw_node(&w, (struct raw_node){.path = "/a"});
-        put_raw_node(&w, (struct raw_node){.path = "/a"});
-        assert_int_equal(feed_all(&w), -EPROTO);
-
         jute_writer_reset(&w); /* a root that goes with a session */
         jute_put_int(&w, 0);
         jute_put_int(&w, 0);
@@ -228,6 +223,28 @@ static void test_streams_that_no_server_can_have_written_are_refused(void **stat
                 jute_put_vec(&w, acl_choice(1));
         }
         assert_int_equal(feed_all(&w), -EPROTO);
+        jute_writer_done(&w);
+}
+
+/* Nodes are entered into the table of paths some at a time: two of one path may stand near each other or far apart. */
+static void test_a_path_that_comes_twice_is_refused_at_the_end_at_the_latest(void **state)
+{
+        struct jute_writer w;
+        (void)state;
+        jute_writer_init(&w, ITEM_MAX);
+        for (int between = 0; between < 40; between++) {
+                char path[16];
+                begin_raw(&w);
+                put_raw_node(&w, (struct raw_node){.path = "/a"});
+                for (int i = 0; i < between; i++) {
+                        (void)snprintf(path, sizeof path, "/a/%d", i);
+                        put_raw_node(&w, (struct raw_node){.path = path});
+                }
+                put_raw_node(&w, (struct raw_node){.path = "/a"});
+                put_raw_node(&w, (struct raw_node){.path = "/a/x"});
+                jute_put_cstr(&w, "/");
+                assert_int_equal(feed_all(&w), -EPROTO);
+        }
         jute_writer_done(&w);
 }
 
@@ -479,6 +496,7 @@ int main(void)
                 cmocka_unit_test(test_each_read_gives_at_least_one_item_and_about_as_much_as_asked),
                 cmocka_unit_test(test_ancestors_go_out_before_a_node_that_is_put_aside),
                 cmocka_unit_test(test_streams_that_no_server_can_have_written_are_refused),
+                cmocka_unit_test(test_a_path_that_comes_twice_is_refused_at_the_end_at_the_latest),
                 cmocka_unit_test(test_items_beyond_the_limit_are_refused_without_waiting_for_them),
                 cmocka_unit_test(test_odd_counts_and_stats_load_and_do_no_harm),
                 cmocka_unit_test(test_a_key_missing_in_the_map_stays_and_has_no_list),
