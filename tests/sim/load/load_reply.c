@@ -301,8 +301,10 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
                 return;
         }
         memmove(k->pending, k->pending + 1, --k->count * sizeof(struct load_request *));
+        if (h->zxid <= 0)
+                trouble(a, "an answer that tells of no state, xid", h->xid);
         q->e.err = h->err;
-        q->e.zxid = h->zxid > 0 ? h->zxid : 0;
+        q->e.zxid = h->zxid;
         if (!h->err && q->e.verb == VERB_MULTI)
                 take_results(a, q, r);
         else if (!h->err && q->opcode == OP_MULTI_READ)

@@ -13,7 +13,7 @@ static const struct {
         enum mark mark;
 } signs[] = {
         {"left the ensemble", "no quorum can promise", MARK_LEFT_PROMISES},
-        {"left the ensemble", "above this one", MARK_LEFT_PROMISES},
+        {"left the ensemble", "above this one", MARK_LEFT_LATER_PROMISE},
         {"left the ensemble", "promised already", MARK_LEFT_PROMISES},
         {"left the ensemble", "was silent for too long", MARK_LEFT_SILENCE},
         {"left the ensemble", "can't be reached", MARK_LEFT_CONNECTION},
