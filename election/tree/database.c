@@ -18,7 +18,6 @@ void database_free(struct database *db)
         tree__free(db->tree);
         session_table_free(db->sessions);
         digest_log_done(&db->digests);
-        owner_claims_clear(&db->claims);
         mem_free(db);
 }
 

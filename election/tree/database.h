@@ -78,8 +78,7 @@ struct outcome {
         size_t op_count, op_capacity;
         struct tree_event *events;
         size_t event_count, event_capacity;
-        /* The payload's digest differs from the tree's / is the tree's; neither where there is none to compare, or it
-         * says nothing (owner_claims.h). */
+        /* The payload's digest differs from the tree's / is the tree's; neither where there is none to compare. */
         bool digest_mismatch, digest_agrees;
         uint8_t *text; /* storage for paths that the payload does not hold */
         size_t text_len, text_capacity;

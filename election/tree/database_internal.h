@@ -4,7 +4,6 @@
 
 #include "election/tree/database.h"
 #include "election/tree/digest_log.h"
-#include "election/tree/owner_claims.h"
 #include "election/tree/tree_internal.h"
 
 struct database {
@@ -14,7 +13,6 @@ struct database {
         int64_t snapshot_zxid;
         uint64_t snapshot_digest;
         struct digest_log digests;
-        struct owner_claims claims;
 };
 
 /* Without any node, not even the root: what a loader fills. */

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import archive, jars, wire
+from harness import jars, wire
 from harness.tree import assert_equal_trees, differences, read_tree
 from harness.txnlog import read_log
 
@@ -142,7 +142,7 @@ def our_files(module_lab, ours):
 
 
 def run_tool(version, folder, name, *arguments):
-    done = subprocess.run([*jars.java_command(version, folder, *archive.flags(version)), name, *map(str, arguments)],
+    done = subprocess.run([*jars.java_command(version, folder), name, *map(str, arguments)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=TOOL_TIMEOUT_S, check=False)
     text = done.stdout.decode("utf-8", "replace")

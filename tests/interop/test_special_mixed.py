@@ -8,12 +8,12 @@ import subprocess
 import pytest
 
 from conftest import need
-from harness import archive, jars
+from harness import jars
 from harness.servers import BATON, ZOOKEEPER_38, ZOOKEEPER_39
 from harness.tree import assert_equal_trees
 from harness.waiting import wait_until
-from harness.wire import (CREATE, CREATE_CONTAINER, CREATE_TTL, DELETE_CONTAINER, MULTI, OK, SET_DATA, UNIMPLEMENTED, Client,
-                          Disconnected, buf, create_body, i32, i64, multi_body, multi_results, ustr)
+from harness.wire import (CREATE, CREATE_CONTAINER, CREATE_TTL, DELETE_CONTAINER, MULTI, OK, UNIMPLEMENTED, Client,
+                          Disconnected, buf, create_body, i64, multi_body, multi_results, ustr)
 
 CONTAINER, TTL = 4, 5
 LONG_MS = 10**9
@@ -87,8 +87,8 @@ def exercise(ensemble, name):
 
 def formatted(version, folder, path):
     """What ZooKeeper's own formatter makes of a snapshot: ephemeralOwner as stored, by path."""
-    done = subprocess.run([*jars.java_command(version, folder, *archive.flags(version)),
-                           "org.apache.zookeeper.server.SnapshotFormatter", str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = subprocess.run([*jars.java_command(version, folder), "org.apache.zookeeper.server.SnapshotFormatter",
+                           str(path)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=60, check=True)
     owners, at = {}, None
     for line in done.stdout.decode("utf-8", "replace").splitlines():
@@ -154,38 +154,6 @@ def test_a_client_that_deletes_containers_by_itself(lab, only_baton, zookeepers)
         assert client.exists("/plain") is not None
         client.close_session()
     assert_same_everywhere(ensemble)
-
-
-@pytest.mark.parametrize("we_lead", [False, True], ids=["java-leads", "we-lead"])
-def test_flags_of_another_kind_part_no_trees(lab, only_baton, zookeepers, we_lead):
-    """A ZooKeeper that leads makes its digest with the owner that the flags say, and the znode with the kind that was
-    asked for; its own servers say so in their logs. Ours sees what it is, alone and among other requests."""
-    kinds = (zookeepers[1], BATON) if we_lead else (BATON, zookeepers[1])
-    ensemble = lab.ensemble(dict(enumerate(kinds, 1)), **{**SETTINGS, "java_properties": SETTINGS["java_properties"][:1]})
-    ensemble.start()
-    java, ours = sorted(ensemble, key=lambda server: server.kind == BATON)
-    assert ensemble[2].mode() == "leader"
-    with Client(ensemble[1].address) as client:
-        for flags in range(5):
-            client.call(CREATE_CONTAINER, create_body("/alone%d-" % flags, b"x", flags))
-        client.call(CREATE, create_body("/alone-create", b"x", CONTAINER))
-        requests = []
-        for n in range(20):
-            root = "/many%d-" % n
-            requests += [(CREATE_CONTAINER, create_body("%s%d" % (root, flags), b"x", flags)) for flags in (1, 0, 2, 3)]
-            requests += [(CREATE, create_body(root + "0/child")), (SET_DATA, ustr(root + "0") + buf(b"xy") + i32(0)),
-                         (CREATE, create_body(root + "create", b"x", CONTAINER)), (CREATE, create_body(root + "plain")),
-                         (MULTI, multi_body((CREATE_CONTAINER, create_body(root + "multi", b"x", 0)),
-                                            (CREATE, create_body(root + "multi/child")),
-                                            (CREATE, create_body(root + "multi-create", b"x", CONTAINER))))]
-        client.carry_out(requests)
-        client.sync()
-        assert_equal_trees(ensemble)
-        client.close_session()
-    assert_equal_trees(ensemble)
-    assert ours.monitor()["digest_mismatches_count"] == "0", ours.log_tail()
-    assert ours.mode() == ("leader" if we_lead else "follower")
-    assert ("Digests are not matching" in java.log_text()) == (not we_lead)
 
 
 def test_nodes_with_a_time_outlive_a_server_without_extended_types(lab, only_baton):

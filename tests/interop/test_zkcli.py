@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import need
-from harness import archive, jars, servers
+from harness import jars, servers
 
 SCRIPT = Path(__file__).resolve().parent / "clients" / "zkcli.txt"
 CLI_TIMEOUT_S = 90
@@ -44,7 +44,7 @@ def play(version, server, home):
     quiet = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-Dlog4j.configuration=file:%s" % (home / "quiet.properties"),
              "-Duser.timezone=UTC", "-Duser.language=en")
     done = subprocess.run(
-        [*jars.java_command(version, home, *archive.flags(version), *quiet), "org.apache.zookeeper.ZooKeeperMain", "-server", server.host],
+        [*jars.java_command(version, home, *quiet), "org.apache.zookeeper.ZooKeeperMain", "-server", server.host],
         input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CLI_TIMEOUT_S, text=True, check=False)
     return done.stdout
 
