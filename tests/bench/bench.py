@@ -88,8 +88,8 @@ def main():
         names = [name for word in options.words for name in plan.names_of(word)] or list(plan.TABLE)
     except KeyError as e:
         parser.error("no workload, measure or curve %s; --list names them" % e)
-    kinds = [options.only] if options.only else [
-        servers.BATON, options.against, *filter(None, options.also.split(","))]
+    kinds = [options.only] if options.only else list(dict.fromkeys([
+        servers.BATON, options.against, *filter(None, options.also.split(","))]))
     unknown = [kind for kind in kinds if kind not in fleet.KINDS]
     if unknown or options.rounds < 1 or options.minutes is not None and options.minutes <= 0:
         parser.error("kinds of servers are %s; rounds are 1 or more, minutes more than 0" % ", ".join(fleet.KINDS))

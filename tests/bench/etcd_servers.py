@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-import time
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -38,6 +38,7 @@ def require():
     for program, source in ((SERVER, "./server"), (LOAD, "./load")):
         if _is_new(program, SOURCE / source):
             continue
+        print("building %s: minutes, the first time" % program.name, file=sys.stderr, flush=True)
         try:
             done = subprocess.run(["go", "build", "-o", str(program), source], cwd=SOURCE, env=environment,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

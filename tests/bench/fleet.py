@@ -17,7 +17,10 @@ from harness.waiting import wait_until  # noqa: E402
 
 BUILD = Path(os.environ.get("BATON_BUILD") or ROOT / "build" / "release")
 LOAD, ECHO, DISK = (BUILD / "bin" / ("baton-bench-" + name) for name in ("load", "echo", "disk"))
-LOAD_TIMEOUT_S, START_TIMEOUT_S = 600, 60
+# Of a load by time, of one by number, which may be a million znodes, and of a start.
+RUN_TIMEOUT_S, LOAD_TIMEOUT_S, START_TIMEOUT_S = 180, 600, 60
+# Who was killed closes its sockets before it can be waited for.
+GONE_S = 0.2
 
 # The tests' harness gives Java a small heap and its cheap compiler: here it gets what zkServer.sh would give it (a heap
 # of 1000 MB, the collector and compilers the JVM chooses). The last of two contradicting flags holds.
@@ -101,8 +104,9 @@ def load_command(words, hosts, pids, seconds=None, warmup=None, rate=None, progr
 
 def run_load(command):
     """Returns the generator's JSON."""
+    timeout = LOAD_TIMEOUT_S if "--operations" in command else RUN_TIMEOUT_S
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=LOAD_TIMEOUT_S, check=False)
+                          text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise Failed("%s: %s" % (" ".join(command[1:]), done.stderr.strip()))
     return json.loads(done.stdout)
@@ -115,6 +119,7 @@ def load(made, words, **how):
 
 def sound(made):
     """Whether all of an ensemble still run, and one leads."""
+    time.sleep(GONE_S)
     return len(made.running()) == len(made) and made.leader() is not None
 
 

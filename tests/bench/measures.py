@@ -12,6 +12,8 @@ IDLE_SECONDS, IDLE_SESSIONS = 8, 1000
 SESSIONS, WATCHES_PER_CONNECTION, WATCH_CONNECTIONS = 5000, 2000, 100
 SETTLE_S = 1.0                          # what a server does after the last reply is over by then
 WARMING_S = 4.0
+# Settled is who used no more than so much (a tick is 10 ms) while it was looked at.
+SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
 GAP_ROUNDS = {"kill": 3, "stop": 3, "pause": 1}
 
 
@@ -35,6 +37,17 @@ def _switches(pid):
             continue                    # it has just ended
         total += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
     return total
+
+
+def settle(made):
+    """Until the servers do nothing of their own any more, such as writing a snapshot of what was just made: a run then
+    begins with idle servers. Not for ever."""
+    pids, deadline = [server.pid for server in made], time.monotonic() + SETTLE_MAX_S
+    while time.monotonic() < deadline:
+        ticks = sum(map(_cpu_ticks, pids))
+        time.sleep(SETTLE_LOOK_S)
+        if sum(map(_cpu_ticks, pids)) - ticks <= SETTLE_TICKS:
+            return
 
 
 def start_empty(lab, kind):
@@ -133,8 +146,12 @@ class Growing:
                      "watches --connections %d --keys %d" % (WATCH_CONNECTIONS, level // WATCH_CONNECTIONS))
             self.held = fleet.Held(self.made, words)
         self.level = level
-        time.sleep(SETTLE_S)
+        settle(self.made)
         return {"rss_bytes": rss(self.made)}
+
+    def load(self, words):
+        settle(self.made)
+        return fleet.load(self.made, words, seconds=plan.CURVE_SECONDS, warmup=plan.CURVE_WARMUP)
 
     def let_go(self):
         if self.held:

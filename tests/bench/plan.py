@@ -135,7 +135,7 @@ GROWTHS = {
 }
 # Loads at each level, in turns, and their rounds; few keys, so that they are not what grows.
 GROWTH_LOADS = {"write": "set --keys 100", "read": "read --keys 100"}
-GROWTH_ROUNDS = 3
+GROWTH_ROUNDS = 5
 
 
 def growth_name(word, level, what):
@@ -292,7 +292,7 @@ def seconds_of(name, kinds, rounds):
     if name in MEASURES:
         return MEASURES[name].seconds * MEASURES[name].rounds * count
     if name in GROWTHS:
-        growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 1.2
+        growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 1.6
         loads = len(growth.levels) * GROWTH_ROUNDS * len(GROWTH_LOADS)
         return count * (growth.seconds + loads * run)
     work = WORKLOADS[name]

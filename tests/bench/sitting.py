@@ -183,7 +183,7 @@ class Sitting:
         self.keep(plan.growth_name(word, level, "held"), kind, growing[kind].grow(level))
 
     def beside(self, one, name, kind, words):
-        self.keep(name, kind, fleet.load(one.made, words, seconds=plan.CURVE_SECONDS, warmup=plan.CURVE_WARMUP))
+        self.keep(name, kind, one.load(words))
 
     # --- limits
 

@@ -265,11 +265,13 @@ func (l *load) count(prefix string, wanted int64) {
 	}
 }
 
+// Everything that was made, and etcd's history of it: or the next run would find a larger store than this one did.
 func (l *load) removeAll() {
-	end := []byte(l.o.root + "0") // after everything below root + "/"
-	_, err := pb.NewKVClient(l.conns[0]).DeleteRange(context.Background(),
-		&pb.DeleteRangeRequest{Key: []byte(l.o.root + "/"), RangeEnd: end})
+	c, end := pb.NewKVClient(l.conns[0]), []byte(l.o.root+"0") // after everything below root + "/"
+	r, err := c.DeleteRange(context.Background(), &pb.DeleteRangeRequest{Key: []byte(l.o.root + "/"), RangeEnd: end})
 	must(err, "removing")
+	_, err = c.Compact(context.Background(), &pb.CompactionRequest{Revision: r.Header.Revision, Physical: true})
+	must(err, "compacting")
 }
 
 func runRequests(o *options) any {
