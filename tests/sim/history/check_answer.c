@@ -316,6 +316,8 @@ static void check_op(const struct answers *a, uint32_t i)
 {
         const struct history_entry *e = &a->c->entries[i];
         bool writes = check__writes(e->verb) || e->verb == VERB_MULTI || e->verb == VERB_CLOSE;
+        if (check__is_unjudged(a->c, i) || (writes && check__is_read_only(a->c, i)))
+                return; /* check_read_only.c */
         if (e->err == HISTORY_UNKNOWN && writes)
                 check_unknown(a, i);
         else if (e->err == HISTORY_UNKNOWN || e->zxid <= 0)

@@ -78,7 +78,7 @@ static void check_called_over(struct check *c, uint32_t i)
 {
         const struct history_entry *e = &c->entries[i];
         const struct session *s = check__session(c, e->session);
-        if (s->opened != ENTRY_NONE && s->gone_zxid && e->zxid && e->zxid < s->gone_zxid)
+        if (s->opened != ENTRY_NONE && !s->read_only && s->gone_zxid && e->zxid && e->zxid < s->gone_zxid)
                 check__find(c, "S4", s->opened, i,
                             "session 0x%" PRIx64 " was called expired at 0x%" PRIx64 ", and ended at 0x%" PRIx64,
                             (uint64_t)e->session, (uint64_t)e->zxid, (uint64_t)s->gone_zxid);
@@ -118,6 +118,7 @@ static bool may_be_refused_so(const struct history_entry *e)
         case ZK_SESSION_EXPIRED:
         case ZK_SESSION_MOVED:
         case ZK_THROTTLED_OP:
+        case ZK_NOT_READ_ONLY: /* check_read_only.c */
                 return true;
         case ZK_NO_NODE:
         case ZK_NO_AUTH:
@@ -153,7 +154,8 @@ void check__refusals(struct check *c)
                 return; /* that it was served later: check_session.c */
         later_writes_init(c, &w);
         for (size_t i = 0; i < c->session_count; i++)
-                if (c->sessions[i].refused != ENTRY_NONE && c->sessions[i].opened != ENTRY_NONE)
+                if (c->sessions[i].refused != ENTRY_NONE && c->sessions[i].opened != ENTRY_NONE &&
+                    !c->sessions[i].read_only)
                         check_over(c, &c->sessions[i], &w);
         later_writes_done(&w);
 }

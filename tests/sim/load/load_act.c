@@ -435,6 +435,7 @@ static void act_trouble(struct load_client *a, enum load_action action)
         if (action == ACT_ABANDON) {
                 load__link_over(a, &a->ghost);
                 a->session = 0;
+                a->local = false;
                 a->watch_count = 0;
                 t->abandoned++;
         } else if (action == ACT_SLEEP) {
