@@ -231,6 +231,12 @@ def keep(names):
     return False
 
 
+def seconds_of(word):
+    if not word.isdecimal() or int(word) == 0:
+        sys.exit(f"'{word}' is no number of seconds")
+    return int(word)
+
+
 def main(words):
     options = words[words.index("--") + 1:] if "--" in words else []
     words = words[:words.index("--")] if "--" in words else words
@@ -239,9 +245,9 @@ def main(words):
             print(f"  {target:<14} {first_sentence(target)}")
         return 0
     if words[:1] == ["run"] and len(words) in (2, 3):
-        return run(words[1], int(words[2]) if len(words) == 3 else 60, options)
+        return run(words[1], seconds_of(words[2]) if len(words) == 3 else 60, options)
     if words[:1] == ["smoke"] and len(words) <= 2:
-        return smoke(int(words[1]) if len(words) == 2 else 4)
+        return smoke(seconds_of(words[1]) if len(words) == 2 else 4)
     if words[:1] == ["keep"] and len(words) > 1:
         return keep(targets() if words[1:] == ["all"] else words[1:])
     print(__doc__)

@@ -63,7 +63,6 @@ enum mark {
         MARK_EQUAL_ZXIDS,
         /* why roles end */
         MARK_LEFT_PROMISES,
-        MARK_LEFT_LATER_PROMISE,
         MARK_LEFT_SILENCE,
         MARK_LEFT_QUORUM,
         MARK_LEFT_BARRIER_E,

@@ -204,11 +204,12 @@ static bool justified(struct check *c, uint32_t i)
         }
 }
 
-/* What is said without asking a leader: of the session, and of how busy a server is. Everything else that fails has its
- * place in the log. */
+/* What is said without asking a leader: of the session, how busy a server is, that there is none. Everything else that
+ * fails has its place in the log. */
 static bool is_refused_at_once(int32_t err)
 {
-        return err == ZK_SESSION_EXPIRED || err == ZK_SESSION_MOVED || err == ZK_THROTTLED_OP;
+        return err == ZK_SESSION_EXPIRED || err == ZK_SESSION_MOVED || err == ZK_THROTTLED_OP ||
+               err == ZK_NOT_READ_ONLY;
 }
 
 static void check_refused(const struct answers *a, uint32_t i)

@@ -118,6 +118,7 @@ static bool may_be_refused_so(const struct history_entry *e)
         case ZK_SESSION_EXPIRED:
         case ZK_SESSION_MOVED:
         case ZK_THROTTLED_OP:
+        case ZK_NOT_READ_ONLY: /* check_read_only.c */
                 return true;
         case ZK_NO_NODE:
         case ZK_NO_AUTH:

@@ -301,7 +301,7 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
                 return;
         }
         memmove(k->pending, k->pending + 1, --k->count * sizeof(struct load_request *));
-        if (h->zxid <= 0)
+        if (h->zxid <= 0 && !k->read_only)
                 trouble(a, "an answer that tells of no state, xid", h->xid);
         q->e.err = h->err;
         q->e.zxid = h->zxid;
