@@ -189,6 +189,18 @@ struct blob *jute_writer_blob(struct jute_writer *w)
         return b;
 }
 
+struct blob *jute_writer_in_blob(struct jute_writer *w, size_t len)
+{
+        struct blob *b = blob_new(len);
+        *w = (struct jute_writer){.data = b->data, .capacity = len, .max = len};
+        return b;
+}
+
+bool jute_writer_filled(const struct jute_writer *w)
+{
+        return !w->error && w->len == w->max;
+}
+
 /* Room for `len` more bytes, already counted; NULL when they do not fit. */
 static uint8_t *extend(struct jute_writer *w, size_t len)
 {

@@ -80,6 +80,11 @@ void jute_writer_done(struct jute_writer *w);
 void jute_writer_reset(struct jute_writer *w);
 /* The bytes as a blob with one reference; NULL if the writer has an error. The writer is reset. */
 struct blob *jute_writer_blob(struct jute_writer *w);
+/* For what is known to take `len` bytes: returns a blob of that length, which the writer fills in place. Nothing grows
+ * and nothing is copied. The caller writes exactly so many, and does not call jute_writer_done(). */
+struct blob *jute_writer_in_blob(struct jute_writer *w, size_t len);
+/* Whether exactly so many have been written. */
+bool jute_writer_filled(const struct jute_writer *w);
 
 void jute_put_byte(struct jute_writer *w, uint8_t v);
 void jute_put_bool(struct jute_writer *w, bool v);

@@ -24,10 +24,8 @@ struct blob *jute_quorum_packet_blob(int32_t type, int64_t zxid, const void *dat
                 .authinfo = {.count = -1},
         };
         struct jute_writer w;
-        jute_writer_init(&w, JUTE_QUORUM_PACKET_MIN + len);
+        struct blob *b = jute_writer_in_blob(&w, JUTE_QUORUM_PACKET_MIN + len);
         jute_put_quorum_packet(&w, &packet);
-        struct blob *b = jute_writer_blob(&w);
-        jute_writer_done(&w);
-        assert(b); /* the maximum was made to measure */
+        assert(jute_writer_filled(&w));
         return b;
 }

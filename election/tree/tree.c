@@ -307,9 +307,13 @@ static void child_unlink(struct znode *n)
 
 static void data_store(struct znode *n, struct jute_str data)
 {
-        mem_free(n->data);
-        n->data = data.len > 0 ? mem_dup(data.data, (size_t)data.len) : NULL;
-        n->data_len = data.len;
+        if (n->data && n->data_len == data.len) {
+                memcpy(n->data, data.data, (size_t)data.len); /* the usual length again: no memory is asked for */
+        } else {
+                mem_free(n->data);
+                n->data = data.len > 0 ? mem_dup(data.data, (size_t)data.len) : NULL;
+                n->data_len = data.len;
+        }
         n->content_crc = tree_content_crc(znode_path(n), data);
 }
 

@@ -95,15 +95,13 @@ static struct blob *commits_blob(int64_t first, int64_t last)
 {
         size_t n = (size_t)(last - first + 1);
         struct jute_writer w;
-        jute_writer_init(&w, n * JUTE_QUORUM_PACKET_MIN);
+        struct blob *b = jute_writer_in_blob(&w, n * JUTE_QUORUM_PACKET_MIN);
         for (int64_t zxid = first; zxid <= last; zxid++) {
                 struct jute_quorum_packet q = {
                         .type = QP_COMMIT, .zxid = zxid, .data = {.len = -1}, .authinfo = {.count = -1}};
                 jute_put_quorum_packet(&w, &q);
         }
-        struct blob *b = jute_writer_blob(&w);
-        jute_writer_done(&w);
-        assert(b);
+        assert(jute_writer_filled(&w));
         return b;
 }
 

@@ -637,7 +637,8 @@ bool zab_forward(struct zab *z, int64_t session, int32_t cxid, int32_t opcode, s
                 return false;
         size_t body_len = body.len > 0 ? (size_t)body.len : 0;
         struct jute_writer w;
-        jute_writer_init(&w, JUTE_QUORUM_PACKET_MIN + REQUEST_PREFIX_SIZE + body_len + authinfo.size);
+        struct blob *b =
+                jute_writer_in_blob(&w, JUTE_QUORUM_PACKET_MIN + REQUEST_PREFIX_SIZE + body_len + authinfo.size);
         jute_put_int(&w, QP_REQUEST);
         jute_put_long(&w, -1);
         jute_put_int(&w, (int32_t)(REQUEST_PREFIX_SIZE + body_len));
@@ -647,9 +648,7 @@ bool zab_forward(struct zab *z, int64_t session, int32_t cxid, int32_t opcode, s
         if (body_len > 0)
                 jute_put_raw(&w, body.data, body_len);
         jute_put_vec(&w, authinfo);
-        struct blob *b = jute_writer_blob(&w);
-        jute_writer_done(&w);
-        assert(b);
+        assert(jute_writer_filled(&w));
         zab__learner_send(z, b, fx);
         return true;
 }

@@ -394,6 +394,28 @@ static void test_blob_is_a_copy_and_empties_the_writer(void **state)
         jute_writer_done(NULL);
 }
 
+static void test_a_blob_of_known_length_is_filled_in_place(void **state)
+{
+        (void)state;
+        struct jute_writer w;
+        struct blob *b = jute_writer_in_blob(&w, 9);
+        jute_put_int(&w, 5);
+        assert_false(jute_writer_filled(&w));
+        jute_put_raw(&w, "first", 5);
+        assert_true(jute_writer_filled(&w));
+        assert_ptr_equal(w.data, b->data);
+        assert_int_equal(b->refs, 1);
+        assert_int_equal(b->len, 9);
+        assert_memory_equal(b->data, "\0\0\0\5first", 9);
+        jute_put_byte(&w, 1); /* never beyond it */
+        assert_int_equal(w.error, -EMSGSIZE);
+        assert_false(jute_writer_filled(&w));
+        blob_unref(b);
+        b = jute_writer_in_blob(&w, 0);
+        assert_true(jute_writer_filled(&w));
+        blob_unref(b);
+}
+
 static void test_length_known_late_is_patched(void **state)
 {
         (void)state;
@@ -468,6 +490,7 @@ int main(void)
                 cmocka_unit_test(test_writer_holds_exactly_its_maximum),
                 cmocka_unit_test(test_overfull_writer_refuses_all_that_follows),
                 cmocka_unit_test(test_blob_is_a_copy_and_empties_the_writer),
+                cmocka_unit_test(test_a_blob_of_known_length_is_filled_in_place),
                 cmocka_unit_test(test_length_known_late_is_patched),
                 cmocka_unit_test(test_reset_keeps_memory_and_maximum),
                 cmocka_unit_test(test_null_string_equals_only_null),
