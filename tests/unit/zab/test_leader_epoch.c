@@ -274,6 +274,30 @@ static void test_leader_makes_way_for_an_observer_with_a_later_promise(void **st
         world_free(w);
 }
 
+/* E7: nobody tells the others of it, so at worst each of them leads once in vain. */
+static void test_one_promise_costs_each_voter_one_election_at_most(void **state)
+{
+        enum { VOTERS = 5, OBSERVER = 6, PROMISED = 50 };
+        (void)state;
+        struct world *w = world_new(VOTERS, 1, 1);
+        world_make_puppet(w, OBSERVER);
+        for (int64_t sid = 1; sid <= VOTERS; sid++) {
+                world_form(w, sid);
+                world_settle(w);
+                assert_int_equal(zab_phase(world_node(w, sid)->zab), ZAB_BROADCAST);
+                puppet_hello(w, puppet_dial(w, sid), QP_OBSERVERINFO, OBSERVER, PROMISED);
+                world_settle(w);
+                for (int64_t i = 1; i <= VOTERS; i++)
+                        assert_int_equal(zab_role(world_node(w, i)->zab), ZAB_IDLE);
+        }
+        world_form(w, 1);
+        world_settle(w);
+        (void)puppet_join(w, 1, OBSERVER, PROMISED, 0, 0);
+        for (int64_t i = 1; i <= VOTERS; i++)
+                assert_int_equal(zab_current_epoch(world_node(w, i)->zab), PROMISED + 1);
+        world_free(w);
+}
+
 /* Whom the configuration does not name has no say over the ensemble's elections. */
 static void test_leader_stays_for_a_stranger_with_a_later_promise(void **state)
 {
@@ -341,6 +365,7 @@ int main(void)
                 cmocka_unit_test(test_follower_of_a_lower_epoch_with_a_longer_log_is_not_ahead),
                 cmocka_unit_test(test_leader_makes_way_for_a_voter_with_a_later_promise),
                 cmocka_unit_test(test_leader_makes_way_for_an_observer_with_a_later_promise),
+                cmocka_unit_test(test_one_promise_costs_each_voter_one_election_at_most),
                 cmocka_unit_test(test_leader_stays_for_a_stranger_with_a_later_promise),
                 cmocka_unit_test(test_leader_without_a_quorum_gives_up_after_init_limit),
                 cmocka_unit_test(test_learner_that_comes_early_is_kept_waiting),
