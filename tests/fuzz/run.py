@@ -81,10 +81,14 @@ def grown(target):
     return os.path.join(BUILD, "corpus", target)
 
 
+class Seeds:
+    """Written anew by each run, where no other one that goes on at the same time takes them away."""
+    folder = None
+
+
 def write_seeds():
-    folder = os.path.join(BUILD, "seeds")
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([os.path.join(BUILD, "bin", "fuzz_seeds"), folder], check=True)
+    Seeds.folder = tempfile.TemporaryDirectory(prefix="seeds-", dir=BUILD)
+    subprocess.run([os.path.join(BUILD, "bin", "fuzz_seeds"), Seeds.folder.name], check=True)
 
 
 def dictionary(target):
@@ -102,7 +106,7 @@ def dictionary(target):
 
 
 def inputs(target):
-    return [path for path in (os.path.join(BUILD, "seeds", target), kept(target)) if os.path.isdir(path)]
+    return [path for path in (os.path.join(Seeds.folder.name, target), kept(target)) if os.path.isdir(path)]
 
 
 class Run:
