@@ -55,13 +55,14 @@ WITH_PCLMUL static uint32_t crc_folded(uint32_t crc, const uint8_t *at, size_t l
         __m128i sum = _mm_xor_si128(load(at), _mm_cvtsi32_si128((int)~crc));
         at += BLOCK;
         if (len >= 8 * BLOCK) {
-                __m128i sums[4] = {sum, load(at), load(at + BLOCK), load(at + 2 * BLOCK)};
-                for (at += 3 * BLOCK; end - at >= 4 * BLOCK; at += 4 * BLOCK)
-                        for (int i = 0; i < 4; i++)
-                                sums[i] = fold(sums[i], four_blocks, load(at + i * BLOCK));
-                sum = sums[0];
-                for (int i = 1; i < 4; i++)
-                        sum = fold(sum, one_block, sums[i]);
+                __m128i second = load(at), third = load(at + BLOCK), fourth = load(at + 2 * BLOCK);
+                for (at += 3 * BLOCK; end - at >= 4 * BLOCK; at += 4 * BLOCK) {
+                        sum = fold(sum, four_blocks, load(at));
+                        second = fold(second, four_blocks, load(at + BLOCK));
+                        third = fold(third, four_blocks, load(at + 2 * BLOCK));
+                        fourth = fold(fourth, four_blocks, load(at + 3 * BLOCK));
+                }
+                sum = fold(fold(fold(sum, one_block, second), one_block, third), one_block, fourth);
         }
         for (; at < end; at += BLOCK)
                 sum = fold(sum, one_block, load(at));
