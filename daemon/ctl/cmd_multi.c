@@ -25,7 +25,7 @@ static const char *op_name(enum opcode type)
 }
 
 /* To be freed; NULL, the reason printed. */
-static char *read_file(const char *name, size_t *ret_size)
+static char *read_file(const struct ctl_options *o, const char *name, size_t *ret_size)
 {
         bool is_stdin = strcmp(name, "-") == 0;
         FILE *in = is_stdin ? stdin : fopen(name, "re");
@@ -33,11 +33,12 @@ static char *read_file(const char *name, size_t *ret_size)
                 (void)fprintf(stderr, "batonctl: %s: %s\n", name, strerror(errno));
                 return NULL;
         }
-        char *text = mem_alloc(MULTI_FILE_BYTES_MAX + 1);
-        *ret_size = fread(text, 1, MULTI_FILE_BYTES_MAX + 1, in);
-        const char *wrong = ferror(in)                         ? strerror(errno)
-                            : *ret_size > MULTI_FILE_BYTES_MAX ? "is larger than 4 MiB: no server takes that"
-                                                               : NULL;
+        const size_t most = (size_t)o->max_buffer * MULTI_FILE_BYTES_RATIO;
+        char *text = mem_alloc(most + 1);
+        *ret_size = fread(text, 1, most + 1, in);
+        const char *wrong = ferror(in)         ? strerror(errno)
+                            : *ret_size > most ? "is larger than any request that --max-buffer allows"
+                                               : NULL;
         if (!is_stdin)
                 (void)fclose(in);
         if (!wrong)
@@ -115,7 +116,7 @@ int cmd_multi(const struct ctl_options *o, int argc, char **argv)
         if (status != CTL_DONE)
                 return status;
         const char *name = strcmp(a.rest[0], "-") == 0 ? "stdin" : a.rest[0];
-        char *text = read_file(a.rest[0], &size);
+        char *text = read_file(o, a.rest[0], &size);
         if (!text)
                 return CTL_USAGE;
         problems_init(&problems, name);

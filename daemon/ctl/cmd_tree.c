@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of a value that `set` and `create` read from stdin. */
-#define VALUE_BYTES_MAX (1u << 20)
 /* Where `set` makes what is missing. */
 #define CONFIG_ROOT "/baton/config/"
 
@@ -165,21 +163,27 @@ int cmd_stat(const struct ctl_options *o, int argc, char **argv)
 
 /* ---- set, create ---- */
 
-/* "-" is stdin. The memory is the caller's to free, NULL where the value is on the command line. */
-static int read_value(const char *text, struct jute_str *ret, char **ret_memory)
+/* "-" is stdin; more than a request may have is not read. The memory is the caller's to free, NULL where the value is
+ * on the command line. */
+static int read_value(const struct ctl_options *o, const char *text, struct jute_str *ret, char **ret_memory)
 {
         *ret_memory = NULL;
         if (!text || strcmp(text, "-") != 0) {
                 *ret = jute_cstr(text ? text : "");
                 return CTL_DONE;
         }
-        char *data = mem_alloc(VALUE_BYTES_MAX + 1);
-        size_t size = fread(data, 1, VALUE_BYTES_MAX + 1, stdin);
-        if (ferror(stdin) || size > VALUE_BYTES_MAX) {
+        const size_t most = (size_t)o->max_buffer;
+        char *data = mem_alloc(most + 1);
+        size_t size = fread(data, 1, most + 1, stdin);
+        if (ferror(stdin) || size > most) {
                 mem_free(data);
-                (void)fprintf(stderr, "batonctl: %s\n",
-                              size > VALUE_BYTES_MAX ? "stdin has more than a znode may hold (1 MiB)"
-                                                     : "stdin can't be read");
+                if (size > most)
+                        (void)fprintf(stderr,
+                                      "batonctl: stdin has more than a request may hold, %zu bytes; --max-buffer "
+                                      "allows more, where servers take it (max_buffer, jute.maxbuffer)\n",
+                                      most);
+                else
+                        (void)fprintf(stderr, "batonctl: stdin can't be read\n");
                 return CTL_USAGE;
         }
         *ret = jute_str_of(data, size);
@@ -280,7 +284,7 @@ int cmd_set(const struct ctl_options *o, int argc, char **argv)
         if (status == CTL_DONE && a.rest_count < 2)
                 status = args_wrong(argv[0], "which value? (- reads it from stdin)");
         if (status == CTL_DONE)
-                status = read_value(a.rest[1], &value, &memory);
+                status = read_value(o, a.rest[1], &value, &memory);
         if (status == CTL_DONE)
                 status = ctl_open(o, &c);
         if (status == CTL_DONE) {
@@ -336,7 +340,7 @@ int cmd_create(const struct ctl_options *o, int argc, char **argv)
         if (status == CTL_DONE && a.rest_count > 2 && acl_parse(a.rest[2], &acl, why, sizeof why) < 0)
                 status = args_wrong(argv[0], "%s", why);
         if (status == CTL_DONE)
-                status = read_value(a.rest_count > 1 ? a.rest[1] : NULL, &op.data, &memory);
+                status = read_value(o, a.rest_count > 1 ? a.rest[1] : NULL, &op.data, &memory);
         if (status == CTL_DONE)
                 status = ctl_open(o, &c);
         if (status == CTL_DONE) {

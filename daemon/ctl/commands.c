@@ -85,12 +85,13 @@ void ctl_print_help(void)
                      "  --auth-file FILE     identities, one a line: nobody else sees them there\n"
                      "  --json               for programs: JSON on stdout\n"
                      "  --wait MS            how long each request may take (default %d)\n"
+                     "  --max-buffer BYTES   longest request (default %d), where servers have a larger jute.maxbuffer\n"
                      "  --read-only, -r      a server without a leader will do; what it shows may be old\n"
                      "  --version, --help\n"
                      "\nExit status: 0 done; 1 refused by the ensemble, or not there; 2 wrong usage or configuration;\n"
                      "3 no server answered. Of check: 0 ok, 1 warning, 2 critical, 3 unknown.\n"
                      "Colour is used on a terminal only, and not when NO_COLOR is set.\n",
-                     CTL_WAIT_MS_DEFAULT);
+                     CTL_WAIT_MS_DEFAULT, JUTE_MAXBUFFER_DEFAULT);
 }
 
 /* --json may stand behind the command, where people write it. */

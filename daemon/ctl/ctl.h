@@ -15,6 +15,7 @@
  *   view.c          members and groups, read from their znodes
  *   walk.c          all znodes below one
  *   line_words.c    a line taken apart into words
+ *   secret_line.c   lines that are not remembered
  *   multi_file.c    a multi as a file
  *   tree_file.c     a subtree as JSON
  *   tree_read.c     a subtree read from the ensemble
@@ -61,6 +62,10 @@ enum ctl_exit {
 #define CTL_WAIT_MS_DEFAULT 5000
 /* Session timeout batonctl asks for; its sessions are short. */
 #define CTL_SESSION_TIMEOUT_MS 4000
+/* The longest request that --max-buffer may allow: well within CLIENT_LOOP_BACKLOG_BYTES. */
+#define CTL_MAX_BUFFER_MAX (48 << 20)
+/* The least. */
+#define CTL_MAX_BUFFER_MIN 1024
 /* Children of one znode that are listed. */
 #define CTL_CHILDREN_MAX 100000
 
@@ -78,6 +83,7 @@ struct ctl_options {
         const char *hosts;  /* HOST:PORT,…[/CHROOT]; NULL: those of the configuration */
         uint64_t wait_ms;
         int32_t session_ms; /* timeout that is asked for; 0: CTL_SESSION_TIMEOUT_MS */
+        int32_t max_buffer; /* longest request, jute.maxbuffer */
         bool json;
         bool colour;
         bool read_only; /* a server without a leader will do */

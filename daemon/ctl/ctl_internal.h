@@ -13,6 +13,7 @@ struct call {
         struct ctl_reply *ret; /* NULL: nobody waits any more */
         bool done;
         enum client_outcome outcome;
+        size_t size_bytes; /* of the request */
 };
 
 struct ctl {
@@ -49,9 +50,9 @@ int ctl__unreachable(const struct ctl *c);
 void ctl__start(struct ctl *c);
 /* Waits until *done, as long as one request may take. Returns CTL_DONE, or an exit status, the reason printed. */
 int ctl__await(struct ctl *c, const bool *done);
-/* Say why a request was not made, or has no answer; return an exit status. */
+/* Say why a request of so many bytes was not made, or has no answer; return an exit status. */
 int ctl__not_made(const struct ctl *c, int status);
-int ctl__not_answered(const struct ctl *c, enum client_outcome outcome);
+int ctl__not_answered(const struct ctl *c, enum client_outcome outcome, size_t size_bytes);
 /* A call whose answer goes to `ret`; starts the client, and the time that the request may take. */
 struct client_call ctl__begin(struct ctl *c, struct ctl_reply *ret, struct call **call);
 /* Waits for the answer. `status` is what the request's function returned. Returns an exit status, the reason printed.

@@ -88,12 +88,13 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                 {"auth", required_argument, NULL, 'a'},
                 {"auth-file", required_argument, NULL, 'A'},
                 {"wait", required_argument, NULL, 'w'},
+                {"max-buffer", required_argument, NULL, 'b'},
                 {"read-only", no_argument, NULL, 'r'},
                 {"version", no_argument, NULL, 'V'},
                 {"help", no_argument, NULL, 'h'},
                 {NULL, 0, NULL, 0},
         };
-        int64_t wait_ms;
+        int64_t wait_ms, max_buffer;
         int status;
         for (int letter; (letter = getopt_long(argc, argv, "+hr", known, NULL)) != -1;) {
                 switch (letter) {
@@ -119,6 +120,14 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
                         }
                         ret->wait_ms = (uint64_t)wait_ms;
                         break;
+                case 'b':
+                        if (settings_number(optarg, CTL_MAX_BUFFER_MIN, CTL_MAX_BUFFER_MAX, &max_buffer) < 0) {
+                                (void)fprintf(stderr, "batonctl: --max-buffer wants bytes, %d to %d\n",
+                                              CTL_MAX_BUFFER_MIN, CTL_MAX_BUFFER_MAX);
+                                return CTL_USAGE;
+                        }
+                        ret->max_buffer = (int32_t)max_buffer;
+                        break;
                 case 'r':
                         ret->read_only = true;
                         break;
@@ -138,7 +147,7 @@ static int read_options(int argc, char **argv, struct ctl_options *ret)
 
 int main(int argc, char **argv)
 {
-        struct ctl_options options = {.wait_ms = CTL_WAIT_MS_DEFAULT};
+        struct ctl_options options = {.wait_ms = CTL_WAIT_MS_DEFAULT, .max_buffer = JUTE_MAXBUFFER_DEFAULT};
         if (descriptors_open_standard() < 0)
                 return CTL_USAGE;       /* and nowhere to say why */
         (void)signal(SIGPIPE, SIG_IGN); /* a server that is gone is an error, not an end */

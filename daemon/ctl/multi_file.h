@@ -13,8 +13,8 @@
 #include "daemon/common/problems.h"
 #include "election/client/client.h"
 
-/* Bytes of such a file: a server takes no larger request. */
-#define MULTI_FILE_BYTES_MAX (4u << 20)
+/* Bytes of such a file for each of the request: \xHH is one byte. */
+#define MULTI_FILE_BYTES_RATIO 4
 
 struct multi_line;
 

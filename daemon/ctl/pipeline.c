@@ -15,6 +15,7 @@ struct pipeline {
         bool moved; /* an answer came */
         bool broken;
         enum client_outcome outcome;
+        size_t size_bytes; /* of the request that had it */
 };
 
 struct one {
@@ -34,6 +35,7 @@ static void on_done(void *ctx, const struct client_result *r)
                 } else if (!p->broken) {
                         p->broken = true;
                         p->outcome = r->outcome;
+                        p->size_bytes = r->size_bytes;
                 }
         } else if (!p->pending) {
                 mem_free(p);
@@ -81,7 +83,7 @@ int pipeline_run(struct ctl *c, pipeline_ask_fn *ask, pipeline_take_fn *take, vo
                 p->moved = false;
                 status = ctl__await(c, &p->moved);
                 if (status == CTL_DONE && p->broken)
-                        status = ctl__not_answered(c, p->outcome);
+                        status = ctl__not_answered(c, p->outcome, p->size_bytes);
         }
         p->left = true;
         if (!p->pending)

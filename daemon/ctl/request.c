@@ -16,6 +16,7 @@ static void on_done(void *ctx, const struct client_result *r)
         }
         call->done = true;
         call->outcome = r->outcome;
+        call->size_bytes = r->size_bytes;
         ctl_reply_copy(r, call->ret);
 }
 
@@ -38,15 +39,19 @@ struct client_call ctl__begin(struct ctl *c, struct ctl_reply *ret, struct call 
 int ctl__not_made(const struct ctl *c, int status)
 {
         const char *text = status == -EINVAL      ? "that is no path (absolute, without empty parts, '.' or '..')"
-                           : status == -EMSGSIZE  ? "that is larger than a server takes (jute.maxbuffer)"
                            : status == -ESHUTDOWN ? "the session is over"
                                                   : strerror(-status);
-        if (!c->quiet)
+        if (!c->quiet && status == -EMSGSIZE)
+                (void)fprintf(stderr,
+                              "batonctl: that is longer than a request may be, %d bytes; --max-buffer allows more, "
+                              "where servers take it (max_buffer, jute.maxbuffer)\n",
+                              c->options.max_buffer);
+        else if (!c->quiet)
                 (void)fprintf(stderr, "batonctl: %s\n", text);
         return status == -ESHUTDOWN ? CTL_UNREACHABLE : CTL_USAGE;
 }
 
-int ctl__not_answered(const struct ctl *c, enum client_outcome outcome)
+int ctl__not_answered(const struct ctl *c, enum client_outcome outcome, size_t size_bytes)
 {
         if (c->quiet)
                 return CTL_UNREACHABLE;
@@ -59,6 +64,12 @@ int ctl__not_answered(const struct ctl *c, enum client_outcome outcome)
                       outcome == CLIENT_UNKNOWN
                               ? "the connection ended before the answer: it may have been carried out or not"
                               : "the session ended before it could be sent");
+        /* A server tells nobody that this was its reason. */
+        if (outcome == CLIENT_UNKNOWN && size_bytes > JUTE_MAXBUFFER_DEFAULT)
+                (void)fprintf(stderr,
+                              "batonctl: the request had %zu bytes: a server whose max_buffer (jute.maxbuffer) is less "
+                              "ends the connection, and does nothing\n",
+                              size_bytes);
         return CTL_UNREACHABLE;
 }
 
@@ -98,9 +109,10 @@ int ctl__finish(struct ctl *c, struct call *call, int status)
                 return status;
         }
         enum client_outcome outcome = call->outcome;
+        size_t size_bytes = call->size_bytes;
         mem_free(call);
         if (outcome != CLIENT_ANSWERED)
-                return ctl__not_answered(c, outcome);
+                return ctl__not_answered(c, outcome, size_bytes);
         const struct client_server *s = client_server(c->session);
         (void)snprintf(c->server, sizeof c->server, "%s:%u", s->host, (unsigned)s->port);
         return CTL_DONE;

@@ -325,8 +325,8 @@ static int put_epochs(const struct source *s, struct target *t)
         return status;
 }
 
-static const struct store_config settings = {.item_max = JUTE_MAXBUFFER_DEFAULT + JUTE_EXTRA_DEFAULT,
-                                             .retain_snapshots = 3};
+/* Which max_buffer the server will have is not known here, and a record longer than expected is taken for damage. */
+static const struct store_config settings = {.item_max = 2 * CTL_MAX_BUFFER_MAX, .retain_snapshots = 3};
 
 static int look_at_snapshot(const struct restore *how, const struct source *s, struct target *t, struct restored *ret)
 {

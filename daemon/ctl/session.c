@@ -114,6 +114,14 @@ static int choose_servers(struct ctl *c)
         return status == CTL_DONE ? take_config(c) : status;
 }
 
+/* A session outlives the request that takes longest to send: servers hear nothing of it before its last byte. */
+static int32_t session_timeout(const struct ctl_options *o)
+{
+        int32_t usual = o->session_ms ? o->session_ms : CTL_SESSION_TIMEOUT_MS;
+        uint64_t large = o->max_buffer > JUTE_MAXBUFFER_DEFAULT ? 2 * o->wait_ms : 0;
+        return large > (uint64_t)usual ? (int32_t)large : usual;
+}
+
 static int make_client(struct ctl *c)
 {
         uint64_t seed = 0;
@@ -121,8 +129,8 @@ static int make_client(struct ctl *c)
                 seed = 0; /* the order of servers is the usual one then */
         const struct client_config config = {.servers = c->servers,
                                              .server_count = c->server_count,
-                                             .session_timeout_ms = c->options.session_ms ? c->options.session_ms
-                                                                                         : CTL_SESSION_TIMEOUT_MS,
+                                             .session_timeout_ms = session_timeout(&c->options),
+                                             .max_buffer = c->options.max_buffer,
                                              .max_reply = CTL_REPLY_MAX,
                                              .seed = seed,
                                              .chroot = c->chroot,

@@ -2,6 +2,7 @@
  * the loop of the session turns. */
 #include "daemon/ctl/shell_edit.h"
 
+#include "daemon/ctl/secret_line.h"
 #include "election/base/alloc.h"
 
 #include <errno.h>
@@ -288,19 +289,10 @@ static char *find_history(void)
         return path;
 }
 
-static bool may_hold_a_password(const char *line)
-{
-        static const char command[] = "addauth";
-        const char *at = line + strspn(line, " \t\"'\\");
-        /* Written in another way it is still to be seen, so that a line too many is forgotten rather than one too few.
-         */
-        return strncasecmp(at, command, sizeof command - 1) == 0 || strcasestr(line, command) || strstr(line, "--auth");
-}
-
 void shell_edit_remember(struct shell_edit *e, const char *line)
 {
         HistEvent event;
-        if (!line[strspn(line, " \t")] || may_hold_a_password(line))
+        if (!line[strspn(line, " \t")] || secret_line(line))
                 return;
         (void)history(e->history, &event, H_ENTER, line); /* what is not remembered does no harm */
         if (!e->history_path)

@@ -208,11 +208,12 @@ struct client_op_result {
 
 struct client_result {
         enum client_outcome outcome;
-        int32_t error;    /* enum zk_error or client_error; of a failed multi, its first real error */
-        int64_t zxid;     /* of the reply: a write's transaction, a read's state. 0 when not answered */
-        uint64_t sent_ms; /* time of the call that handed it out for sending; 0 when not sent */
-        conn_id conn;     /* the connection it was sent on; 0 when not sent */
-        bool watching;    /* the watch is set and will be called, once or as often as said at client_add_watch() */
+        int32_t error;     /* enum zk_error or client_error; of a failed multi, its first real error */
+        int64_t zxid;      /* of the reply: a write's transaction, a read's state. 0 when not answered */
+        uint64_t sent_ms;  /* time of the call that handed it out for sending; 0 when not sent */
+        conn_id conn;      /* the connection it was sent on; 0 when not sent */
+        size_t size_bytes; /* of the request, as max_buffer counts */
+        bool watching;     /* the watch is set and will be called, once or as often as said at client_add_watch() */
         /* null, or empty, where the request has no such answer or failed. Paths are without the chroot. */
         struct jute_str path;     /* all creates, sync */
         struct jute_str data;     /* get */

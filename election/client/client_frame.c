@@ -12,9 +12,6 @@
 /* A buffer beyond this is given back when its frame has been read. */
 #define IN_KEEP_BYTES (64u << 10)
 
-/* A frame's length field. */
-#define LENGTH_SIZE 4
-
 void client__protocol_error(struct client *c, uint64_t now_ms, const char *what, struct effects *fx)
 {
         const struct client_server *s = client_server(c);
@@ -127,7 +124,7 @@ static void gathered_frame(struct client *c, uint64_t now_ms, struct effects *fx
         size_t len = c->in_len, capacity = c->in_capacity;
         c->in = NULL;
         c->in_len = c->in_capacity = 0;
-        frame(c, now_ms, in + LENGTH_SIZE, len - LENGTH_SIZE, fx);
+        frame(c, now_ms, in + CLIENT__LENGTH_SIZE, len - CLIENT__LENGTH_SIZE, fx);
         if (c->in || capacity > IN_KEEP_BYTES) {
                 mem_free(in);
                 return;
@@ -140,9 +137,9 @@ static void gathered_frame(struct client *c, uint64_t now_ms, struct effects *fx
 static size_t take(struct client *c, uint64_t now_ms, const uint8_t *data, size_t len, struct effects *fx)
 {
         size_t used = 0;
-        if (c->in_len < LENGTH_SIZE && (c->in_len || len < LENGTH_SIZE)) {
-                used = gather(c, data, len, LENGTH_SIZE);
-                if (c->in_len < LENGTH_SIZE)
+        if (c->in_len < CLIENT__LENGTH_SIZE && (c->in_len || len < CLIENT__LENGTH_SIZE)) {
+                used = gather(c, data, len, CLIENT__LENGTH_SIZE);
+                if (c->in_len < CLIENT__LENGTH_SIZE)
                         return used;
         }
         const uint32_t length = frame_length(c->in_len ? c->in : data);
@@ -150,9 +147,9 @@ static size_t take(struct client *c, uint64_t now_ms, const uint8_t *data, size_
                 reply_too_long(c, now_ms, length, fx);
                 return 0;
         }
-        const size_t size = (size_t)length + LENGTH_SIZE;
+        const size_t size = (size_t)length + CLIENT__LENGTH_SIZE;
         if (!c->in_len && size <= len) { /* whole: no need to copy */
-                frame(c, now_ms, data + LENGTH_SIZE, length, fx);
+                frame(c, now_ms, data + CLIENT__LENGTH_SIZE, length, fx);
                 return size;
         }
         used += gather(c, data + used, len - used, size);

@@ -38,6 +38,9 @@ enum client_watch_kind { WATCH_DATA, WATCH_EXIST, WATCH_CHILD, WATCH_PERSISTENT,
 /* The one-shot kinds come first. */
 #define WATCH_ONE_SHOT_MAX WATCH_PERSISTENT
 
+/* A frame's length field. */
+#define CLIENT__LENGTH_SIZE 4
+
 struct client_request {
         struct list link;
         int32_t op, xid;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Where a frame has its xid: after the length. */
-#define XID_OFFSET 4
+#define XID_OFFSET CLIENT__LENGTH_SIZE
 
 const struct client_call client__no_call;
 

@@ -38,6 +38,7 @@ static struct client_result result_of(const struct client_request *q)
                                       .acl = no_vec,
                                       .who = no_vec,
                                       .sent_ms = q->sent_ms,
+                                      .size_bytes = q->size_bytes - CLIENT__LENGTH_SIZE,
                                       .conn = q->conn};
 }
 

@@ -47,11 +47,12 @@ static void epoch_choose(struct zab *z, uint64_t now_ms, struct effects *fx)
         }
         if (!is_quorum(z, heard))
                 return;
-        if (l->heard_epoch >= ZAB_EPOCH_MAX) {
+        const int64_t highest = z->heard_epoch > z->accepted_epoch ? z->heard_epoch : z->accepted_epoch;
+        if (highest >= ZAB_EPOCH_MAX) {
                 zab__leave_soon(z, "epochs are used up");
                 return;
         }
-        l->epoch = l->heard_epoch + 1;
+        l->epoch = highest + 1;
         zab__epoch_write(z, now_ms, EPOCH_ACCEPTED, l->epoch, fx);
 }
 
@@ -116,13 +117,15 @@ static void on_learner_info(struct zab *z, uint64_t now_ms, struct zab_peer *p, 
         p->deadline_ms = UINT64_MAX;
         replace_older(z, p, fx);
         /* Any member's role raises the epoch (quorum-protocol.md 3.3.2); a stranger just refuses one too low. */
-        if (ensemble_find(z->config.ensemble, p->sid) && zab__epoch(q->zxid) > z->leader.heard_epoch)
-                z->leader.heard_epoch = zab__epoch(q->zxid);
-        if (z->leader.announced && p->voter && zab__epoch(q->zxid) > z->leader.epoch)
+        const bool member = ensemble_find(z->config.ensemble, p->sid);
+        if (member && zab__epoch(q->zxid) > z->heard_epoch)
+                z->heard_epoch = zab__epoch(q->zxid);
+        if (z->leader.announced && member && zab__epoch(q->zxid) > z->leader.epoch)
                 /* It promised a later epoch to a candidate that came to nothing, so it can never follow this
-                 * leader. Java leaves it out for good; a new epoch, above its promise, takes it in. */
-                zab__leave_soon(z, "voter %" PRId64 " promised epoch %" PRId64 ", above this one", p->sid,
-                                zab__epoch(q->zxid));
+                 * leader. Java leaves it out until elections happen to have passed that epoch; here the next one
+                 * takes it in. One election for one promise at most, as this server remembers it. */
+                zab__leave_soon(z, "%s %" PRId64 " promised epoch %" PRId64 ", above this one",
+                                p->voter ? "voter" : "observer", p->sid, zab__epoch(q->zxid));
         else if (z->leader.announced)
                 inform(z, now_ms, p, fx);
         else
@@ -342,7 +345,6 @@ void zab__leader_enter(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_leader *l = &z->leader;
         *l = (struct zab_leader){
-                .heard_epoch = z->accepted_epoch,
                 .own_epoch = z->current_epoch,
                 .own_zxid = z->history.last,
                 .last_proposed = z->history.last,

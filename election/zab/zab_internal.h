@@ -88,7 +88,6 @@ struct pending_sync {
 
 struct zab_leader {
         int64_t epoch;               /* 0 before barrier E */
-        int64_t heard_epoch;         /* highest acceptedEpoch of any learner */
         int64_t own_epoch, own_zxid; /* state summary for barrier A */
         struct member_set promised;  /* voters whose ACKEPOCH was counted */
         struct member_set spent;     /* voters that can never be counted in this epoch any more */
@@ -162,6 +161,7 @@ struct zab {
         enum zab_role role;
         enum zab_phase phase;
         int64_t accepted_epoch, current_epoch; /* as on disk */
+        int64_t heard_epoch;                   /* highest acceptedEpoch that a member came with; outlives the role */
         int64_t prepared_epoch;                /* highest CURRENT_PREPARE or CURRENT handed to the log queue */
         int64_t durable_zxid;                  /* the log is durable up to here */
         struct history history;

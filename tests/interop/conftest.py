@@ -9,7 +9,7 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import jars, ports, servers  # noqa: E402 (the path is set just above)
+from harness import archive, jars, ports, servers  # noqa: E402 (the path is set just above)
 
 
 def pytest_addoption(parser):
@@ -26,13 +26,15 @@ WORKER, WORKERS = os.environ.get("PYTEST_XDIST_WORKER"), int(os.environ.get("PYT
 def pytest_configure(config):
     if config.getoption("--engine"):
         servers.ENGINE = Path(config.getoption("--engine")).resolve()
+    archive.enabled = True
     if WORKER:
         ports.share(int(WORKER.removeprefix("gw")), WORKERS)
     elif config.getoption("numprocesses", None):
-        try:
-            jars.require("3.9")         # fetched once, before there are several who want it
-        except jars.Unavailable:
-            pass                        # the tests that need it say so
+        for version in ("3.8", "3.9"):
+            try:
+                archive.flags(version)  # fetched and made once, before there are several who want it
+            except jars.Unavailable:
+                pass                    # the tests that need it say so
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import need
 from harness import servers
 
 BATONCTL = servers.ENGINE.parent / "batonctl"
@@ -13,13 +14,11 @@ TIMEOUT_S = 20
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_38])
-def ensemble(request, tmp_path_factory):
-    e = servers.Ensemble(tmp_path_factory.mktemp("ctl"), {1: request.param, 2: request.param, 3: request.param})
-    e.start()
-    e.wait_leader()
-    yield e
-    for server in e:
-        server.kill()
+def ensemble(request, module_lab):
+    made = module_lab.ensemble({sid: need(request.param) for sid in (1, 2, 3)}).start()
+    made.wait_leader()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

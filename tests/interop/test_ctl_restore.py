@@ -21,13 +21,9 @@ def restore(*arguments, status=0):
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
-def backup(request, tmp_path_factory):
+def backup(request, module_lab):
     """The data directory of a server that has been stopped, with a snapshot and a log behind it."""
-    kind = need(request.param)
-    settings = servers.Settings(snap_count=50)
-    one = servers.Ensemble(tmp_path_factory.mktemp("from"), {1: kind}, settings=settings)[1]
-    one.start()
-    one.wait_serving()
+    one = module_lab.ensemble({1: need(request.param)}, snap_count=50).start()[1]
     ctl = ctl_harness.Ctl(one.host)
     ctl("create", "/a", "first", "world:anyone:r")
     for batch in range(8):
@@ -35,7 +31,7 @@ def backup(request, tmp_path_factory):
     for n in range(120):
         ctl("set", "/b0", str(n)) if n % 30 == 0 else None
     one.stop()
-    if kind != servers.BATON:           # a start writes a snapshot
+    if one.kind != servers.BATON:           # a start writes a snapshot
         one.start()
         one.wait_serving()
         one.stop()
@@ -43,10 +39,8 @@ def backup(request, tmp_path_factory):
 
 
 @pytest.fixture
-def target(tmp_path):
-    one = servers.Ensemble(tmp_path / "to", {1: servers.BATON})[1]
-    yield one
-    one.kill()
+def target(lab):
+    return lab.ensemble({1: servers.BATON})[1]
 
 
 def check_serves(target):

@@ -12,13 +12,10 @@ from harness import servers
 
 
 @pytest.fixture(scope="module", params=[servers.BATON, servers.ZOOKEEPER_39])
-def server(request, tmp_path_factory):
-    kind = need(request.param)
-    one = servers.Ensemble(tmp_path_factory.mktemp("ctl"), {1: kind}, settings=ctl_harness.settings())[1]
-    one.start()
-    one.wait_serving()
-    yield one
-    one.kill()
+def server(request, module_lab):
+    ensemble = module_lab.ensemble({1: need(request.param)}, **ctl_harness.SETTINGS).start()
+    yield ensemble[1]
+    ensemble.stop()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ MAX_BUFFER, EXTRA = 4096, 6000
 MIN_TIMEOUT_MS, MAX_TIMEOUT_MS = 1234, 5678
 OUTSTANDING = 10
 PIPELINED = 1200                        # requests sent at once: far beyond that limit
+RUSH, RUSH_REQUESTS = 300, 3000         # connections, and requests of one of them
 HERE, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 CLOSE_TIMEOUT_S = 10.0
 
@@ -231,3 +232,22 @@ def test_far_more_requests_than_may_be_under_way_are_answered_in_order(connect):
     pong = client.read_reply()
     assert (pong.xid, pong.err) == (-2, OK) and pong.zxid >= zxids[-1]
     assert client.exists(root).num_children == PIPELINED // 3
+
+
+def test_by_default_a_rush_is_neither_throttled_nor_refused(lab, ours):
+    """Connections and requests far beyond what serves them at once: as ZooKeeper, whose throttles are off unless set."""
+    server = lab.ensemble({1: ours}, words="*", baton_extra={"max_client_connections": 0}).start()[1]
+    with contextlib.ExitStack() as opened:
+        rush = [opened.enter_context(Raw(server.address)) for _ in range(RUSH)]
+        for raw in rush:
+            raw.send(connect_frame())
+        assert all(raw.read_frame() for raw in rush)
+        client = opened.enter_context(Client(server.address, timeout_ms=30000, timeout=30.0))
+        client.send(b"".join(frame(i32(n) + i32(CREATE) + create_body("/r%d" % n)) for n in range(1, RUSH_REQUESTS + 1)))
+        for n in range(1, RUSH_REQUESTS + 1):
+            reply = client.read_reply()
+            assert (reply.xid, reply.err) == (n, OK)
+        figures = server.monitor()
+    throttled = {"throttled_ops", "stale_requests_dropped", "request_throttle_wait_count", "connection_rejected",
+                 "connection_drop_probability", "large_requests_rejected"}
+    assert not [(name, figures[name]) for name in throttled & set(figures) if float(figures[name])]

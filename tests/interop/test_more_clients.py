@@ -1,7 +1,8 @@
-"""Clients in Go (go-zookeeper/zk) and in JavaScript (node-zookeeper-client), against one server and against three.
+"""Clients in Go (go-zookeeper/zk), JavaScript (node-zookeeper-client) and Rust (zookeeper-client), against one server and
+against three.
 
-Their programs are clients/go and clients/node. Each needs its language on this machine and a registry at first use; the
-releases are pinned.
+Their programs are clients/go, clients/node and clients/rust. Each needs its language on this machine and a registry at first
+use; the releases are pinned. Rust's takes a minute to build, so it is left out without --full unless it has been built.
 """
 import os
 import shutil
@@ -16,10 +17,12 @@ from harness.jars import BUILD
 CLIENTS = Path(__file__).resolve().parent / "clients"
 NODE_CLIENT = "node-zookeeper-client@1.1.3"
 FETCH_TIMEOUT_S = 300
+RUST_BUILD_TIMEOUT_S = 600              # some ninety crates
 
 STEPS = {
     "go": ("nodes", "kinds", "multi", "watches", "acls", "locks", "words", "config"),
     "node": ("nodes", "transactions", "watches", "acls"),
+    "rust": ("nodes", "kinds", "multi", "watches", "acls", "locks", "config", "resumed"),
 }
 
 JAVA = ("-Dzookeeper.extendedTypesEnabled=true", "-Dznode.container.checkIntervalMs=200")
@@ -58,6 +61,21 @@ def node():
         fetched(["npm", "install", "--silent", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix", place,
                  NODE_CLIENT], NODE_CLIENT, cwd=place)
     return ["node", CLIENTS / "node" / "main.js"], {"NODE_PATH": str(modules)}
+
+
+@pytest.fixture(scope="module")
+def rust(full):
+    if shutil.which("cargo") is None:
+        pytest.skip("no Rust (`cargo`) on this machine")
+    built = BUILD / "clients" / "rust"
+    program = built / "debug" / "rust-client"
+    if not full and not program.exists():
+        pytest.skip("not built yet, and that takes a minute: --full")
+    # The releases of all crates are in Cargo.lock.
+    cargo = {"cwd": CLIENTS / "rust", "env": {**os.environ, "CARGO_TARGET_DIR": str(built)}}
+    fetched(["cargo", "fetch", "--locked"], "zookeeper-client", **cargo)
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--offline"], check=True, timeout=RUST_BUILD_TIMEOUT_S, **cargo)
+    return [program], {}
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one-server", "three-servers"])

@@ -42,6 +42,10 @@ enum mark {
         MARK_TTL_SWEPT,
         MARK_SWEPT_BY_NEW_LEADER,
         MARK_MULTI_READ,
+        MARK_WATCH_FOUND,
+        MARK_DESCENDANTS,
+        MARK_EPHEMERALS_LISTED,
+        MARK_IDENTITIES_TOLD,
         /* seen by the oracle (tests/sim/oracle): disks and recovery */
         MARK_DISK_LOST,
         MARK_RECOVERABLE_GAP,

@@ -483,6 +483,10 @@ static void count_load(struct life *l)
         marks[MARK_MULTI_ROLLED_BACK] += t->broken_multis;
         marks[MARK_WRONG_PASSWORD] += t->refused_passwords;
         marks[MARK_MULTI_READ] += t->multi_reads;
+        marks[MARK_WATCH_FOUND] += t->watches_found;
+        marks[MARK_DESCENDANTS] += t->numbers;
+        marks[MARK_EPHEMERALS_LISTED] += t->ephemerals;
+        marks[MARK_IDENTITIES_TOLD] += t->identities;
         l->result->operations = t->asked;
         trace_line(&l->trace, world_now(l->world),
                    "%" PRIu64 " requests, %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " without an answer",

@@ -9,13 +9,12 @@ TIMEOUT_S = 20
 SUPER = "digest:super:admin"
 SUPER_DIGEST = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
 
-
-def settings():
-    """A server on which everything that batonctl can ask for is there."""
-    return servers.Settings(java_properties=(
-        "-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.enforceQuota=true",
-        "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST),
-        baton_extra={"extended_types": "yes", "enforce_quota": "yes", "super_digest": SUPER_DIGEST})
+# Settings of a server on which everything that batonctl can ask for is there.
+SETTINGS = {
+    "java_properties": ("-Dzookeeper.extendedTypesEnabled=true", "-Dzookeeper.enforceQuota=true",
+                        "-Dzookeeper.DigestAuthenticationProvider.superDigest=%s" % SUPER_DIGEST),
+    "baton_extra": {"extended_types": "yes", "enforce_quota": "yes", "super_digest": SUPER_DIGEST},
+}
 
 
 class Ctl:

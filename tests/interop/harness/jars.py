@@ -57,6 +57,12 @@ def require(version):
     _class_path(version)
 
 
+def files(version):
+    """The jars of `version`. Raises Unavailable when it cannot be had."""
+    parts = _class_path(version).split(":")
+    return sorted(file for part in parts for file in (Path(part).parent.glob("*.jar") if part.endswith("/*") else [Path(part)]))
+
+
 def curator():
     """The class path of Apache Curator. Raises Unavailable when it cannot be had."""
     return _maven(INTEROP / "clients" / "curator" / "pom.xml", "curator-recipes-*.jar", "Curator")

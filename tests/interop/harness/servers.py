@@ -10,7 +10,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from . import jars
+from . import archive, jars
 from .ports import free_port
 from .waiting import wait_until
 from .wire import four_letter_word
@@ -126,7 +126,7 @@ class Server:
         properties = ["-Dzookeeper.admin.enableServer=false",
                       "-Dzookeeper.4lw.commands.whitelist=%s" % self.settings.words,
                       *self.settings.java_properties]
-        return [*jars.java_command(version, self.home, *properties),
+        return [*jars.java_command(version, self.home, *archive.flags(version), *properties),
                 "org.apache.zookeeper.server.quorum.QuorumPeerMain", str(self.config_path)]
 
     def start(self, write_config=True):

@@ -16,6 +16,7 @@ struct answers {
         uint32_t *txns; /* entries, by zxid */
         size_t txn_count;
         struct map by_request; /* session and cxid to entry + 1 */
+        struct many *many;
 };
 
 static uint32_t txn_at(const struct answers *a, int64_t zxid)
@@ -245,16 +246,31 @@ bool check__is_comparable(const struct check *c, text_id path)
         return strncmp(history_string(c->h, path), "/zookeeper/", 11) != 0;
 }
 
+/* Of a state that is committed. */
+static bool check_committed(struct check *c, uint32_t i)
+{
+        const struct history_entry *e = &c->entries[i];
+        bool begins_epoch = !(e->zxid & 0xffffffff); /* a new leader's, before its first transaction */
+        if (e->zxid <= c->log_last || begins_epoch)
+                return true;
+        check__find(c, "D2", i, ENTRY_NONE, "read at 0x%" PRIx64 ", and 0x%" PRIx64 " is the last committed",
+                    (uint64_t)e->zxid, (uint64_t)c->log_last);
+        return false;
+}
+
+static void check_number(const struct answers *a, uint32_t i)
+{
+        struct check *c = a->c;
+        const struct history_entry *e = &c->entries[i];
+        const int32_t below = many_below(a->many, e->path, e->zxid);
+        if (e->number != below)
+                check__find(c, "D4", i, ENTRY_NONE, "%d nodes were below it at 0x%" PRIx64, below, (uint64_t)e->zxid);
+}
+
 static void check_read(const struct answers *a, uint32_t i)
 {
         struct check *c = a->c;
         const struct history_entry *e = &c->entries[i];
-        bool begins_epoch = !(e->zxid & 0xffffffff); /* a new leader's, before its first transaction */
-        if (e->zxid > c->log_last && !begins_epoch) {
-                check__find(c, "D2", i, ENTRY_NONE, "read at 0x%" PRIx64 ", and 0x%" PRIx64 " is the last committed",
-                            (uint64_t)e->zxid, (uint64_t)c->log_last);
-                return;
-        }
         const struct timeline *t = check__timeline(c, e->path);
         const struct version *v = t ? check__at(t, e->zxid) : NULL;
         bool there = v && v->exists;
@@ -281,6 +297,8 @@ static void check_read(const struct answers *a, uint32_t i)
                             (uint64_t)e->zxid);
         else if (e->verb == VERB_GET_ACL && v->acl && !check__acl_is_shown_so(c, v->acl, e->who, e->acl))
                 check__find(c, "D4", by, i, "it had another ACL at 0x%" PRIx64, (uint64_t)e->zxid);
+        else if (e->verb == VERB_DESCENDANTS)
+                check_number(a, i);
 }
 
 /* ---- all of them ---- */
@@ -289,13 +307,14 @@ static void check_op(const struct answers *a, uint32_t i)
 {
         const struct history_entry *e = &a->c->entries[i];
         bool writes = check__writes(e->verb) || e->verb == VERB_MULTI || e->verb == VERB_CLOSE;
-        bool reads = e->verb >= VERB_GET && e->verb <= VERB_GET_ACL;
         if (e->err == HISTORY_UNKNOWN && writes)
                 check_unknown(a, i);
         else if (e->err == HISTORY_UNKNOWN || e->zxid <= 0)
                 return;
-        else if (reads)
+        else if (check__reads(e->verb) && check_committed(a->c, i))
                 check_read(a, i);
+        else if (e->verb == VERB_EPHEMERALS && !e->err && check_committed(a->c, i))
+                many_check_ephemerals(a->many, i);
         else if (writes && !e->err)
                 check_done(a, i);
         else if (writes)
@@ -332,13 +351,14 @@ static void check_asked(const struct answers *a)
 
 void check__answers(struct check *c)
 {
-        struct answers a = {.c = c};
+        struct answers a = {.c = c, .many = many_new(c)};
         map_init(&a.by_request);
         index_log(&a);
         for (uint32_t i = 0; i < c->count; i++)
                 if (c->entries[i].kind == HISTORY_OP)
                         check_op(&a, i);
         check_asked(&a);
+        many_free(a.many);
         map_done(&a.by_request);
         mem_free(a.txns);
 }

@@ -270,7 +270,40 @@ struct family {
         uint32_t *next;  /* by timeline of the child */
         uint32_t *stamp; /* by text: the list it was last seen in */
         uint32_t round;
+        struct made *made; /* ephemerals, by session */
+        size_t made_count, made_capacity;
 };
+
+/* An ephemeral that is known to have been made. */
+struct made {
+        int64_t session;
+        text_id path;
+        uint32_t entry;
+};
+
+static int by_session(const void *a, const void *b)
+{
+        const struct made *x = a, *y = b;
+        if (x->session != y->session)
+                return x->session < y->session ? -1 : 1;
+        return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+static void collect_made(const struct facts *f, struct family *y)
+{
+        const struct check *c = f->c;
+        for (size_t i = 0; i < f->count; i++) {
+                const struct fact *x = &f->facts[i];
+                const struct history_entry *e = &c->entries[x->entry];
+                if (x->kind != FACT_WRITE || e->verb != VERB_CREATE || !(e->flags & CREATE_EPHEMERAL))
+                        continue;
+                y->made = mem_grow(y->made, &y->made_capacity, y->made_count + 1, sizeof *y->made);
+                y->made[y->made_count++] =
+                        (struct made){c->entries[check__whole(c, x->entry)].session, x->path, x->entry};
+        }
+        if (y->made_count)
+                qsort(y->made, y->made_count, sizeof *y->made, by_session);
+}
 
 static void make_family(struct check *c, struct family *y)
 {
@@ -313,6 +346,34 @@ static void see_children(struct facts *f, struct family *y, uint32_t i)
         }
 }
 
+/* Which of the nodes that a session is known to have made it still has. */
+static void see_ephemerals(struct facts *f, struct family *y, uint32_t i)
+{
+        struct check *c = f->c;
+        const struct history_entry *e = &c->entries[i];
+        size_t low = 0, high = y->made_count;
+        y->round++;
+        for (uint32_t k = 0; k < e->kids.count; k++) {
+                text_id path = history_list_at(c->h, &e->kids, k);
+                y->stamp[path] = y->round;
+                facts__add(f, FACT_OWNED, path, e->zxid, i, TEXT_ABSENT);
+        }
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+                if (y->made[middle].session < e->session)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        for (; low < y->made_count && y->made[low].session == e->session; low++) {
+                text_id path = y->made[low].path;
+                if (y->stamp[path] == y->round || !check__has_prefix(c, path, e->path))
+                        continue;
+                y->stamp[path] = y->round;
+                facts__add(f, FACT_NOT_OWNED, path, e->zxid, i, TEXT_ABSENT);
+        }
+}
+
 static void see_final(struct facts *f, struct family *y, uint32_t final)
 {
         struct check *c = f->c;
@@ -336,13 +397,16 @@ static void collect_seen(struct facts *f)
         struct check *c = f->c;
         struct family y = {0};
         make_family(c, &y);
+        collect_made(f, &y);
         for (uint32_t i = 0; i < c->count; i++) {
                 const struct history_entry *e = &c->entries[i];
                 if (e->kind == HISTORY_FINAL)
                         see_final(f, &y, i);
                 if (e->kind != HISTORY_OP || e->zxid <= 0 || e->err == HISTORY_UNKNOWN)
                         continue;
-                if (e->verb < VERB_GET || e->verb > VERB_GET_ACL || (e->err && e->err != ZK_NO_NODE))
+                if (e->verb == VERB_EPHEMERALS && !e->err)
+                        see_ephemerals(f, &y, i);
+                if (!check__reads(e->verb) || (e->err && e->err != ZK_NO_NODE))
                         continue;
                 if (e->err)
                         facts__add(f, FACT_GONE, e->path, e->zxid, i, TEXT_ABSENT);
@@ -355,6 +419,7 @@ static void collect_seen(struct facts *f)
         mem_free(y.first);
         mem_free(y.next);
         mem_free(y.stamp);
+        mem_free(y.made);
 }
 
 /* ---- path by path ---- */

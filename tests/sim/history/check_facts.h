@@ -9,7 +9,9 @@ enum fact_kind { /* at one zxid in this order: writes, then what was seen */
                  FACT_ENDED, /* its session was closed: it is gone if it was that session's */
                  FACT_SEEN,  /* with its Stat */
                  FACT_THERE, /* in a list of children */
+                 FACT_OWNED, /* in a list of the ephemerals of whoever asked */
                  FACT_GONE,
+                 FACT_NOT_OWNED, /* not in such a list, though it had made one here */
 };
 
 struct fact {

@@ -312,6 +312,38 @@ static void seen_there(struct node *n, const struct fact *x)
         there(n, x);
 }
 
+/* Listed among what the session has that asked. */
+static void seen_owned(struct node *n, const struct fact *x)
+{
+        const char *path = history_string(n->c->h, x->path);
+        const int64_t session = n->c->entries[x->entry].session;
+        const bool another = n->standing == STANDS_THERE && (n->container || (n->has_owner && n->owner != session));
+        if (another && !may_vanish(n, x))
+                check__find(n->c, "D1", n->by, x->entry, "%s is the session's, and another's stood there", path);
+        if ((another || n->standing == STANDS_GONE) && !spend(n, x, VERB_CREATE, &n->creates, 1))
+                check__find(n->c, "D4", n->by, x->entry, "%s was not the session's, and is listed", path);
+        if (another)
+                gone(n, x);
+        if (n->standing == STANDS_THERE)
+                n->zxid = x->zxid;
+        else
+                there(n, x);
+        n->owner = session;
+        n->has_owner = true;
+}
+
+/* Whatever stands there, it is not what the session that asked had made. */
+static void seen_not_owned(struct node *n, const struct fact *x)
+{
+        if (n->standing != STANDS_THERE || !n->has_owner || n->owner != n->c->entries[x->entry].session)
+                return;
+        if (!may_vanish(n, x))
+                check__find(n->c, "S3", n->by, x->entry, "%s is missing, and its session lives",
+                            history_string(n->c->h, x->path));
+        gone(n, x);
+        n->standing = STANDS_UNKNOWN;
+}
+
 static void seen_gone(struct node *n, const struct fact *x)
 {
         const char *path = history_string(n->c->h, x->path);
@@ -340,6 +372,12 @@ void facts__judge(struct facts *f, const uint32_t *order, size_t count)
                         break;
                 case FACT_THERE:
                         seen_there(&n, x);
+                        break;
+                case FACT_OWNED:
+                        seen_owned(&n, x);
+                        break;
+                case FACT_NOT_OWNED:
+                        seen_not_owned(&n, x);
                         break;
                 case FACT_GONE:
                         seen_gone(&n, x);

@@ -100,11 +100,18 @@ struct version *check__push(struct timeline *t);
 const struct version *check__at(const struct timeline *t, int64_t zxid);
 /* TEXT_ABSENT for the root; adds it to the strings. */
 text_id check__parent(struct check *c, text_id path);
+/* As getEphemerals compares them: byte by byte, "/" is all. */
+bool check__has_prefix(const struct check *c, text_id path, text_id prefix);
 uint64_t check__request_key(int64_t session, int32_t cxid);
 /* The entry of kind HISTORY_OP that asked for this, ENTRY_NONE. */
 uint32_t check__request(const struct check *c, int64_t session, int32_t cxid);
 /* Whether this operation changes the tree when it is done. A multi does by its subs. */
 bool check__writes(enum history_verb verb);
+/* Whether it reads one node. */
+static inline bool check__reads(enum history_verb verb)
+{
+        return verb >= VERB_GET && verb <= VERB_DESCENDANTS;
+}
 /* The operation a sub belongs to, else itself. */
 uint32_t check__whole(const struct check *c, uint32_t entry);
 /* The path a write changes: of an acknowledged create that which was made. */
@@ -127,11 +134,21 @@ bool check__is_comparable(const struct check *c, text_id path);
 /* Whether getACL shows a list so to `who` (absent: not known): without hashes to whoever may not administer it. */
 bool check__acl_is_shown_so(const struct check *c, text_id acl, text_id who, text_id shown);
 
+/* ---- check_many.c: of several nodes at a time, with the log ---- */
+struct many;
+struct many *many_new(struct check *c);
+void many_free(struct many *m);
+/* How many nodes are below the path at this zxid. */
+int32_t many_below(struct many *m, text_id path, int64_t zxid);
+/* An answer to getEphemerals. */
+void many_check_ephemerals(struct many *m, uint32_t i);
+
 /* ---- the checks, in their order ---- */
 void check__sessions(struct check *c); /* check_session.c: S1, S2, S5, S7, S8, S9 */
 void check__log(struct check *c);      /* check_log.c: makes the timelines from the log */
 void check__answers(struct check *c);  /* check_answer.c: every answer against the timelines */
 void check__rights(struct check *c);   /* check_rights.c: A1 */
+void check__who(struct check *c);      /* likewise: whoAmI */
 void check__facts(struct check *c);    /* check_facts.c: without the log */
 void check__refusals(struct check *c); /* check_refusal.c: S4, S6 */
 /* check_quota.c: whether a create at this zxid may have been refused by a quota, see there. */

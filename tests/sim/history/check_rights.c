@@ -128,6 +128,7 @@ static long needed_for(enum history_verb verb)
         case VERB_GET:
         case VERB_EXISTS:
         case VERB_CHILDREN:
+        case VERB_DESCENDANTS:
                 return RIGHT_READ;
         default:
                 return 0;
@@ -180,7 +181,7 @@ static void judge_multi(struct check *c, uint32_t op, int64_t zxid, bool done)
 static void check_op(struct check *c, uint32_t i)
 {
         const struct history_entry *e = &c->entries[i];
-        const bool answered = check__answered(e), reads = e->verb >= VERB_GET && e->verb <= VERB_GET_ACL;
+        const bool answered = check__answered(e), reads = check__reads(e->verb);
         const int64_t zxid = answered ? e->zxid : c->zxid[i];
         if (!e->who || zxid <= 0)
                 return;
@@ -195,4 +196,45 @@ void check__rights(struct check *c)
         for (uint32_t i = 0; i < c->count; i++)
                 if (c->entries[i].kind == HISTORY_OP)
                         check_op(c, i);
+}
+
+/* ---- whoAmI: the users of whom it had authenticated as, without what proves it; each once, in any order ---- */
+
+/* What is shown of an identity: of a digest's id the user alone. */
+static struct piece shown_of(struct piece id)
+{
+        static const char scheme[] = "digest:";
+        const size_t begin = strlen(scheme);
+        if (id.len > begin && !memcmp(id.at, scheme, begin)) {
+                const char *colon = memchr(id.at + begin, ':', id.len - begin);
+                id.len = colon ? (size_t)(colon - id.at) : id.len;
+        }
+        return id;
+}
+
+static bool names_all(const char *who, const char *got)
+{
+        const char *rest = who, *named = got;
+        struct piece p;
+        size_t expected = 0, count = 0;
+        for (; next_piece(&rest, &p); expected++) {
+                const struct piece shown = shown_of(p);
+                if (!is_among(got, shown.at, shown.len))
+                        return false;
+        }
+        while (next_piece(&named, &p))
+                count++;
+        return count == expected;
+}
+
+void check__who(struct check *c)
+{
+        for (uint32_t i = 0; i < c->count; i++) {
+                const struct history_entry *e = &c->entries[i];
+                if (e->kind == HISTORY_OP && e->verb == VERB_WHO && !e->err && e->who && e->got &&
+                    !names_all(history_string(c->h, e->who), history_string(c->h, e->got)))
+                        check__find(c, "A1", c->conns[c->conn_of[i]].opened, i,
+                                    "it is said to be \"%.200s\" where it was \"%.200s\"", history_string(c->h, e->got),
+                                    history_string(c->h, e->who));
+        }
 }

@@ -178,6 +178,19 @@ static void remove_watches(struct watching *w, uint32_t reply)
                 check__find(w->c, "W6", reply, ENTRY_NONE, "a watch was removed that nobody had set");
 }
 
+static void check_watches(struct watching *w, uint32_t reply)
+{
+        const struct history_entry *e = &w->c->entries[reply];
+        uint32_t by = ENTRY_NONE;
+        for (size_t i = 0; i < w->count && by == ENTRY_NONE; i++)
+                if (w->armed[i].path == e->path && is_of_kind(&w->armed[i], (enum history_watch)e->mode))
+                        by = w->armed[i].by;
+        if (e->err && by != ENTRY_NONE)
+                check__find(w->c, "W5", by, reply, "the watch is said to be gone, and was told of nothing");
+        else if (!e->err && by == ENTRY_NONE)
+                check__find(w->c, "W6", reply, ENTRY_NONE, "a watch is said to be there that nobody had set");
+}
+
 /* An answer shows a change, and the event did not come before it. */
 static void check_overdue(struct watching *w, uint32_t reply)
 {
@@ -405,6 +418,8 @@ static void take_reply(struct watching *w, uint32_t i)
                 arm_to_stay(w, e->path, (enum history_watch)e->mode, i);
         else if (e->verb == VERB_REMOVE_WATCHES && (!e->err || e->err == ZK_NO_WATCHER))
                 remove_watches(w, i);
+        else if (e->verb == VERB_CHECK_WATCHES && (!e->err || e->err == ZK_NO_WATCHER))
+                check_watches(w, i);
         else if (e->watch && e->verb == VERB_CHILDREN && !e->err)
                 arm(w, e->path, TABLE_CHILD, HISTORY_WATCH_NONE, i);
         else if (e->watch &&

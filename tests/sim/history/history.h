@@ -41,11 +41,15 @@ enum history_verb {
         VERB_EXISTS,
         VERB_CHILDREN,
         VERB_GET_ACL,
+        VERB_DESCENDANTS, /* getAllChildrenNumber */
+        VERB_EPHEMERALS,  /* those of its own session, below a prefix */
+        VERB_WHO,         /* whoAmI */
         VERB_SYNC,
         VERB_PING,
         VERB_SET_WATCHES,
         VERB_ADD_WATCH,
         VERB_REMOVE_WATCHES,
+        VERB_CHECK_WATCHES,
         VERB_CLOSE,
         VERB_OPEN,  /* transactions only: createSession */
         VERB_ERROR, /* transactions only */
@@ -106,21 +110,22 @@ struct history_entry {
         text_id path, data, acl; /* as asked; of an answer to getACL, acl */
         text_id who;             /* whom the connection had authenticated as when it asked; absent: not said */
         text_id name;            /* the path that was made */
-        text_id got;             /* data that was read */
+        text_id got;             /* data that was read; of whoAmI whom the server named */
         int32_t version;         /* -1: any; of transactions, the new one */
         uint8_t flags;           /* of a create */
         bool watch;
-        uint8_t mode;  /* enum history_watch: what is added or removed */
+        uint8_t mode;  /* enum history_watch: what is added, removed or asked for */
         bool wrong;    /* a refusal that was asked for: the password was not the session's */
         bool has_seen; /* `seen` was said */
         uint8_t event; /* enum watch_event's number: 1 created, 2 deleted, 3 data changed, 4 children changed */
         bool has_stat;
         struct history_stat stat;
         int32_t timeout_ms;
-        int32_t parent_cversion; /* transactions; -1: not said */
-        uint32_t subs;           /* entries behind a multi that belong to it */
-        int64_t seen;            /* lastZxidSeen, or relativeZxid of setWatches */
-        struct history_list kids;
+        int32_t parent_cversion;                          /* transactions; -1: not said */
+        int32_t number;                                   /* of nodes below */
+        uint32_t subs;                                    /* entries behind a multi that belong to it */
+        int64_t seen;                                     /* lastZxidSeen, or relativeZxid of setWatches */
+        struct history_list kids;                         /* names; of an answer to getEphemerals, paths */
         struct history_list watched[HISTORY_WATCHED_MAX]; /* setWatches: data, exist, child, persistent, recursive */
 };
 

@@ -143,6 +143,12 @@ text_id check__parent(struct check *c, text_id path)
         return history_text(c->h, len > 1 ? text : "/", len > 1 ? len - 1 : 1);
 }
 
+bool check__has_prefix(const struct check *c, text_id path, text_id prefix)
+{
+        const size_t len = history_string_len(c->h, prefix);
+        return len == 1 || !strncmp(history_string(c->h, path), history_string(c->h, prefix), len);
+}
+
 /* ---- entries ---- */
 
 bool check__writes(enum history_verb verb)
@@ -345,6 +351,7 @@ size_t history_check(struct history *h, void (*report)(void *ctx, const struct h
         } else {
                 check__facts(&c);
         }
+        check__who(&c);
         check__refusals(&c);
         check__expiry(&c);
         check__order(&c);

@@ -280,6 +280,9 @@ static void get_value_of(struct reading *r, enum history_key key, char *value)
         case KEY_PCV:
                 e->parent_cversion = get_int(r, value);
                 break;
+        case KEY_COUNT:
+                e->number = (int32_t)get_within(r, value, 0, INT32_MAX);
+                break;
         case KEY_WATCH:
                 e->watch = get_flag(r, value);
                 break;

@@ -12,7 +12,7 @@ static const char *const key_name[] = {
         [KEY_FLAGS] = "flags", [KEY_WATCH] = "watch", [KEY_WRONG] = "wrong",     [KEY_TYPE] = "type",
         [KEY_PCV] = "pcv",     [KEY_DW] = "dw",       [KEY_EW] = "ew",           [KEY_CW] = "cw",
         [KEY_SEEN] = "seen",   [KEY_REL] = "rel",     [KEY_MODE] = "mode",       [KEY_PW] = "pw",
-        [KEY_RW] = "rw",       [KEY_WHO] = "who",
+        [KEY_RW] = "rw",       [KEY_WHO] = "who",     [KEY_COUNT] = "count",
 };
 static_assert(sizeof key_name / sizeof *key_name == KEY_MAX, "a name for each key");
 
@@ -78,11 +78,15 @@ static const struct verb_rule {
         [VERB_EXISTS] = {IN_OP, B(PATH), B(WATCH), B(STAT), 0, 0, 0},
         [VERB_CHILDREN] = {IN_OP, B(PATH), B(WATCH), B(KIDS), B(STAT), 0, 0},
         [VERB_GET_ACL] = {IN_OP, B(PATH), 0, B(ACL) | B(STAT), 0, 0, 0},
+        [VERB_DESCENDANTS] = {IN_OP, B(PATH), 0, B(COUNT), 0, 0, 0},
+        [VERB_EPHEMERALS] = {IN_OP, B(PATH), 0, B(KIDS), 0, 0, 0},
+        [VERB_WHO] = {IN_OP, 0, 0, B(GOT), 0, 0, 0},
         [VERB_SYNC] = {IN_OP, B(PATH), 0, 0, 0, 0, 0},
         [VERB_PING] = {IN_OP, 0, 0, 0, 0, 0, 0},
         [VERB_SET_WATCHES] = {IN_OP, B(REL), B(DW) | B(EW) | B(CW) | B(PW) | B(RW), 0, 0, 0, 0},
         [VERB_ADD_WATCH] = {IN_OP, B(PATH) | B(MODE), 0, 0, 0, 0, 0},
         [VERB_REMOVE_WATCHES] = {IN_OP, B(PATH) | B(MODE), 0, 0, 0, 0, 0},
+        [VERB_CHECK_WATCHES] = {IN_OP, B(PATH) | B(MODE), 0, 0, 0, 0, 0},
         [VERB_CLOSE] = {IN_OP | IN_TXN, 0, 0, 0, 0, 0, 0},
         [VERB_OPEN] = {IN_TXN, 0, 0, 0, 0, B(TIMEOUT), 0},
         [VERB_ERROR] = {IN_TXN | IN_TXN_SUB, 0, 0, 0, 0, B(ERR), 0},

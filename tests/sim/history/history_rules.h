@@ -39,6 +39,7 @@ enum history_key {
         KEY_SEEN,
         KEY_REL,
         KEY_WHO,
+        KEY_COUNT,
         KEY_MAX,
 };
 

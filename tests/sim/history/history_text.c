@@ -15,15 +15,28 @@ const char *const history__kind_name[HISTORY_KIND_MAX] = {
 };
 
 const char *const history__verb_name[VERB_MAX] = {
-        [VERB_NONE] = "none",          [VERB_CREATE] = "create",
-        [VERB_DELETE] = "delete",      [VERB_SET] = "set",
-        [VERB_SET_ACL] = "setacl",     [VERB_CHECK] = "check",
-        [VERB_MULTI] = "multi",        [VERB_GET] = "get",
-        [VERB_EXISTS] = "exists",      [VERB_CHILDREN] = "children",
-        [VERB_GET_ACL] = "getacl",     [VERB_SYNC] = "sync",
-        [VERB_PING] = "ping",          [VERB_SET_WATCHES] = "setwatches",
-        [VERB_ADD_WATCH] = "addwatch", [VERB_REMOVE_WATCHES] = "removewatches",
-        [VERB_CLOSE] = "close",        [VERB_OPEN] = "open",
+        [VERB_NONE] = "none",
+        [VERB_CREATE] = "create",
+        [VERB_DELETE] = "delete",
+        [VERB_SET] = "set",
+        [VERB_SET_ACL] = "setacl",
+        [VERB_CHECK] = "check",
+        [VERB_MULTI] = "multi",
+        [VERB_GET] = "get",
+        [VERB_EXISTS] = "exists",
+        [VERB_CHILDREN] = "children",
+        [VERB_GET_ACL] = "getacl",
+        [VERB_DESCENDANTS] = "descendants",
+        [VERB_EPHEMERALS] = "ephemerals",
+        [VERB_WHO] = "who",
+        [VERB_SYNC] = "sync",
+        [VERB_PING] = "ping",
+        [VERB_SET_WATCHES] = "setwatches",
+        [VERB_ADD_WATCH] = "addwatch",
+        [VERB_REMOVE_WATCHES] = "removewatches",
+        [VERB_CHECK_WATCHES] = "checkwatches",
+        [VERB_CLOSE] = "close",
+        [VERB_OPEN] = "open",
         [VERB_ERROR] = "error",
 };
 
@@ -164,6 +177,8 @@ static void put_answer(struct line *l, const struct history_entry *e)
         if (e->has_stat)
                 put_stat(l, &e->stat);
         put_list(l, "kids", &e->kids);
+        if (e->verb == VERB_DESCENDANTS && !e->err)
+                put(l, " count=%d", e->number);
         if (e->timeout_ms)
                 put(l, " timeout=%d", e->timeout_ms);
         if (e->wrong)

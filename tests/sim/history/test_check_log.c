@@ -274,6 +274,43 @@ static void test_final_trees_are_what_the_log_makes(void **state)
         bench_expect("S2", BOTH TXN(4, 0x1, 0, "close") "final at=90 srv=1\n" A "sess s=0x1 timeout=1000\n");
 }
 
+static void test_reads_of_many_nodes_show_the_state_at_their_zxid(void **state)
+{
+        (void)state;
+        /* /a at 3, /e of session 1 below the root at 4, /a/n of it at 5, gone at 6. */
+#define TREE                                                                                                           \
+        BOTH TXN(4, 0x1, 2, "create path=/e data=w2 flags=e pcv=2")                                                    \
+                OP(12, 13, 1, 2, "create path=/e data=w2 flags=e err=0 zxid=4 name=/e")                                \
+                        TXN(5, 0x1, 3, "create path=/a/n data=w3 flags=e pcv=1")                                       \
+                                OP(14, 15, 1, 3, "create path=/a/n data=w3 flags=e err=0 zxid=5 name=/a/n")            \
+                                        TXN(6, 0x1, 4, "delete path=/a/n")                                             \
+                                                OP(16, 17, 1, 4, "delete path=/a/n err=0 zxid=6")
+#define NUMBER(path, zxid, count) TREE OP(20, 21, 2, 1, "descendants path=" path " err=0 zxid=" #zxid " count=" #count)
+        bench_expect("", NUMBER("/", 5, 6)); /* with the three that are always there */
+        bench_expect("", NUMBER("/", 6, 5));
+        bench_expect("D4", NUMBER("/", 6, 6));
+        bench_expect("", NUMBER("/a", 5, 1));
+        bench_expect("D4", NUMBER("/a", 5, 2)); /* without itself */
+        bench_expect("D4", NUMBER("/e", 2, 0));
+        bench_expect("D2", NUMBER("/e", 7, 0));
+        bench_expect("D4", TREE OP(20, 21, 2, 1, "descendants path=/a err=-101 zxid=5"));
+#define LISTED(k, prefix, zxid, kids)                                                                                  \
+        TREE OP(20, 21, k, 9, "ephemerals path=" prefix " err=0 zxid=" #zxid " kids=" kids)
+        bench_expect("", LISTED(1, "/", 6, "/e"));
+        bench_expect("D4", LISTED(1, "/", 6, ""));
+        bench_expect("D4", LISTED(1, "/", 6, "/e,/e"));
+        bench_expect("D4", LISTED(1, "/", 6, "/a"));
+        bench_expect("D4", LISTED(1, "/", 6, "/e,/a/n"));
+        bench_expect("", LISTED(1, "/a", 6, ""));
+        bench_expect("D4", LISTED(1, "/a", 6, "/e"));
+        bench_expect("", LISTED(2, "/", 6, ""));
+        bench_expect("D4", LISTED(2, "/", 6, "/e"));
+        bench_expect("D2", LISTED(1, "/", 8, "/e"));
+#undef TREE
+#undef NUMBER
+#undef LISTED
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -282,6 +319,7 @@ int main(void)
                 cmocka_unit_test(test_refusals_have_their_reason),
                 cmocka_unit_test(test_a_quota_refuses_only_what_is_too_much),
                 cmocka_unit_test(test_reads_show_the_state_at_their_zxid),
+                cmocka_unit_test(test_reads_of_many_nodes_show_the_state_at_their_zxid),
                 cmocka_unit_test(test_sessions_of_the_log),
                 cmocka_unit_test(test_session_is_called_over_when_it_is),
                 cmocka_unit_test(test_session_does_not_expire_early),

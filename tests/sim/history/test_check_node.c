@@ -192,6 +192,29 @@ static void test_ephemerals_live_as_long_as_their_session(void **state)
                                      "node path=/e data=w1" STAT(3, 3, 3, 0, 0, 0, 0) "\nsess s=0x1 timeout=1000\n");
 }
 
+/* What a session is told of its own. */
+static void test_ephemerals_are_listed(void **state)
+{
+        (void)state;
+#define MINE(k) OP(10, 11, k, 1, "create path=/e data=w1 flags=e err=0 zxid=3 name=/e")
+#define LISTED(call, ret, x, prefix, zxid, kids)                                                                       \
+        OP(call, ret, 1, x, "ephemerals path=" prefix " err=0 zxid=" #zxid " kids=" kids)
+        bench_expect("", OPEN MINE(1) LISTED(20, 21, 2, "/", 4, "/e"));
+        bench_expect("", OPEN MINE(1) LISTED(20, 21, 2, "/x", 4, ""));
+        bench_expect("S3", OPEN MINE(1) LISTED(20, 21, 2, "/", 4, ""));
+        bench_expect("", OPEN MINE(1) OP(14, 15, 2, 1, "delete path=/e err=?") LISTED(20, 21, 2, "/", 4, ""));
+        bench_expect("D4",
+                     OPEN MINE(1) OP(14, 15, 2, 1, "delete path=/e err=0 zxid=4") LISTED(20, 21, 2, "/", 4, "/e"));
+        bench_expect("", OPEN MINE(1) OP(14, 15, 2, 1, "delete path=/e err=0 zxid=4") LISTED(20, 21, 2, "/", 4, ""));
+        /* Another's. */
+        bench_expect("", OPEN MINE(2) LISTED(20, 21, 2, "/", 4, ""));
+        bench_expect("D4", OPEN MINE(2) LISTED(20, 21, 2, "/", 4, "/e"));
+        bench_expect("", OPEN MINE(2) OP(12, 13, 1, 1, "create path=/e data=w2 flags=e err=?")
+                                 LISTED(20, 21, 2, "/", 4, "/e"));
+#undef MINE
+#undef LISTED
+}
+
 static void test_multi_is_all_or_nothing(void **state)
 {
         (void)state;
@@ -240,6 +263,7 @@ int main(void)
                 cmocka_unit_test(test_children_are_counted),
                 cmocka_unit_test(test_sequence_numbers_never_repeat),
                 cmocka_unit_test(test_ephemerals_live_as_long_as_their_session),
+                cmocka_unit_test(test_ephemerals_are_listed),
                 cmocka_unit_test(test_multi_is_all_or_nothing),
                 cmocka_unit_test(test_final_trees_are_equal),
         };

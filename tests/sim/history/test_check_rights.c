@@ -92,13 +92,31 @@ static void test_multis(void **state)
                                                            "sub op=delete path=/p/m\n");
 }
 
+/* Those who had authenticated when it was asked, each once. */
+static void test_identities(void **state)
+{
+        (void)state;
+#define NAMED(got, who) OPEN OP(10, 20, 1, 1, "who" who " err=0 zxid=2 got=" got)
+        bench_expect("", NAMED("digest:ann|digest:bob", ANN));
+        bench_expect("", NAMED("", NOBODY));
+        bench_expect("", NAMED("super:|digest:super", " who=digest:super:h3|super:"));
+        bench_expect("", NAMED("digest:ann", "")); /* nobody knows who */
+        bench_expect("A1", NAMED("digest:bob", ANN));
+        bench_expect("A1", NAMED("digest:bob|digest:ann", BOB));
+        bench_expect("A1", NAMED("digest:bob|digest:bob", BOB));
+        bench_expect("A1", NAMED("digest:bob:h2", BOB));
+        bench_expect("A1", NAMED("digest:bob", NOBODY));
+#undef NAMED
+        bench_expect("A1", OPEN OP(10, 20, 1, 1, "descendants path=/p err=0 zxid=5 count=1" BOB) LOG);
+        bench_expect("A1", OPEN OP(10, 20, 1, 1, "descendants path=/p err=-102 zxid=5" ANN) LOG);
+        bench_expect("", OPEN OP(10, 20, 1, 1, "descendants path=/p err=0 zxid=5 count=1" ANN) LOG);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reads),
-                cmocka_unit_test(test_lists),
-                cmocka_unit_test(test_writes),
-                cmocka_unit_test(test_multis),
+                cmocka_unit_test(test_reads),  cmocka_unit_test(test_lists),      cmocka_unit_test(test_writes),
+                cmocka_unit_test(test_multis), cmocka_unit_test(test_identities),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

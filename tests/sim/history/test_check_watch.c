@@ -240,6 +240,14 @@ static void test_watches_are_removed(void **state)
         expect_both("", SET REMOVE(3, "data", "-121") REMOVE(4, "children", "-121") EVENT_AT(24, "changed", "/a", 4));
         /* Removed, and it tells all the same. */
         expect_both("W1", SET REMOVE(3, "any", "0") EVENT_AT(24, "changed", "/a", 4));
+        /* Asked for, it stays. */
+#define CHECK(x, mode, err) OP(15, 16, 2, x, "checkwatches path=/a mode=" mode " err=" err " zxid=3")
+        expect_both("", SET CHECK(3, "recursive", "0") CHECK(4, "any", "0") EVENT_AT(24, "changed", "/a", 4));
+        expect_both("W5", SET CHECK(3, "recursive", "0") PING(25, 26, 4, 4));
+        expect_both("", SET CHECK(3, "data", "-121") REMOVE(4, "any", "0") CHECK(5, "any", "-121"));
+        expect_both("W5", SET CHECK(3, "persistent", "-121") EVENT_AT(24, "changed", "/a", 4));
+        expect_both("W6", SET CHECK(3, "children", "0") EVENT_AT(24, "changed", "/a", 4));
+#undef CHECK
         /* Said not to be there, and it is; the other way round. */
         expect_both("W5", SET REMOVE(3, "recursive", "-121"));
         expect_both("W6", SET REMOVE(3, "children", "0"));

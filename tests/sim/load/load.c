@@ -10,8 +10,9 @@
 /* One frame that is larger was never asked for. */
 #define FRAME_BYTES_MAX (8u << 20)
 #define TAKE_BYTES      4096
-/* Tells the draws of quotas from all others. */
-#define QUOTA_DRAW 0x71756f7461
+/* Tell the draws of quotas, and of questions that few clients ask, from all others. */
+#define QUOTA_DRAW    0x71756f7461
+#define QUESTION_DRAW 0x61736b73
 
 uint64_t load__draw(struct load_client *a, uint64_t below)
 {
@@ -43,9 +44,19 @@ static void draw_guarded(struct load_habits *h, uint64_t seed)
         h->weights[ACT_AUTH] = h->guarded ? 2 + (uint32_t)(prng_next(&p) % 20) : 0;
 }
 
-static bool is_for_guarded(int action)
+/* Likewise. */
+static void draw_questions(struct load_habits *h, uint64_t seed)
 {
-        return action == ACT_GUARDED || action == ACT_GUARDED_READ || action == ACT_AUTH;
+        struct prng p = {.state = hash_u64(seed ^ QUESTION_DRAW)};
+        const bool asks = prng_next(&p) % 2;
+        for (int i = ACT_CHECK_WATCH; i <= ACT_WHO; i++)
+                h->weights[i] = asks ? 1 + (uint32_t)(prng_next(&p) % 40) : 0;
+}
+
+static bool is_drawn_apart(int action)
+{
+        return action == ACT_GUARDED || action == ACT_GUARDED_READ || action == ACT_AUTH ||
+               (action >= ACT_CHECK_WATCH && action <= ACT_WHO);
 }
 
 static void draw_habits(struct load_habits *h, struct prng *p)
@@ -57,7 +68,7 @@ static void draw_habits(struct load_habits *h, struct prng *p)
         h->restores_watches = prng_next(p) % 4;
         h->bulky = !(prng_next(p) % 8);
         for (int i = 0; i < ACT_MAX; i++) {
-                if (is_for_guarded(i))
+                if (is_drawn_apart(i))
                         continue;
                 uint32_t most = i < ACT_CLOSE ? 90 : 6;
                 bool on = prng_next(p) % 4;
@@ -168,6 +179,7 @@ struct load *load_new(struct world *w, struct history *h, struct verdict *v, uin
         l->verdict = v;
         draw_habits(&l->habits, &p);
         draw_guarded(&l->habits, seed);
+        draw_questions(&l->habits, seed);
         name_nodes(l);
         name_quotas(l, seed);
         l->client_count = 2 + (size_t)(prng_next(&p) % (LOAD_CLIENTS_MAX - 1));

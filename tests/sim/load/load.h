@@ -32,6 +32,9 @@ struct load_tally {
         uint64_t watches_restored;                    /* setWatches that were answered */
         uint64_t persistent_events, recursive_events; /* told by a watch that stays; of a node below such a one */
         uint64_t watches_removed;                     /* by removeWatches */
+        uint64_t watches_found;                       /* by checkWatches */
+        uint64_t numbers, ephemerals;                 /* getAllChildrenNumber above 0; nodes told by getEphemerals */
+        uint64_t identities;                          /* told by whoAmI, without addresses */
         uint64_t ghosts;                              /* requests sent on a connection whose session had moved away */
         uint64_t sleeps;                              /* stays away longer than its session lives */
         uint64_t auths, refused_auths;                /* packets that were accepted and refused */

@@ -344,8 +344,8 @@ static void act_add_watch(struct load_client *a)
         load__send_watch(a, OP_ADD_WATCH, path, below ? HISTORY_WATCH_RECURSIVE : HISTORY_WATCH_PERSISTENT);
 }
 
-/* Mostly one that it has. */
-static void act_remove_watch(struct load_client *a)
+/* Mostly of one that it has. */
+static void act_on_watch(struct load_client *a, int32_t opcode)
 {
         static const enum history_watch modes[] = {[LIST_DATA] = HISTORY_WATCH_DATA,
                                                    [LIST_EXIST] = HISTORY_WATCH_DATA,
@@ -359,7 +359,35 @@ static void act_remove_watch(struct load_client *a)
                 path = w->path;
                 mode = load__draw(a, 4) ? modes[w->list] : HISTORY_WATCH_ANY;
         }
-        load__send_watch(a, OP_REMOVE_WATCHES, path, mode);
+        load__send_watch(a, opcode, path, mode);
+}
+
+static void act_descendants(struct load_client *a)
+{
+        const struct load *l = a->load;
+        text_id path = some_parent(a);
+        switch (load__draw(a, 6)) {
+        case 0:
+                path = history_cstr(l->history, "/");
+                break;
+        case 1:
+                path = l->container;
+                break;
+        case 2:
+                path = l->habits.guarded ? some_guarded(a, load__draw(a, 2)) : some_node(a);
+                break;
+        default:
+                break;
+        }
+        load__send_read(a, VERB_DESCENDANTS, OP_GET_ALL_CHILDREN_NUMBER, path, false);
+}
+
+/* All it has, those below one parent, and by prefixes that end within a name. */
+static void act_ephemerals(struct load_client *a)
+{
+        static const char *const prefixes[] = {"/", "/", "/e", "/e0/", "/e1/q-000", "/c", "/e0/n1", "/none"};
+        const size_t which = load__draw(a, sizeof prefixes / sizeof *prefixes);
+        load__send_read(a, VERB_EPHEMERALS, OP_GET_EPHEMERALS, history_cstr(a->load->history, prefixes[which]), false);
 }
 
 /* ---- trouble ---- */
@@ -482,7 +510,19 @@ static void act(struct load_client *a, enum load_action action)
                 act_add_watch(a);
                 break;
         case ACT_REMOVE_WATCH:
-                act_remove_watch(a);
+                act_on_watch(a, OP_REMOVE_WATCHES);
+                break;
+        case ACT_CHECK_WATCH:
+                act_on_watch(a, OP_CHECK_WATCHES);
+                break;
+        case ACT_DESCENDANTS:
+                act_descendants(a);
+                break;
+        case ACT_EPHEMERALS:
+                act_ephemerals(a);
+                break;
+        case ACT_WHO:
+                load__send_who(a);
                 break;
         case ACT_CLOSE:
         case ACT_MOVE:

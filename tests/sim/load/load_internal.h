@@ -61,6 +61,10 @@ enum load_action {
         ACT_SYNC,
         ACT_ADD_WATCH,
         ACT_REMOVE_WATCH,
+        ACT_CHECK_WATCH,
+        ACT_DESCENDANTS,
+        ACT_EPHEMERALS,
+        ACT_WHO,
         /* trouble */
         ACT_CLOSE,
         ACT_MOVE,    /* to another server; the old connection ends */
@@ -209,7 +213,8 @@ struct load_op {
 struct load_request *load__send_op(struct load_client *a, struct load_link *k, const struct load_op *op);
 void load__send_multi(struct load_client *a, struct load_link *k, const struct load_op *ops, size_t count);
 void load__send_read(struct load_client *a, enum history_verb verb, int32_t opcode, text_id path, bool watch);
-/* `opcode`: OP_ADD_WATCH or OP_REMOVE_WATCHES. */
+void load__send_who(struct load_client *a);
+/* `opcode`: OP_ADD_WATCH, OP_REMOVE_WATCHES or OP_CHECK_WATCHES. */
 void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode);
 /* getData or getChildren of one node, twice in one multiRead: for the history they are one read. */
 void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path);

@@ -128,6 +128,29 @@ static void take_kids(struct load *l, struct history_entry *e, struct jute_reade
         }
 }
 
+/* Without the connection's address, which comes with it. */
+static void take_who(struct load *l, struct history_entry *e, struct jute_reader *r)
+{
+        char text[256] = "";
+        size_t len = 0, addresses = 0;
+        int32_t count = jute_get_int(r);
+        for (int32_t i = 0; i < count && !r->error; i++) {
+                struct jute_id id;
+                jute_get_id(r, &id);
+                if (r->error || id.scheme.len < 0 || id.id.len < 0 || len >= sizeof text)
+                        break;
+                if (jute_str_is(id.scheme, "ip") && !addresses++)
+                        continue;
+                len += (size_t)snprintf(text + len, sizeof text - len, "%s%.*s:%.*s", len ? "|" : "", id.scheme.len,
+                                        (const char *)id.scheme.data, id.id.len, (const char *)id.id.data);
+                l->tally.identities++;
+        }
+        if (!addresses || len >= sizeof text)
+                jute_fail(r);
+        else
+                e->got = history_text(l->history, text, len);
+}
+
 /* The body of an answer to one operation, of type `opcode`. */
 static void take_body(struct load *l, struct history_entry *e, int32_t opcode, struct jute_reader *r)
 {
@@ -166,6 +189,17 @@ static void take_body(struct load *l, struct history_entry *e, int32_t opcode, s
                 take_stat(e, r);
                 break;
         }
+        case OP_GET_ALL_CHILDREN_NUMBER:
+                e->number = jute_get_int(r);
+                l->tally.numbers += e->number > 0;
+                break;
+        case OP_GET_EPHEMERALS:
+                take_kids(l, e, r);
+                l->tally.ephemerals += e->kids.count;
+                break;
+        case OP_WHO_AM_I:
+                take_who(l, e, r);
+                break;
         case OP_ADD_WATCH:
                 if (jute_get_int(r) != ZK_OK)
                         jute_fail(r);
@@ -217,12 +251,13 @@ static void take_multi_read(struct load_client *a, struct load_request *q, struc
 static void count(struct load *l, const struct load_request *q)
 {
         const struct history_entry *e = &q->e;
-        bool reads = e->verb >= VERB_GET && e->verb <= VERB_GET_ACL;
+        bool reads = e->verb >= VERB_GET && e->verb <= VERB_WHO;
         l->tally.reads += reads;
         l->tally.syncs += e->verb == VERB_SYNC && !e->err;
         l->tally.watches_restored += e->verb == VERB_SET_WATCHES && !e->err;
         l->tally.no_auths += e->err == ZK_NO_AUTH;
         l->tally.watches_removed += e->verb == VERB_REMOVE_WATCHES && !e->err;
+        l->tally.watches_found += e->verb == VERB_CHECK_WATCHES && !e->err;
         l->tally.broken_multis += e->verb == VERB_MULTI && e->err;
         if (reads || e->verb >= VERB_SYNC)
                 return;

@@ -74,7 +74,7 @@ static struct jute_str text_of(const struct load *l, text_id text)
 #define WORLD  "world", "anyone"
 #define ANN    "digest", "ann:/z4T+iO8KvuCdw3Y3chpp6R6RTg="
 #define BOB    "digest", "bob:PCGRUm8WFBmVOxjVyjYw7YBN8J8="
-#define SUPER  "super", ""
+#define ADMIN  "digest", "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="
 #define RIGHTS 2 /* entries of a list, at most */
 
 struct right {
@@ -138,7 +138,8 @@ static uint32_t acl_number(struct load *l, text_id acl)
 
 static const struct {
         const char *password, *scheme, *id;
-} users[LOAD_USERS] = {{"ann:1", ANN}, {"bob:2", BOB}, {"super:admin", SUPER}};
+        bool is_super; /* besides */
+} users[LOAD_USERS] = {{"ann:1", ANN, false}, {"bob:2", BOB, false}, {"super:admin", ADMIN, true}};
 
 static text_id who(struct load *l, uint32_t set)
 {
@@ -146,8 +147,8 @@ static text_id who(struct load *l, uint32_t set)
         size_t len = 0;
         for (uint32_t i = 0; i < LOAD_USERS; i++)
                 if (set & 1u << i)
-                        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s", len ? "|" : "",
-                                                users[i].scheme, users[i].id);
+                        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s:%s%s", len ? "|" : "",
+                                                users[i].scheme, users[i].id, users[i].is_super ? "|super:" : "");
         return history_text(l->history, text, len);
 }
 
@@ -278,7 +279,7 @@ void load__send_read(struct load_client *a, enum history_verb verb, int32_t opco
         struct jute_writer body;
         jute_writer_init(&body, SIZE_MAX);
         jute_put_str(&body, text_of(a->load, path));
-        if (verb != VERB_GET_ACL)
+        if (verb == VERB_GET || verb == VERB_EXISTS || verb == VERB_CHILDREN)
                 jute_put_bool(&body, watch);
         struct load_request *q = load__ask(a, &a->link, verb, opcode, &body);
         q->e.path = path;
@@ -288,13 +289,23 @@ void load__send_read(struct load_client *a, enum history_verb verb, int32_t opco
 void load__send_watch(struct load_client *a, int32_t opcode, text_id path, enum history_watch mode)
 {
         const bool add = opcode == OP_ADD_WATCH;
+        const enum history_verb verb = add                           ? VERB_ADD_WATCH
+                                       : opcode == OP_REMOVE_WATCHES ? VERB_REMOVE_WATCHES
+                                                                     : VERB_CHECK_WATCHES;
         struct jute_writer body;
         jute_writer_init(&body, SIZE_MAX);
         jute_put_str(&body, text_of(a->load, path));
         jute_put_int(&body, add ? mode == HISTORY_WATCH_RECURSIVE : (int32_t)mode);
-        struct load_request *q = load__ask(a, &a->link, add ? VERB_ADD_WATCH : VERB_REMOVE_WATCHES, opcode, &body);
+        struct load_request *q = load__ask(a, &a->link, verb, opcode, &body);
         q->e.path = path;
         q->e.mode = (uint8_t)mode;
+}
+
+void load__send_who(struct load_client *a)
+{
+        struct jute_writer body;
+        jute_writer_init(&body, SIZE_MAX);
+        (void)load__ask(a, &a->link, VERB_WHO, OP_WHO_AM_I, &body);
 }
 
 void load__send_multi_read(struct load_client *a, enum history_verb verb, text_id path)

@@ -292,6 +292,7 @@ static void test_what_clients_are_told_is_true(void **state)
         assert_true(tally.auths && tally.refused_auths && tally.no_auths);
         assert_true(tally.watches_restored && tally.ghosts && tally.events && tally.syncs && tally.broken_multis);
         assert_true(tally.persistent_events && tally.recursive_events && tally.watches_removed);
+        assert_true(tally.watches_found && tally.numbers && tally.ephemerals && tally.identities);
 }
 
 /* The number is the same in every build: whoever doubts it compares them. */

@@ -555,6 +555,28 @@ static void test_a_request_longer_than_the_server_takes_is_refused(void **state)
         script_free(s);
 }
 
+static void is_of_a_hundred_bytes(struct script *s, const char *label, const struct client_result *r)
+{
+        (void)s;
+        assert_string_equal(label, "a");
+        assert_int_equal(r->size_bytes, 100);
+}
+
+static void test_a_result_says_how_long_the_request_was(void **state)
+{
+        (void)state;
+        struct script *s = script_connected();
+        struct client_call a = script_call(s, "a");
+        uint8_t data[78] = {0};
+        s->on_done = is_of_a_hundred_bytes;
+        assert_int_equal(client_set(s->c, "/a", jute_str_of(data, 78), -1, &a), 0);
+        script_flush(s);
+        script_closed(s, -ECONNRESET);
+        assert_int_equal(s->unknown, 1);
+        s->on_done = NULL;
+        script_free(s);
+}
+
 static void test_a_reply_beyond_any_limit_ends_the_connection_before_it_is_read(void **state)
 {
         (void)state;
@@ -749,6 +771,7 @@ int main(void)
                 cmocka_unit_test(test_requests_beyond_the_limit_are_refused),
                 cmocka_unit_test(test_bytes_in_the_queue_and_in_flight_are_bounded),
                 cmocka_unit_test(test_a_request_longer_than_the_server_takes_is_refused),
+                cmocka_unit_test(test_a_result_says_how_long_the_request_was),
                 cmocka_unit_test(test_a_reply_beyond_any_limit_ends_the_connection_before_it_is_read),
                 cmocka_unit_test(test_how_long_a_reply_may_be_is_the_users_choice),
                 cmocka_unit_test(test_the_longest_reply_is_read),
