@@ -2,6 +2,7 @@
 #include "daemon/ctl/args.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/ctl/pipeline.h"
+#include "daemon/ctl/question.h"
 #include "daemon/ctl/show.h"
 #include "daemon/ctl/walk.h"
 #include "election/base/alloc.h"
@@ -11,7 +12,7 @@
 
 /* ---- getacl ---- */
 
-static int show_acl(const struct ctl_options *o, const char *path, const struct ctl_reply *r, bool stat)
+static int show_acl(const struct ctl_options *o, const char *path, const struct args *a, const struct ctl_reply *r)
 {
         if (!o->json) {
                 char *text = acl_text(&r->acl);
@@ -19,7 +20,7 @@ static int show_acl(const struct ctl_options *o, const char *path, const struct 
                 (void)printf("%s\n", line);
                 mem_free(line);
                 mem_free(text);
-                if (stat)
+                if (a->has['s'])
                         show_stat(&r->stat);
                 return CTL_DONE;
         }
@@ -34,21 +35,10 @@ static int show_acl(const struct ctl_options *o, const char *path, const struct 
 
 int cmd_getacl(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "s", .least = 1, .most = 1, .wants = "which path?"};
-        struct args a;
-        struct ctl *c;
-        struct ctl_reply r;
-        int status = args_read(argc, argv, &form, &a);
-        if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
-                return status;
-        status = ctl_get_acl(c, a.rest[0], &r);
-        if (status == CTL_DONE && r.error != ZK_OK)
-                status = ctl_refused(a.rest[0], r.error);
-        else if (status == CTL_DONE)
-                status = show_acl(o, a.rest[0], &r, a.has['s']);
-        ctl_reply_done(&r);
-        ctl_close(c);
-        return status;
+        static const struct question q = {.form = {.letters = "s", .least = 1, .most = 1, .wants = "which path?"},
+                                          .ask = ctl_get_acl,
+                                          .show = show_acl};
+        return question_run(&q, o, argc, argv);
 }
 
 /* ---- setacl ---- */
@@ -173,11 +163,19 @@ int cmd_addauth(const struct ctl_options *o, int argc, char **argv)
         return status;
 }
 
-static void show_who(const struct ctl_options *o, const struct acl_list *who)
+static int ask_who(struct ctl *c, const char *path, struct ctl_reply *ret)
 {
+        (void)path;
+        return ctl_who_am_i(c, ret);
+}
+
+static int show_who(const struct ctl_options *o, const char *path, const struct args *a, const struct ctl_reply *r)
+{
+        (void)path;
+        (void)a;
         json_t *all = json_array();
-        for (size_t i = 0; i < who->count; i++) {
-                const struct acl_entry *e = &who->entries[i];
+        for (size_t i = 0; i < r->acl.count; i++) {
+                const struct acl_entry *e = &r->acl.entries[i];
                 char *user = show_line(e->id, strlen(e->id));
                 if (o->json)
                         (void)json_array_append_new(all, json_pack("{s:s,s:s}", "scheme", e->scheme, "user", e->id));
@@ -188,23 +186,12 @@ static void show_who(const struct ctl_options *o, const struct acl_list *who)
         if (o->json)
                 show_json(json_incref(all));
         json_decref(all);
+        return CTL_DONE;
 }
 
 int cmd_whoami(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "", .least = 0, .most = 0, .wants = ""};
-        struct args a;
-        struct ctl *c;
-        struct ctl_reply r;
-        int status = args_read(argc, argv, &form, &a);
-        if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
-                return status;
-        status = ctl_who_am_i(c, &r);
-        if (status == CTL_DONE && r.error != ZK_OK)
-                status = ctl_refused("whoami", r.error);
-        else if (status == CTL_DONE)
-                show_who(o, &r.acl);
-        ctl_reply_done(&r);
-        ctl_close(c);
-        return status;
+        static const struct question q = {
+                .form = {.letters = "", .least = 0, .most = 0, .wants = ""}, .ask = ask_who, .show = show_who};
+        return question_run(&q, o, argc, argv);
 }

@@ -1,6 +1,7 @@
 /* batonctl ls, get, stat, set, create, sync: znodes as they are. */
 #include "daemon/ctl/args.h"
 #include "daemon/ctl/ctl.h"
+#include "daemon/ctl/question.h"
 #include "daemon/ctl/show.h"
 #include "daemon/ctl/walk.h"
 
@@ -19,14 +20,6 @@ char *ctl_child_path(const char *parent, const char *name)
         char *path = mem_alloc(size);
         (void)snprintf(path, size, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name);
         return path;
-}
-
-/* A watch lives as long as its session. */
-static int watch_check(const struct ctl_options *o, const char *command, const struct args *a)
-{
-        if (!a->has['w'] || o->shared)
-                return CTL_DONE;
-        return args_wrong(command, "-w is for a shell; the command watch waits for changes");
 }
 
 /* ---- ls ---- */
@@ -92,7 +85,7 @@ int cmd_ls(const struct ctl_options *o, int argc, char **argv)
         if (status == CTL_DONE && a.has['R'] && a.has['s'])
                 status = args_wrong(argv[0], "-R shows no Stats (export does)");
         if (status == CTL_DONE)
-                status = watch_check(o, argv[0], &a);
+                status = question_check_watch(o, argv[0], &a);
         if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
                 return status;
         status = a.has['R'] ? list_all(c, o->json, a.rest[0]) : list(c, o, a.rest[0], a.has['s'], a.has['w']);
@@ -102,63 +95,48 @@ int cmd_ls(const struct ctl_options *o, int argc, char **argv)
 
 /* ---- get, stat ---- */
 
-static void show_node(const struct ctl_options *o, const char *path, const struct ctl_reply *r, bool stat)
+static int show_node(const struct ctl_options *o, const char *path, const struct args *a, const struct ctl_reply *r)
 {
         if (!o->json) {
-                show_value(r->data, r->size, stat);
-                if (stat)
+                show_value(r->data, r->size, a->has['s']);
+                if (a->has['s'])
                         show_stat(&r->stat);
-                return;
+                return CTL_DONE;
         }
         json_t *object = json_object();
         (void)json_object_set_new(object, "path", json_string(path));
         show_put_value(object, r->data, r->size);
         (void)json_object_set_new(object, "stat", show_stat_json(&r->stat));
         show_json(object);
+        return CTL_DONE;
 }
 
 int cmd_get(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "sw", .least = 1, .most = 1, .wants = "which path?"};
-        struct args a;
-        struct ctl *c;
-        struct ctl_reply r;
-        int status = args_read(argc, argv, &form, &a);
-        if (status == CTL_DONE)
-                status = watch_check(o, argv[0], &a);
-        if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
-                return status;
-        status = a.has['w'] ? ctl_read_watched(c, OP_GET_DATA, a.rest[0], &r) : ctl_get(c, a.rest[0], &r);
-        if (status == CTL_DONE && r.error != ZK_OK)
-                status = ctl_refused(a.rest[0], r.error);
-        else if (status == CTL_DONE)
-                show_node(o, a.rest[0], &r, a.has['s']);
-        ctl_reply_done(&r);
-        ctl_close(c);
-        return status;
+        static const struct question q = {.form = {.letters = "sw", .least = 1, .most = 1, .wants = "which path?"},
+                                          .ask = ctl_get,
+                                          .watched = OP_GET_DATA,
+                                          .show = show_node};
+        return question_run(&q, o, argc, argv);
+}
+
+static int show_its_stat(const struct ctl_options *o, const char *path, const struct args *a, const struct ctl_reply *r)
+{
+        (void)a;
+        if (o->json)
+                show_json(json_pack("{s:s,s:o}", "path", path, "stat", show_stat_json(&r->stat)));
+        else
+                show_stat(&r->stat);
+        return CTL_DONE;
 }
 
 int cmd_stat(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "w", .least = 1, .most = 1, .wants = "which path?"};
-        struct args a;
-        struct ctl *c;
-        struct ctl_reply r;
-        int status = args_read(argc, argv, &form, &a);
-        if (status == CTL_DONE)
-                status = watch_check(o, argv[0], &a);
-        if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
-                return status;
-        status = a.has['w'] ? ctl_read_watched(c, OP_EXISTS, a.rest[0], &r) : ctl_exists(c, a.rest[0], &r);
-        if (status == CTL_DONE && r.error != ZK_OK)
-                status = ctl_refused(a.rest[0], r.error);
-        else if (status == CTL_DONE && o->json)
-                show_json(json_pack("{s:s,s:o}", "path", a.rest[0], "stat", show_stat_json(&r.stat)));
-        else if (status == CTL_DONE)
-                show_stat(&r.stat);
-        ctl_reply_done(&r);
-        ctl_close(c);
-        return status;
+        static const struct question q = {.form = {.letters = "w", .least = 1, .most = 1, .wants = "which path?"},
+                                          .ask = ctl_exists,
+                                          .watched = OP_EXISTS,
+                                          .show = show_its_stat};
+        return question_run(&q, o, argc, argv);
 }
 
 /* ---- set, create ---- */
@@ -357,21 +335,18 @@ int cmd_create(const struct ctl_options *o, int argc, char **argv)
 
 /* ---- sync ---- */
 
+static int show_synced(const struct ctl_options *o, const char *path, const struct args *a, const struct ctl_reply *r)
+{
+        (void)a;
+        if (o->json)
+                show_json(json_pack("{s:s,s:I}", "path", path, "zxid", (json_int_t)r->zxid));
+        return CTL_DONE;
+}
+
 int cmd_sync(const struct ctl_options *o, int argc, char **argv)
 {
-        static const struct args_form form = {.letters = "", .least = 1, .most = 1, .wants = "which path?"};
-        struct args a;
-        struct ctl *c;
-        struct ctl_reply r;
-        int status = args_read(argc, argv, &form, &a);
-        if (status != CTL_DONE || (status = ctl_open(o, &c)) != CTL_DONE)
-                return status;
-        status = ctl_sync(c, a.rest[0], &r);
-        if (status == CTL_DONE && r.error != ZK_OK)
-                status = ctl_refused(a.rest[0], r.error);
-        else if (status == CTL_DONE && o->json)
-                show_json(json_pack("{s:s,s:I}", "path", a.rest[0], "zxid", (json_int_t)r.zxid));
-        ctl_reply_done(&r);
-        ctl_close(c);
-        return status;
+        static const struct question q = {.form = {.letters = "", .least = 1, .most = 1, .wants = "which path?"},
+                                          .ask = ctl_sync,
+                                          .show = show_synced};
+        return question_run(&q, o, argc, argv);
 }

@@ -6,6 +6,7 @@
  *   session.c       the servers, the client, its loop
  *   request.c       requests, each waited for
  *   pipeline.c      many requests of one kind, some at a time
+ *   question.c      commands that ask one question
  *   watch.c         watches, and waiting
  *   answer.c        answers copied, errors as sentences
  *   acl_text.c      ACLs as text and JSON

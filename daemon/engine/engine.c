@@ -2,7 +2,6 @@
 #include "daemon/engine/engine.h"
 
 #include "daemon/common/log.h"
-#include "daemon/common/system_socket.h"
 #include "daemon/engine/audit_log.h"
 #include "daemon/engine/control.h"
 #include "daemon/engine/facts.h"
@@ -18,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -76,11 +76,11 @@ static void say_role(struct engine *e, const char *text)
                 control_role(e->control, text);
                 return; /* the supervisor speaks for the whole node */
         }
-        (void)system_notify("STATUS=%s", text); /* nobody may be listening */
+        (void)sd_notifyf(0, "STATUS=%s", text); /* nobody may be listening */
         if (e->ready || strcmp(text, "looking") == 0)
                 return;
         e->ready = true;
-        (void)system_notify("READY=1");
+        (void)sd_notify(0, "READY=1");
 }
 
 static void say(const struct effect *effect)
@@ -228,7 +228,7 @@ static void ask_to_stop(struct engine *e, const char *why)
         struct event event = {.type = EVENT_STOP};
         log_info("%s: stopping", why);
         if (!e->control)
-                (void)system_notify("STOPPING=1"); /* nobody may be listening */
+                (void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
         e->stopping = true;
         step(e, &event);
 }

@@ -1,7 +1,7 @@
 /* The two checksums of ZooKeeper's formats: CRC-32 in the data digest, Adler-32 in logs and snapshots. Each byte of a
- * write goes through them several times, and zlib takes three to four instructions a byte. On x86-64 they are
- * computed 16 bytes at a time; elsewhere, and for short strings, zlib does it. Both are continued: they take the sum
- * so far, which begins as CHECKSUM_CRC32 or CHECKSUM_ADLER32. */
+ * write goes through them several times: libdeflate computes them 16 bytes or more at a time, where zlib takes three to
+ * four instructions for each byte. Both are continued: they take the sum so far, which begins as CHECKSUM_CRC32 or
+ * CHECKSUM_ADLER32. */
 #ifndef BATON_BASE_CHECKSUM_H
 #define BATON_BASE_CHECKSUM_H
 

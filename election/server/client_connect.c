@@ -114,13 +114,21 @@ static void client_revalidate(struct client *k, const struct event *e, struct ef
                 client_refuse_session(k, fx);
 }
 
+/* In read-only mode a server knows whether a session lives that it has begun in it. Any other may have been made where
+ * there is a leader, who alone can tell: to call it expired would be a guess (safety: S4). */
+static bool client_only_leader_knows(const struct clients *c, int64_t session)
+{
+        const bool own = session >= c->first_local && session < c->next_session;
+        return c->read_only && ((!own && !PLANTED(READ_ONLY_CALLS_EXPIRED)) ||
+                                session_table_find(database_sessions(c->host.database(c->host.ctx)), session, NULL));
+}
+
 static void client_resume_session(struct client *k, const struct event *e, const struct jute_connect_request *q,
                                   int32_t timeout_ms, struct effects *fx)
 {
         struct clients *c = k->all;
         c->stats.resumes++;
-        /* Only a leader can tell whether a session of the whole ensemble lives. */
-        if (c->read_only && session_table_find(database_sessions(c->host.database(c->host.ctx)), q->session_id, NULL)) {
+        if (client_only_leader_knows(c, q->session_id)) {
                 client__close(k, false, fx);
                 return;
         }

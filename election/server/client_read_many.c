@@ -4,6 +4,7 @@
  * What ZooKeeper calls a blank prefix, and what it does with paths that are null, was observed on 3.9.5. */
 #include "election/server/clients_internal.h"
 
+#include "election/base/plant.h"
 #include "election/server/acl.h"
 #include "election/server/prep.h"
 
@@ -192,7 +193,7 @@ static void read_ephemerals(struct read_many *q)
                 return;
         }
         struct ephemerals all = {.prefix = request.path};
-        if (is_blank_or_root(request.path))
+        if (is_blank_or_root(request.path) || PLANTED(PREFIX_IGNORED))
                 all.prefix = jute_str_of("", 0);
         all.w = many_begin(q, ZK_OK);
         size_t count_at = all.w->len;

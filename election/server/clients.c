@@ -176,6 +176,7 @@ void clients_serve_read_only(struct clients *c)
 {
         c->serving = true;
         c->read_only = true;
+        c->first_local = c->next_session;
 }
 
 void clients_mute(struct clients *c)

@@ -114,6 +114,7 @@ struct clients {
         bool read_only; /* and no more than that */
         bool moved;     /* something happened that may let a paused connection go on */
         int64_t zxid_min, next_session;
+        int64_t first_local; /* next_session when read-only mode began: from there on sessions are local */
         struct map by_conn, by_session;
         struct index addresses;
         struct list list, fresh, paused, released, doomed;

@@ -41,6 +41,7 @@ struct server *server_new(const struct server_config *config, struct recovered *
         s->trace_mask = WORDS_TRACE_MASK_DEFAULT;
         s->db = r->db;
         r->db = NULL;
+        s->doubtful = r->digest_mismatches > 0;
         s->txns_since_snapshot = r->replayed > UINT32_MAX ? UINT32_MAX : (uint32_t)r->replayed;
         outcome_init(&s->outcome);
         jute_writer_init(&s->txn, (size_t)config->max_buffer + PREP_SLACK_BYTES);

@@ -104,6 +104,7 @@ struct server {
         int fail_status;
         struct server_figures figures;
         uint64_t digest_mismatches;
+        bool doubtful; /* the database recovered did not agree with its digests, and no leader's snapshot replaced it */
         struct quota_log quota;
         uint64_t looking_ms, sync_ms; /* when it began to look, to learn; 0: it does neither */
         uint64_t unavailable_ms;      /* when it ceased to serve, or was started */

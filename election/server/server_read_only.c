@@ -7,6 +7,8 @@
  * and equals what a restart would recover. */
 #include "election/server/server_internal.h"
 
+#include "election/base/plant.h"
+
 #include <inttypes.h>
 
 bool server__read_only(const struct server *s)
@@ -18,7 +20,7 @@ bool server__read_only(const struct server *s)
 static bool may_show(const struct server *s)
 {
         return s->config.read_only_mode && s->state == SERVER_LOOKING && s->config.ensemble.count > 1 &&
-               !zab_lost(s->zab) && !zab_distrusts(s->zab);
+               (!zab_lost(s->zab) || PLANTED(LOST_DISK_SHOWN)) && !zab_distrusts(s->zab) && !s->doubtful;
 }
 
 static uint64_t begin_ms(const struct server *s)

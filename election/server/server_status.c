@@ -23,11 +23,15 @@ static struct summary once(uint64_t value)
 
 /* ---- clients ---- */
 
-static void mntr_latencies(const struct clients_stats *c, const struct status_visitor *v)
+static void mntr_latency(const struct clients_stats *c, const struct status_visitor *v)
 {
         v->real(v->ctx, "avg_latency", c->latency_us.sum, c->latency_us.count, US);
         v->number(v->ctx, "max_latency", (int64_t)(c->latency_us.max / US));
         v->number(v->ctx, "min_latency", (int64_t)(c->latency_us.min / US));
+}
+
+static void mntr_latencies(const struct clients_stats *c, const struct status_visitor *v)
+{
         v->histogram(v->ctx, "readlatency", &c->read_us, US);
         v->histogram(v->ctx, "updatelatency", &c->update_us, US);
 }
@@ -66,7 +70,13 @@ static void mntr_connections(const struct clients_stats *c, const struct status_
         v->number(v->ctx, "bad_input_client", (int64_t)c->bad_input);
 }
 
-static void mntr_watches(const struct server *s, const struct clients_stats *c, const struct status_visitor *v)
+static void mntr_watches(const struct clients_stats *c, const struct status_visitor *v)
+{
+        v->number(v->ctx, "watch_count", (int64_t)c->watches);
+        v->number(v->ctx, "watch_bytes", (int64_t)c->watch_bytes);
+}
+
+static void mntr_watches_told(const struct server *s, const struct status_visitor *v)
 {
         static const struct {
                 enum watch_event type;
@@ -77,8 +87,6 @@ static void mntr_watches(const struct server *s, const struct clients_stats *c, 
                 {EVENT_NODE_DATA_CHANGED, "node_changed_watch_count"},
                 {EVENT_NODE_CHILDREN_CHANGED, "node_children_watch_count"},
         };
-        v->number(v->ctx, "watch_count", (int64_t)c->watches);
-        v->number(v->ctx, "watch_bytes", (int64_t)c->watch_bytes);
         for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
                 struct watches_told t;
                 watches_told(clients_watches(s->clients), told[i].type, &t);
@@ -103,14 +111,14 @@ static void mntr_data(const struct server *s, const struct status_visitor *v)
         v->number(v->ctx, "stale_sessions_expired", (int64_t)f->sessions_expired);
         v->number(v->ctx, "digest_mismatches_count", (int64_t)s->digest_mismatches);
         v->number(v->ctx, "outstanding_changes", s->prep ? (int64_t)prep_pending(s->prep) : 0);
+        v->number(v->ctx, "open_file_descriptor_count", s->facts.open_files);
+        v->number(v->ctx, "max_file_descriptor_count", s->facts.max_files);
 }
 
 static void mntr_disk(const struct server *s, const struct zab_stats *z, const struct status_visitor *v)
 {
         const struct server_figures *f = &s->figures;
         const struct summary recovery = once(s->facts.recovery_ms), replayed = once(s->facts.recovered_txns);
-        v->number(v->ctx, "open_file_descriptor_count", s->facts.open_files);
-        v->number(v->ctx, "max_file_descriptor_count", s->facts.max_files);
         v->number(v->ctx, "snapshots_written", (int64_t)f->snapshots);
         v->number(v->ctx, "snapshot_error_count", (int64_t)f->snapshot_errors);
         v->number(v->ctx, "sync_processor_request_queued", (int64_t)z->logged);
@@ -198,6 +206,8 @@ static void put_names(const struct server *s, bool lone, const struct status_vis
         v->text(v->ctx, "peer_state", text);
 }
 
+/* What there is at this moment comes first, as from ZooKeeper: there are readers that take the first 4095 bytes of mntr
+ * (collectd's plugin). */
 void server_monitor(const struct server *s, const struct moment *now, const struct status_visitor *v)
 {
         /* In read-only mode ZooKeeper's says nothing of an ensemble either. */
@@ -208,16 +218,18 @@ void server_monitor(const struct server *s, const struct moment *now, const stru
         zab_stats(s->zab, &z);
         put_names(s, lone, v);
         v->number(v->ctx, "uptime", (int64_t)(now->mono_ms - s->started_ms));
-        mntr_latencies(&c, v);
+        mntr_latency(&c, v);
         mntr_packets(s, &c, v);
-        mntr_connections(&c, v);
-        mntr_watches(s, &c, v);
+        mntr_watches(&c, v);
         mntr_data(s, v);
+        if (!lone)
+                mntr_quorum(s, now, &z, v);
+        mntr_connections(&c, v);
+        mntr_latencies(&c, v);
+        mntr_watches_told(s, v);
         mntr_disk(s, &z, v);
         mntr_roles(s, v);
         mntr_broadcast(s, &z, v);
-        if (!lone)
-                mntr_quorum(s, now, &z, v);
         server__quota_figures(s, v);
 }
 

@@ -334,6 +334,7 @@ static void host_load_adopt(void *ctx, int64_t zxid)
         database_free(s->db);
         s->db = s->received;
         s->received = NULL;
+        s->doubtful = false;
         s->txns_since_snapshot = 0;
         server__install_config(s, s->db);
 }
@@ -356,6 +357,7 @@ static void host_reloaded(void *ctx, struct recovered *r)
         database_free(s->db);
         s->db = r->db;
         r->db = NULL;
+        s->doubtful = r->digest_mismatches > 0;
         server__install_config(s, s->db);
 }
 

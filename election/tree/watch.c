@@ -6,56 +6,13 @@
  * connection), so that registering the same again is found out without a search. Paths are kept while
  * something hangs on them, connections until they are dropped: memory is bounded by registrations, and those by
  * what clients may ask (one or two per request). */
-#include "election/tree/watch.h"
+#include "election/tree/watch_internal.h"
 
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
-#include "election/base/list.h"
-#include "election/base/plant.h"
-#include "election/session/index.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* A path in one of the tables. */
-struct target {
-        struct index_link link; /* in watches.targets */
-        struct list watchers;   /* never empty */
-        uint64_t number;        /* of its own, for hashing (path, connection) */
-        enum watch_table table;
-        int32_t path_len; /* -1: null */
-        char path[];
-};
-
-/* A connection that watches something, or has done so. */
-struct watcher {
-        struct index_link link; /* in watches.watchers */
-        struct list targets;
-        conn_id conn;
-        uint64_t told; /* number of the last trigger that it was told of */
-        size_t weight;
-        size_t data_count; /* registrations in the data table */
-        bool listed;       /* counts as one that watches data: watches_summary() */
-};
-
-struct registration {
-        struct index_link link; /* in watches.registrations */
-        struct list of_target, of_watcher;
-        struct target *target;
-        struct watcher *watcher;
-        unsigned modes; /* never 0 */
-};
-
-struct watches {
-        uint64_t hash_seed;
-        struct index targets, watchers, registrations;
-        uint64_t target_number; /* last given */
-        uint64_t triggers;      /* so far */
-        size_t recursive;       /* registrations that are recursive, perhaps among other modes */
-        size_t weight;
-        struct watches_summary data;
-        struct watches_told told[EVENT_NODE_CHILDREN_CHANGED + 1];
-};
 
 struct watches *watches_new(void)
 {
@@ -101,24 +58,23 @@ void watches_free(struct watches *w)
 
 /* ---- finding ---- */
 
-static uint64_t table_seed(const struct watches *w, enum watch_table table)
+uint64_t watches__table_seed(const struct watches *w, enum watch_table table)
 {
         return w->hash_seed + (uint64_t)table;
 }
 
-/* A null path hashes as an empty one. */
-static size_t path_bytes(struct jute_str path)
+size_t watches__path_bytes(struct jute_str path)
 {
         return path.len > 0 ? (size_t)path.len : 0;
 }
 
 static uint64_t target_hash(const struct watches *w, enum watch_table table, struct jute_str path)
 {
-        return hash_bytes(path.data, path_bytes(path), table_seed(w, table));
+        return hash_bytes(path.data, watches__path_bytes(path), watches__table_seed(w, table));
 }
 
-static struct target *target_find_hashed(const struct watches *w, enum watch_table table, struct jute_str path,
-                                         uint64_t hash)
+struct target *watches__target_hashed(const struct watches *w, enum watch_table table, struct jute_str path,
+                                      uint64_t hash)
 {
         for (struct index_link *l = index_first(&w->targets, hash); l; l = index_next(l)) {
                 struct target *t = INDEX_ENTRY(l, struct target, link);
@@ -129,9 +85,9 @@ static struct target *target_find_hashed(const struct watches *w, enum watch_tab
         return NULL;
 }
 
-static struct target *target_find(const struct watches *w, enum watch_table table, struct jute_str path)
+struct target *watches__target(const struct watches *w, enum watch_table table, struct jute_str path)
 {
-        return target_find_hashed(w, table, path, target_hash(w, table, path));
+        return watches__target_hashed(w, table, path, target_hash(w, table, path));
 }
 
 static struct watcher *watcher_find(const struct watches *w, conn_id conn)
@@ -168,8 +124,8 @@ static struct registration *registration_find(const struct watches *w, const str
 static struct target *target_get(struct watches *w, enum watch_table table, struct jute_str path)
 {
         const uint64_t hash = target_hash(w, table, path);
-        const size_t len = path_bytes(path);
-        struct target *t = target_find_hashed(w, table, path, hash);
+        const size_t len = watches__path_bytes(path);
+        struct target *t = watches__target_hashed(w, table, path, hash);
         if (t)
                 return t;
         t = mem_zalloc(sizeof *t + len);
@@ -276,8 +232,7 @@ static void registration_drop(struct watches *w, struct registration *r)
         }
 }
 
-/* Takes modes away, and the registration with its last one. */
-static void registration_reduce(struct watches *w, struct registration *r, unsigned modes)
+void watches__reduce(struct watches *w, struct registration *r, unsigned modes)
 {
         if ((r->modes & ~modes) == 0) {
                 registration_drop(w, r);
@@ -293,17 +248,17 @@ static void registration_reduce(struct watches *w, struct registration *r, unsig
 
 bool watches_has(const struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn)
 {
-        const struct registration *r = registration_find(w, target_find(w, table, path), watcher_find(w, conn));
+        const struct registration *r = registration_find(w, watches__target(w, table, path), watcher_find(w, conn));
         return r && (r->modes & modes);
 }
 
 bool watches_remove(struct watches *w, enum watch_table table, unsigned modes, struct jute_str path, conn_id conn)
 {
         struct watcher *watcher = watcher_find(w, conn);
-        struct registration *r = registration_find(w, target_find(w, table, path), watcher);
+        struct registration *r = registration_find(w, watches__target(w, table, path), watcher);
         if (!r || !(r->modes & modes))
                 return false;
-        registration_reduce(w, r, modes);
+        watches__reduce(w, r, modes);
         if (table == WATCH_DATA && watcher->data_count == 0)
                 watcher_list(w, watcher, false);
         if (list_empty(&watcher->targets) && !watcher->listed)
@@ -319,115 +274,6 @@ void watches_drop(struct watches *w, conn_id conn)
         while (!list_empty(&watcher->targets))
                 registration_drop(w, LIST_ENTRY(watcher->targets.next, struct registration, of_watcher));
         watcher_forget(w, watcher);
-}
-
-/* ---- firing ---- */
-
-struct fire {
-        struct watches *w;
-        enum watch_event type;
-        struct jute_str path;
-        uint64_t number; /* of the trigger: nobody is told twice of one */
-        uint64_t reached;
-        void (*fn)(void *ctx, conn_id conn, enum watch_event type, struct jute_str path);
-        void *ctx;
-};
-
-/* False: it knows already. */
-static bool tell(const struct fire *f, struct watcher *to)
-{
-        if (to->told == f->number)
-                return false;
-        to->told = f->number;
-        f->fn(f->ctx, to->conn, f->type, f->path);
-        return true;
-}
-
-/* Tells all who watch f->path itself, and uses up what is one-shot. */
-static void fire_here(struct fire *f, enum watch_table table)
-{
-        const unsigned used = PLANTED(PERSISTENT_FIRES_ONCE) ? WATCH_ONE_SHOT | WATCH_PERSISTENT : WATCH_ONE_SHOT;
-        struct target *t = target_find(f->w, table, f->path);
-        for (struct list *l = t ? t->watchers.next : NULL, *next; l; l = next) {
-                struct registration *r = LIST_ENTRY(l, struct registration, of_target);
-                next = l->next == &t->watchers ? NULL : l->next;
-                (void)tell(f, r->watcher); /* of one deletion it may know from the data table */
-                f->reached++;
-                registration_reduce(f->w, r, used); /* with the last one the target goes */
-        }
-}
-
-/* Tells the recursive watches of one node above. */
-static void fire_at(struct fire *f, size_t len, uint64_t hash)
-{
-        const struct jute_str above = {.data = f->path.data, .len = (int32_t)len};
-        const struct target *t = target_find_hashed(f->w, WATCH_DATA, above, hash);
-        for (const struct list *l = t ? t->watchers.next : NULL; l && l != &t->watchers; l = l->next) {
-                const struct registration *r = LIST_ENTRY(l, const struct registration, of_target);
-                if (!(r->modes & WATCH_RECURSIVE))
-                        return;
-                f->reached += tell(f, r->watcher);
-        }
-}
-
-/* All nodes above, from the root on. One pass over the path gives the hash of each. */
-static void fire_above(struct fire *f)
-{
-        const size_t len = path_bytes(f->path);
-        struct hash_stream h;
-        if (f->w->recursive == 0)
-                return;
-        hash_stream_init(&h, table_seed(f->w, WATCH_DATA));
-        for (size_t i = 0; i < len; i++) {
-                const size_t end = i ? i : 1; /* the root keeps its slash */
-                if (f->path.data[i] != '/' || end == len)
-                        continue;
-                hash_stream_add(&h, f->path.data + h.len, end - h.len);
-                fire_at(f, end, hash_stream_value(&h));
-        }
-}
-
-static void note_told(struct watches_told *told, uint64_t watchers)
-{
-        if (watchers == 0)
-                return;
-        if (told->triggers++ == 0 || watchers < told->fewest)
-                told->fewest = watchers;
-        if (watchers > told->most)
-                told->most = watchers;
-        told->watchers += watchers;
-}
-
-static void fire(struct fire *f, enum watch_table table)
-{
-        f->reached = 0;
-        fire_here(f, table);
-        if (table == WATCH_DATA || PLANTED(RECURSIVE_TOLD_OF_CHILDREN))
-                fire_above(f);
-        note_told(&f->w->told[f->type], f->reached);
-}
-
-static void fire_parent(struct fire f)
-{
-        f.path = path_parent(f.path);
-        if (f.path.len == 0)
-                f.path = jute_str_of("/", 1);
-        f.type = EVENT_NODE_CHILDREN_CHANGED;
-        f.number = ++f.w->triggers;
-        fire(&f, WATCH_CHILD);
-}
-
-void watches_fire(struct watches *w, const struct tree_event *e,
-                  void (*fn)(void *ctx, conn_id conn, enum watch_event type, struct jute_str path), void *ctx)
-{
-        if (w->registrations.count == 0)
-                return;
-        struct fire f = {.w = w, .type = e->type, .path = e->path, .number = ++w->triggers, .fn = fn, .ctx = ctx};
-        fire(&f, WATCH_DATA);
-        if (e->type == EVENT_NODE_DELETED)
-                fire(&f, WATCH_CHILD);
-        if (e->type == EVENT_NODE_CREATED || e->type == EVENT_NODE_DELETED)
-                fire_parent(f);
 }
 
 /* ---- figures ---- */
@@ -451,16 +297,6 @@ size_t watches_weight(const struct watches *w)
 void watches_summary(const struct watches *w, struct watches_summary *ret)
 {
         *ret = w->data;
-}
-
-void watches_told(const struct watches *w, enum watch_event type, struct watches_told *ret)
-{
-        *ret = w->told[type];
-}
-
-void watches_told_reset(struct watches *w)
-{
-        memset(w->told, 0, sizeof w->told);
 }
 
 struct each {

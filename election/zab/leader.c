@@ -81,7 +81,7 @@ static bool learner_info_ok(const struct zab *z, const struct jute_quorum_packet
                 *why = "it knows a newer configuration";
         else if (info->sid == z->config.sid)
                 *why = "it claims this server's own id";
-        else if (!zab__epoch_plausible(z->accepted_epoch, zab__epoch(q->zxid)))
+        else if (!zab__epoch_plausible(z->accepted_epoch, zab__epoch(q->zxid), ZAB_EPOCH_HEARD_LEAP_MAX))
                 *why = "impossible acceptedEpoch";
         return !*why;
 }
@@ -326,13 +326,25 @@ static void announce(struct zab *z, uint64_t now_ms, struct effects *fx)
         promise_check(z, now_ms, fx);
 }
 
+/* Who came while the epoch was being written may have promised as much, and could not follow it. Nobody has been told
+ * of it yet: a later one costs a write, where making way would cost an election. */
+static void settle_epoch(struct zab *z, uint64_t now_ms, struct effects *fx)
+{
+        if (z->heard_epoch < z->leader.epoch) {
+                announce(z, now_ms, fx);
+                return;
+        }
+        z->leader.epoch = 0;
+        epoch_choose(z, now_ms, fx);
+}
+
 void zab__leader_disk(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_leader *l = &z->leader;
         if (z->leaving)
                 return;
         if (!l->announced && l->epoch != 0 && z->accepted_epoch == l->epoch)
-                announce(z, now_ms, fx);
+                settle_epoch(z, now_ms, fx);
         if (z->phase == ZAB_SYNCHRONIZATION && z->current_epoch == l->epoch) {
                 set_add(z, &l->synced, z->config.sid);
                 zab__leader_established(z, now_ms, fx);

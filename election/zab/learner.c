@@ -186,7 +186,7 @@ static void on_leader_info(struct zab *z, uint64_t now_ms, const struct jute_quo
         }
         l->epoch = zab__epoch(q->zxid);
         /* A new server knows no epochs to compare with. */
-        if (z->accepted_epoch > 0 && !zab__epoch_plausible(z->accepted_epoch, l->epoch)) {
+        if (z->accepted_epoch > 0 && !zab__epoch_plausible(z->accepted_epoch, l->epoch, ZAB_EPOCH_LEAP_MAX)) {
                 zab__learner_bad(z, "an impossible epoch");
                 return;
         }

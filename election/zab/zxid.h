@@ -13,6 +13,10 @@
  * back, so one faulty message near the end would use up all epochs for good. Epochs rise by one with each
  * attempt to lead: at ten a second this takes 19 days, in which one member hears of none of them. */
 #define ZAB_EPOCH_LEAP_MAX (INT64_C(1) << 24)
+/* The same where it is heard by a leader: it goes above what it believes, and its voters, which may be behind it, have
+ * to believe that in their turn. Otherwise one faulty message would make it a leader whom nobody follows, again and
+ * again. */
+#define ZAB_EPOCH_HEARD_LEAP_MAX (ZAB_EPOCH_LEAP_MAX / 2)
 
 static inline int64_t zab__epoch(int64_t zxid)
 {
@@ -29,9 +33,9 @@ static inline int64_t zab__zxid(int64_t epoch, int64_t counter)
         return (int64_t)((uint64_t)epoch << 32 | (uint64_t)counter);
 }
 
-static inline bool zab__epoch_plausible(int64_t own, int64_t heard)
+static inline bool zab__epoch_plausible(int64_t own, int64_t heard, int64_t leap_max)
 {
-        return heard >= 0 && heard < ZAB_EPOCH_MAX && heard <= own + ZAB_EPOCH_LEAP_MAX;
+        return heard >= 0 && heard < ZAB_EPOCH_MAX && heard <= own + leap_max;
 }
 
 /* Whether a record `next` may stand right after `last`: the next counter of the epoch, or the first of

@@ -22,7 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
 
-from harness import jars, servers, wire  # noqa: E402 (the path is set just above)
+import phases  # noqa: E402 (the path is set just above)
+from harness import jars, servers, wire  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
 
 TICK_MS, INIT_LIMIT, SYNC_LIMIT = 200, 10, 5
@@ -195,6 +196,7 @@ def one_round(ensemble, way, number, flow):
         old_epoch = client.create2("/round-%d" % number)[1].czxid >> 32
         client.close_session()
 
+    marks = {server: server.log_mark() for server in survivors}
     began = time.monotonic()
     if way == "kill":
         leader.process.kill()
@@ -215,16 +217,20 @@ def one_round(ensemble, way, number, flow):
     else:
         leader.start()
     leader.wait_serving()
-    return (ended - began) * 1000
+    # By now the lines of the gap are long in the logs.
+    logs = [server.log_text(mark) for server, mark in marks.items()]
+    return {"gap_ms": (ended - began) * 1000, "parts_ms": phases.split(logs, began, ended)}
 
 
 def measure(kind, ways, rounds, home, **settings):
-    """Way -> milliseconds of each round, on one ensemble under constant load. `settings` as for the harness."""
+    """Way -> each round's gap_ms and, where the logs tell them, parts_ms (phases.py), on one ensemble under constant load.
+    `settings` as for the harness."""
     lab = servers.Lab(home)
     results = {}
     try:
         ensemble = lab.ensemble({1: kind, 2: kind, 3: kind}, **{
-            "tick_time": TICK_MS, "init_limit": INIT_LIMIT, "sync_limit": SYNC_LIMIT, **settings})
+            "tick_time": TICK_MS, "init_limit": INIT_LIMIT, "sync_limit": SYNC_LIMIT,
+            "log_filter": phases.COMMAND, **settings})
         ensemble.start()
         flow = Load(ensemble)
         try:
@@ -235,7 +241,7 @@ def measure(kind, ways, rounds, home, **settings):
                     number += 1
                     results[way].append(one_round(ensemble, way, number, flow))
                     progress("%s %s: round %d, %.0f ms" % (
-                        kind, WAY_NAMES[way], len(results[way]), results[way][-1]))
+                        kind, WAY_NAMES[way], len(results[way]), results[way][-1]["gap_ms"]))
         finally:
             flow.stop()
     finally:
@@ -248,9 +254,16 @@ def progress(text):
         print("\r\033[K" + text, end="", file=sys.stderr, flush=True)
 
 
-def summary(samples):
+def summary(rounds):
+    samples = [found["gap_ms"] for found in rounds]
     return {"rounds": len(samples), "min_ms": min(samples), "median_ms": statistics.median(samples),
-            "max_ms": max(samples), "samples_ms": samples}
+            "max_ms": max(samples), "samples_ms": samples, "parts_ms": median_parts(rounds)}
+
+
+def median_parts(rounds):
+    """The median of each part, of the rounds that tell them."""
+    told = [found["parts_ms"] for found in rounds if found.get("parts_ms")]
+    return {part: statistics.median(parts[part] for parts in told) for part in phases.PARTS} if told else {}
 
 
 def print_table(figures):
@@ -269,6 +282,16 @@ def print_table(figures):
                 verdict = "%.0f: %s" % (TARGETS_MS[way], "met" if met(f, way) else "MISSED")
             print("%-22s %-14s %6d %8.1f %8.1f %8.1f   %s" % (
                 WAY_NAMES[way], kind, f["rounds"], f["min_ms"], f["median_ms"], f["max_ms"], verdict))
+
+
+def print_parts(figures):
+    print("\nMedians of their parts, as far as the servers' log lines tell them.\n")
+    print("%-22s %-14s %s" % ("leader leaves by", "servers", " ".join("%16s" % part for part in phases.PARTS)))
+    for way in WAY_NAMES:
+        for kind, ways in figures.items():
+            if way in ways and ways[way]["parts_ms"]:
+                print("%-22s %-14s %s" % (WAY_NAMES[way], kind, " ".join(
+                    "%16.1f" % ways[way]["parts_ms"][part] for part in phases.PARTS)))
 
 
 def met(figure, way):
@@ -298,6 +321,7 @@ def main():
             continue
         figures[kind] = {way: summary(values) for way, values in samples.items()}
     print_table(figures)
+    print_parts(figures)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps({
         "tick_ms": TICK_MS, "init_limit": INIT_LIMIT, "sync_limit": SYNC_LIMIT,

@@ -4,18 +4,23 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
 
-from harness import servers  # noqa: E402 (the path is set just above)
+import etcd_servers  # noqa: E402 (the path is set just above)
+from harness import jars, servers  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
 
 BUILD = Path(os.environ.get("BATON_BUILD") or ROOT / "build" / "release")
 LOAD, ECHO, DISK = (BUILD / "bin" / ("baton-bench-" + name) for name in ("load", "echo", "disk"))
-LOAD_TIMEOUT_S, START_TIMEOUT_S = 600, 60
+# Of a load by time, of one by number, which may be a million znodes, and of a start.
+RUN_TIMEOUT_S, LOAD_TIMEOUT_S, START_TIMEOUT_S = 180, 600, 60
+# Who was killed closes its sockets before it can be waited for.
+GONE_S = 0.2
 
 # The tests' harness gives Java a small heap and its cheap compiler: here it gets what zkServer.sh would give it (a heap
 # of 1000 MB, the collector and compilers the JVM chooses). The last of two contradicting flags holds.
@@ -35,12 +40,25 @@ SETTINGS = {"tick_time": 2000, "init_limit": 10, "sync_limit": 5, "min_session_t
 BATON_EXTRA = {"max_client_connections": 0, "max_connections": 15000}
 
 
+KINDS = (*servers.KINDS, etcd_servers.ETCD)
+
+
 class Failed(Exception):
     """The load generator found something wrong; the text says what."""
 
 
+def require(kind):
+    """Raises jars.Unavailable where a kind cannot be had; the text says why."""
+    if kind == etcd_servers.ETCD:
+        etcd_servers.require()
+    elif kind != servers.BATON:
+        jars.java_command(kind.rpartition("-")[2], Path(tempfile.gettempdir()))
+
+
 def ensemble(lab, kind, count, **changed):
     """An ensemble of `count` servers of a kind, not started."""
+    if kind == etcd_servers.ETCD:
+        return etcd_servers.ensemble(lab, count)
     return lab.ensemble({sid: kind for sid in range(1, count + 1)}, **settings(lab.home, **changed))
 
 
@@ -74,8 +92,8 @@ def _new_root():
     return "/bench%d" % _roots[0]
 
 
-def load_command(words, hosts, pids, seconds=None, warmup=None, rate=None):
-    command = [str(LOAD), "--servers", hosts, "--root", _new_root(), "--workload", *words.split()]
+def load_command(words, hosts, pids, seconds=None, warmup=None, rate=None, program=LOAD):
+    command = [str(program), "--servers", hosts, "--root", _new_root(), "--workload", *words.split()]
     if pids:
         command += ["--pids", ",".join(str(pid) for pid in pids)]
     for option, value in (("--seconds", seconds), ("--warmup", warmup), ("--rate", rate)):
@@ -86,15 +104,23 @@ def load_command(words, hosts, pids, seconds=None, warmup=None, rate=None):
 
 def run_load(command):
     """Returns the generator's JSON."""
+    timeout = LOAD_TIMEOUT_S if "--operations" in command else RUN_TIMEOUT_S
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=LOAD_TIMEOUT_S, check=False)
+                          text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise Failed("%s: %s" % (" ".join(command[1:]), done.stderr.strip()))
     return json.loads(done.stdout)
 
 
 def load(made, words, **how):
-    return run_load(load_command(words, made.hosts(), [server.pid for server in made], **how))
+    program = etcd_servers.LOAD if isinstance(made[1], etcd_servers.Server) else LOAD
+    return run_load(load_command(words, made.hosts(), [server.pid for server in made], program=program, **how))
+
+
+def sound(made):
+    """Whether all of an ensemble still run, and one leads."""
+    time.sleep(GONE_S)
+    return len(made.running()) == len(made) and made.leader() is not None
 
 
 class Held:
@@ -112,6 +138,9 @@ class Held:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         if self.process.poll() is None:
             self.process.stdin.close()
             self.process.wait(LOAD_TIMEOUT_S)
@@ -120,12 +149,16 @@ class Held:
 
 def version(server):
     """As it says itself."""
+    if isinstance(server, etcd_servers.Server):
+        return server.version()
     found = re.search(r"version: ([^,\n]+)", server.word("srvr") or "")
     return found.group(1).partition("-$")[0] if found else "unknown"    # Debian's ends with an unexpanded variable
 
 
 def log_position(server):
     """How many transactions a server has, and how many disk syncs it made, as it says; or None."""
+    if isinstance(server, etcd_servers.Server):
+        return server.log_position()
     found = re.search(r"^Zxid: 0x([0-9a-f]+)", server.word("srvr") or "", re.M)
     count = server.monitor().get("cnt_fsynctime")
     if not found or count is None:

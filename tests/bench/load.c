@@ -35,7 +35,7 @@ int main(int argc, char **argv)
                 [WORKLOAD_SET] = requests_run,  [WORKLOAD_CREATE] = requests_run, [WORKLOAD_SEQ] = requests_run,
                 [WORKLOAD_READ] = requests_run, [WORKLOAD_MIXED] = requests_run,  [WORKLOAD_CHURN] = churn_run,
                 [WORKLOAD_STORM] = storm_run,   [WORKLOAD_FANOUT] = fanout_run,   [WORKLOAD_SESSIONS] = hold_run,
-                [WORKLOAD_WATCHES] = hold_run,
+                [WORKLOAD_WATCHES] = hold_run,  [WORKLOAD_EXPIRY] = expiry_run,
         };
         raise_descriptors();
         load_init(&l, &o);

@@ -2,7 +2,7 @@
  *
  * A workload is a sequence of phases on the same connections: make the znodes, load, read back. A phase says which
  * request is next and when it is over (pump.h). Workloads that are about connections themselves have files of their
- * own (storm.c, fanout.c, hold.c). */
+ * own (storm.c, fanout.c, expiry.c, hold.c). */
 #ifndef BATON_TESTS_BENCH_LOAD_H
 #define BATON_TESTS_BENCH_LOAD_H
 
@@ -116,6 +116,7 @@ void requests_run(struct load *l); /* set, create, seq, read, mixed */
 void churn_run(struct load *l);
 void storm_run(struct load *l);
 void fanout_run(struct load *l);
+void expiry_run(struct load *l);
 void hold_run(struct load *l);
 
 /* The result as one JSON object; the caller releases it. */

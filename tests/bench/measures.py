@@ -3,13 +3,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import etcd_servers
 import failover
 import fleet
+import plan
 
 IDLE_SECONDS, IDLE_SESSIONS = 8, 1000
 SESSIONS, WATCHES_PER_CONNECTION, WATCH_CONNECTIONS = 5000, 2000, 100
-ZNODES = 1000000
 SETTLE_S = 1.0                          # what a server does after the last reply is over by then
+WARMING_S = 4.0
+# Settled is who used no more than so much (a tick is 10 ms) while it was looked at.
+SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
 GAP_ROUNDS = {"kill": 3, "stop": 3, "pause": 1}
 
 
@@ -33,6 +37,17 @@ def _switches(pid):
             continue                    # it has just ended
         total += int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
     return total
+
+
+def settle(made):
+    """Until the servers do nothing of their own any more, such as writing a snapshot of what was just made: a run then
+    begins with idle servers. Not for ever."""
+    pids, deadline = [server.pid for server in made], time.monotonic() + SETTLE_MAX_S
+    while time.monotonic() < deadline:
+        ticks = sum(map(_cpu_ticks, pids))
+        time.sleep(SETTLE_LOOK_S)
+        if sum(map(_cpu_ticks, pids)) - ticks <= SETTLE_TICKS:
+            return
 
 
 def start_empty(lab, kind):
@@ -81,32 +96,75 @@ def watch_memory(lab, kind):
     return _each(lab, kind, "watches --connections %d --keys %d" % (WATCH_CONNECTIONS, WATCHES_PER_CONNECTION), count)
 
 
-def million(lab, kind):
-    """One server: filled, looked at, stopped cleanly and started again."""
-    made = fleet.ensemble(lab, kind, 1)
-    fleet.start(made)
-    fleet.load(made, "create --size 100 --keep --operations %d" % ZNODES)
-    time.sleep(SETTLE_S)
-    found = {"rss_bytes": rss(made)}
-    made.stop()
-    found["start_seconds"] = fleet.start(made)
-    time.sleep(SETTLE_S)
-    found["rss_after_start_bytes"] = rss(made)
-    made.stop()
-    return found
+def filled(count):
+    """What measures one server: filled with `count` znodes, looked at, stopped cleanly, killed, and started each time."""
+    def measure(lab, kind):
+        made = fleet.ensemble(lab, kind, 1)
+        fleet.start(made)
+        time.sleep(SETTLE_S)
+        before = rss(made)
+        fleet.load(made, "create --size 100 --keep --operations %d" % count)
+        time.sleep(SETTLE_S)
+        found = {"rss_bytes": rss(made), "bytes_each": (rss(made) - before) / count}
+        made.stop()
+        found["start_seconds"] = fleet.start(made)
+        time.sleep(SETTLE_S)
+        found["rss_after_start_bytes"] = rss(made)
+        made[1].kill()
+        found["recovery_seconds"] = fleet.start(made)
+        made.stop()
+        return found
+    return measure
 
 
-def gaps(kind, way):
-    """Milliseconds without a write when the leader goes, under the settings that each has by default."""
+def gaps(lab, kind, way):
+    """A result for each round: milliseconds without a write when the leader goes, under the settings that each has by
+    default, and the parts of it where the servers' logs tell them. A text where a round went wrong, else ""."""
+    if kind == plan.ETCD:
+        return etcd_servers.gaps(lab, way, GAP_ROUNDS[way])
     with tempfile.TemporaryDirectory(prefix="bench-gap-") as home:
-        samples = failover.measure(kind, [way], GAP_ROUNDS[way], home, **fleet.settings(home))
-    return [{"gap_ms": ms} for ms in samples[way]]
+        return failover.measure(kind, [way], GAP_ROUNDS[way], home, **fleet.settings(home))[way], ""
+
+
+class Growing:
+    """One server of a kind to which more and more of something is added, up to a level."""
+
+    def __init__(self, lab, kind, word):
+        self.word, self.level, self.held = word, 0, None
+        self.made = fleet.ensemble(lab, kind, 1)
+        fleet.start(self.made)
+        # Or the first level would tell of compilers and of memory that the first load takes for good.
+        for words in plan.GROWTH_LOADS.values():
+            fleet.load(self.made, words, seconds=WARMING_S, warmup=0)
+
+    def grow(self, level):
+        if self.word == "grow-znodes":
+            fleet.load(self.made, "create --size 100 --keep --operations %d" % (level - self.level))
+        else:
+            self.let_go()
+            words = ("sessions --connections %d" % level if self.word == "grow-sessions" else
+                     "watches --connections %d --keys %d" % (WATCH_CONNECTIONS, level // WATCH_CONNECTIONS))
+            self.held = fleet.Held(self.made, words)
+        self.level = level
+        settle(self.made)
+        return {"rss_bytes": rss(self.made)}
+
+    def load(self, words):
+        settle(self.made)
+        return fleet.load(self.made, words, seconds=plan.CURVE_SECONDS, warmup=plan.CURVE_WARMUP)
+
+    def let_go(self):
+        if self.held:
+            self.held.close()
+            self.held = None
+
+    def stop(self):
+        self.let_go()
+        self.made.stop()
 
 
 # Those that look at the ensemble which is under load anyway, and those that bring servers of their own.
 ON_ENSEMBLE = {"after-load": after_load, "idle": idle}
 ALONE = {"start-empty": start_empty, "session-memory": session_memory, "watch-memory": watch_memory,
-         "million": million}
+         **{name: filled(count) for name, count in plan.ZNODES.items()}}
 GAPS = {"gap-kill": "kill", "gap-stop": "stop", "gap-freeze": "pause"}
-# How often, whatever is asked for: they are long.
-ROUNDS = {"start-empty": 3, "after-load": 1, "idle": 1, "session-memory": 1, "watch-memory": 1, "million": 1}

@@ -12,7 +12,7 @@ static const char *const workload_names[] = {
         [WORKLOAD_SET] = "set",         [WORKLOAD_CREATE] = "create", [WORKLOAD_SEQ] = "seq",
         [WORKLOAD_READ] = "read",       [WORKLOAD_MIXED] = "mixed",   [WORKLOAD_CHURN] = "churn",
         [WORKLOAD_STORM] = "storm",     [WORKLOAD_FANOUT] = "fanout", [WORKLOAD_SESSIONS] = "sessions",
-        [WORKLOAD_WATCHES] = "watches",
+        [WORKLOAD_WATCHES] = "watches", [WORKLOAD_EXPIRY] = "expiry",
 };
 _Static_assert(sizeof workload_names / sizeof *workload_names == WORKLOAD_MAX, "each workload has a name");
 
@@ -26,10 +26,10 @@ const char *load_usage(void)
         return "baton-bench-load --servers 127.0.0.1:PORT[,…] --workload NAME [OPTION…]: load on ZooKeeper servers\n"
                "  --workload NAME     set, create, seq (sequential ephemerals), read, mixed, churn (connect, create "
                "an\n"
-               "                      ephemeral, close), storm (sessions), fanout (watchers), and, held until "
-               "standard\n"
-               "                      input ends: sessions, watches\n"
-               "  --connections N     spread over the servers (32); for storm, fanout, sessions: how many sessions\n"
+               "                      ephemeral, close), storm (sessions), fanout (watchers), expiry\n"
+               "                      (sessions cut off all at once), and, held until standard input ends: "
+               "sessions, watches\n"
+               "  --connections N     spread over the servers (32); for storm, fanout, expiry, sessions: how many\n"
                "  --outstanding N     requests under way on each (16); for churn and storm: sessions being made at "
                "once\n"
                "  --seconds S         measured (5)      --warmup S   before that (1)\n"

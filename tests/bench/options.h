@@ -27,6 +27,7 @@ enum workload {
         WORKLOAD_CHURN,    /* connect, create an ephemeral, close the session */
         WORKLOAD_STORM,    /* `connections` sessions as fast as they come */
         WORKLOAD_FANOUT,   /* one write, all connections watch */
+        WORKLOAD_EXPIRY,   /* `connections` sessions, cut off all at once */
         WORKLOAD_SESSIONS, /* holds `connections` sessions */
         WORKLOAD_WATCHES,  /* holds `connections` sessions, each with `keys` watches */
         WORKLOAD_MAX,

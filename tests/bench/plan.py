@@ -2,7 +2,7 @@
 from dataclasses import dataclass, field
 
 # The reference that ratios are made with.
-BATON = "baton"
+BATON, ETCD = "baton", "etcd"
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Workload:
     rate_part: float = 0.0
     rate_own: bool = False              # of each kind's own throughput, not of the reference's
     rounds: int = 0                     # 0: as many as are asked for
-    x: float = 0                        # its place on the x axis of its curve
+    around: float = 1.2                 # seconds that a run takes besides, about
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,44 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Line:
+    points: tuple                       # (x, what is measured there)
+    metric: str = ""                    # "": the curve's
+
+
+@dataclass(frozen=True)
 class Curve:
     title: str
     x_title: str
     metric: str
     unit: str
-    lines: dict = field(default_factory=dict)   # label -> names of workloads
+    lines: dict = field(default_factory=dict)   # label -> Line
     scale: float = 1.0
     log_x: bool = True
 
+    def names(self):
+        return [name for line in self.lines.values() for _, name in line.points]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is not one run of the load generator (measures.py)."""
+    title: str
+    seconds: float                      # that it takes for each kind and round, about
+    rounds: int = 1                     # whatever is asked for: they are long
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One server of each kind, and more and more of something that the load on it does not touch."""
+    title: str
+    x_title: str
+    levels: tuple
+    seconds: float                      # that bringing one kind to the last level takes, about
+
+
+# As expiry.h: the connections that live on.
+EXPIRY_SESSIONS, EXPIRY_OTHERS = 5000, 6
 
 WORKLOADS = {
     "set-1": Workload("setData 1 KiB, 1 client, 1 outstanding", "set --connections 1 --outstanding 1"),
@@ -57,7 +86,10 @@ WORKLOADS = {
     "churn": Workload("connect, create an ephemeral, close: 32 at once", "churn --connections 33"),
     "storm": Workload("5,000 sessions, 32 being made at once", "storm --connections 5000 --outstanding 32"),
     "fanout-1000": Workload("one write, 1,000 watchers", "fanout --connections 1000", seconds=1.5, warmup=0.5),
-    "fanout-10000": Workload("one write, 10,000 watchers", "fanout --connections 10000", warmup=0.0),
+    "fanout-10000": Workload("one write, 10,000 watchers", "fanout --connections 10000", warmup=0.0, around=15.0),
+    "expiry": Workload("5,000 sessions cut off at once: until the last ephemeral is gone",
+                       "expiry --connections %d --timeout 20000" % (EXPIRY_SESSIONS + EXPIRY_OTHERS), rounds=3,
+                       around=26.0),
     "set-512-alone": Workload("setData 1 KiB, 32 x 16, one server", "set", servers=1),
 }
 
@@ -65,45 +97,105 @@ WORKLOADS = {
 CLIENTS = (1, 10, 100, 1000)
 SERVERS = (1, 3, 5)
 RATE_PARTS = (0.25, 0.5, 0.75)
+# Runs of the curves are shorter, since they are many.
+CURVE_SECONDS, CURVE_WARMUP = 1.0, 0.5
 
 
 def _curve_of_clients(word, load, title):
     lines = {}
     for servers in SERVERS:
-        names = []
+        points = []
         for clients in CLIENTS:
             name = "%s-%ds-%dc" % (word, servers, clients)
             WORKLOADS[name] = Workload("%s, %d clients, %d servers" % (title, clients, servers),
                                        "%s --connections %d --outstanding 1" % (load, clients), servers=servers,
-                                       x=clients)
-            names.append(name)
-        lines["%d server%s" % (servers, "s" if servers > 1 else "")] = names
+                                       seconds=CURVE_SECONDS, warmup=CURVE_WARMUP)
+            points.append((clients, name))
+        lines["%d server%s" % (servers, "s" if servers > 1 else "")] = Line(tuple(points))
     return Curve(title, "clients, one request under way each", "per_second", "operations/s", lines)
 
 
-def _curve_of_rates():
-    names = []
+def _curve_of_rates(metric, title):
+    points = [(100, "set-512")]
     for part in RATE_PARTS:
         name = "set-rate-%d" % round(100 * part)
         WORKLOADS[name] = Workload("setData 1 KiB at %d %% of its own maximum" % round(100 * part), "set",
-                                   rate_of="set-512", rate_part=part, rate_own=True, x=100 * part)
-        names.append(name)
-    return names
+                                   rate_of="set-512", rate_part=part, rate_own=True)
+        points.append((100 * part, name))
+    return Curve("setData 1 KiB, 3 servers: %s at a rate" % title, "% of its own maximum", metric, "ms",
+                 {"": Line(tuple(points))}, 1e-3, False)
 
 
-_rates = _curve_of_rates()
+# ---- growth: what a write, a read and the server itself cost while something else grows
+
+GROWTHS = {
+    "grow-znodes": Growth("znodes of 100 bytes", "other znodes", (10000, 100000, 1000000), 75),
+    "grow-sessions": Growth("idle sessions", "idle sessions", (100, 1000, 10000), 30),
+    "grow-watches": Growth("watches on other znodes", "watches on other znodes", (1000, 10000, 100000, 1000000), 55),
+}
+# Loads at each level, in turns, and their rounds; few keys, so that they are not what grows.
+GROWTH_LOADS = {"write": "set --keys 100", "read": "read --keys 100"}
+GROWTH_ROUNDS = 5
+
+
+def growth_name(word, level, what):
+    """The name of a result at one level: `what` is one of GROWTH_LOADS, or "held" for the server's memory."""
+    return "%s/%d/%s" % (word, level, what)
+
+
+def source_of(name):
+    """What has to be measured to get that result."""
+    return name.partition("/")[0]
+
+
+def _curves_of_growth(word):
+    growth = GROWTHS[word]
+
+    def line(what, metric=""):
+        return Line(tuple((level, growth_name(word, level, what)) for level in growth.levels), metric)
+    both = {what: line(what) for what in GROWTH_LOADS}
+    return {word + "-time": Curve("Server time for an operation beside %s" % growth.title, growth.x_title,
+                                  "servers_us_per_operation", "us", both),
+            word + "-p50": Curve("p50, 32 x 16, beside %s" % growth.title, growth.x_title, "latency_us.p50", "ms", both,
+                                 1e-3),
+            word + "-memory": Curve("Resident memory with %s" % growth.title, growth.x_title, "rss_bytes", "MiB",
+                                    {"": line("held")}, 1 / 1048576)}
+
+
+def _curves_of_servers():
+    def lines(clients):
+        return {what: Line(tuple((n, "%s-%ds-%dc" % (word, n, clients)) for n in SERVERS))
+                for what, word in (("write", "set"), ("read", "read"))}
+    return {"grow-servers-time": Curve("Time of all servers for an operation, 100 clients", "servers",
+                                       "servers_us_per_operation", "us", lines(100), 1.0, False),
+            "grow-servers-p50": Curve("p50, one client", "servers", "latency_us.p50", "ms", lines(1), 1e-3, False)}
+
+
+# Znodes of 100 bytes on one server: what each takes, and how soon a server that has them serves again.
+ZNODES = {"start-10k": 10000, "start-100k": 100000, "million": 1000000}
+
+
+def _curves_of_znodes():
+    def line(metric):
+        return Line(tuple((count, name) for name, count in ZNODES.items()), metric)
+    return {"starts": Curve("Start to serving, one server", "znodes", "", "s", {
+                "after a clean stop": line("start_seconds"), "after kill -9": line("recovery_seconds")}),
+            "znodes-memory": Curve("Resident memory", "znodes", "", "MiB", {
+                "filled": line("rss_bytes"), "started": line("rss_after_start_bytes")}, 1 / 1048576)}
+
+
 CURVES = {
     "writes": _curve_of_clients("set", "set", "setData 1 KiB"),
     "creates": _curve_of_clients("create", "create", "create 1 KiB"),
     "ephemerals": _curve_of_clients("seq", "seq", "sequential ephemerals"),
     "reads": _curve_of_clients("read", "read", "getData 1 KiB"),
     "mixed": _curve_of_clients("mixed", "mixed --writes 30", "70 % getData, 30 % setData"),
-    "rates-p50": Curve("setData 1 KiB, 3 servers: p50 at a rate", "% of its own maximum", "latency_us.p50", "ms",
-                       {"": ["set-512", *_rates]}, 1e-3, False),
-    "rates-p99": Curve("setData 1 KiB, 3 servers: p99 at a rate", "% of its own maximum", "latency_us.p99", "ms",
-                       {"": ["set-512", *_rates]}, 1e-3, False),
-    "rates-p99.9": Curve("setData 1 KiB, 3 servers: p99.9 at a rate", "% of its own maximum", "latency_us.p99.9",
-                         "ms", {"": ["set-512", *_rates]}, 1e-3, False),
+    "rates-p50": _curve_of_rates("latency_us.p50", "p50"),
+    "rates-p99": _curve_of_rates("latency_us.p99", "p99"),
+    "rates-p99.9": _curve_of_rates("latency_us.p99.9", "p99.9"),
+    **_curves_of_znodes(),
+    **_curves_of_servers(),
+    **{name: curve for word in GROWTHS for name, curve in _curves_of_growth(word).items()},
 }
 
 TARGETS = (
@@ -132,9 +224,20 @@ TARGETS = (
     Target("start to serving, 1 M znodes", "million", "start_seconds", "<=", 0.3, "s"),
 )
 
-# Those that are not one run of the load generator (measures.py), and the order in which the table's are made.
-MEASURES = ("start-empty", "after-load", "idle", "session-memory", "watch-memory", "million", "gap-kill", "gap-stop",
-            "gap-freeze")
+MEASURES = {
+    "start-empty": Measure("start of three empty servers", 5, 3),
+    "after-load": Measure("memory after this load", 0.1),
+    "idle": Measure("idle, 1,000 sessions", 11),
+    "session-memory": Measure("memory of 5,000 sessions", 7),
+    "watch-memory": Measure("memory of 200,000 watches", 8),
+    "start-10k": Measure("10,000 znodes", 8),
+    "start-100k": Measure("100,000 znodes", 14),
+    "million": Measure("1,000,000 znodes", 45),
+    "gap-kill": Measure("leader killed, 3 rounds", 20),
+    "gap-stop": Measure("leader stopped cleanly, 3 rounds", 20),
+    "gap-freeze": Measure("leader frozen", 25),
+}
+# The order in which the table's are made.
 TABLE = ("start-empty", "set-1", "set-512", "read-1", "read-512", "mixed-10", "set-half", "churn", "storm",
          "fanout-1000", "after-load", "idle", "session-memory", "watch-memory", "set-512-alone", "million", "gap-kill",
          "gap-stop", "gap-freeze")
@@ -142,15 +245,28 @@ TABLE = ("start-empty", "set-1", "set-512", "read-1", "read-512", "mixed-10", "s
 # Writes per second of one server, as a part of what append and fdatasync of the same groups do.
 DISK_WORKLOAD, DISK_PART = "set-512-alone", 0.5
 
+# What is measured of etcd: the loads that its generator has (etcd/load), and what asks nothing of ZooKeeper's own.
+ETCD_LOADS = {"set", "read", "mixed", "create", "fanout"}
+ETCD_MEASURES = {"start-empty", "gap-kill", "gap-stop", "gap-freeze"}
+
+
+def can(kind, name):
+    """Whether a kind of server is measured there."""
+    if kind != ETCD:
+        return True
+    if name in WORKLOADS:
+        # A connection of gRPC takes so much of the generator's memory that 10,000 are not worth it.
+        return WORKLOADS[name].load.split()[0] in ETCD_LOADS and name != "fanout-10000"
+    return name in ETCD_MEASURES
+
 
 def names_of(word):
-    """What a word of the command line stands for: a workload, a curve, a measure, or all of them."""
+    """What a word of the command line stands for: a workload, a curve, a measure, a growth, or all of them."""
     if word == "all":
-        curves = [name for curve in CURVES.values() for names in curve.lines.values() for name in names]
-        return list(dict.fromkeys([*TABLE, *WORKLOADS, *MEASURES, *curves]))
+        return list(dict.fromkeys([*TABLE, *WORKLOADS, *MEASURES, *GROWTHS]))
     if word in CURVES:
-        return list(dict.fromkeys(name for names in CURVES[word].lines.values() for name in names))
-    if word in WORKLOADS or word in MEASURES:
+        return list(dict.fromkeys(source_of(name) for name in CURVES[word].names()))
+    if word in WORKLOADS or word in MEASURES or word in GROWTHS:
         return [word]
     raise KeyError(word)
 
@@ -162,3 +278,29 @@ def with_what_they_need(names):
         needed = WORKLOADS[name].rate_of if name in WORKLOADS else ""
         ordered += [needed, name] if needed else [name]
     return list(dict.fromkeys(ordered))
+
+
+# ---- how long it takes
+
+ENSEMBLE_SECONDS = 5.0                  # three servers of a kind, started and stopped
+ECHO_SECONDS = 1.0                      # an echo, besides the load on it
+
+
+def seconds_of(name, kinds, rounds):
+    """How long all rounds of all kinds take, about."""
+    count = sum(can(kind, name) for kind in kinds)
+    if name in MEASURES:
+        return MEASURES[name].seconds * MEASURES[name].rounds * count
+    if name in GROWTHS:
+        growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 1.6
+        loads = len(growth.levels) * GROWTH_ROUNDS * len(GROWTH_LOADS)
+        return count * (growth.seconds + loads * run)
+    work = WORKLOADS[name]
+    run = work.seconds + work.warmup + work.around
+    echo = 0 if work.rate_of else work.seconds + work.warmup + ECHO_SECONDS
+    return run * (work.rounds or rounds) * count + echo
+
+
+def seconds_of_all(names, kinds, rounds):
+    sizes = {WORKLOADS[name].servers for name in names if name in WORKLOADS}
+    return sum(seconds_of(name, kinds, rounds) for name in names) + ENSEMBLE_SECONDS * len(sizes) * len(kinds)

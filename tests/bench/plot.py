@@ -51,13 +51,12 @@ def _line(x1, y1, x2, y2, colour, width=1.0):
 def series_of(results, curve, kinds):
     """label, kind, line number -> points (x, min, median, max)."""
     found = []
-    for number, (label, names) in enumerate(curve.lines.items()):
+    for number, (label, line) in enumerate(curve.lines.items()):
         for kind in kinds:
             points = []
-            for name in names:
-                samples = tables.samples_of(results, name, kind, curve.metric)
-                x = plan.WORKLOADS[name].x
-                if samples and x:
+            for x, name in line.points:
+                samples = tables.samples_of(results, name, kind, line.metric or curve.metric)
+                if samples:
                     s = tables.spread([v * curve.scale for v in samples])
                     points.append((x, s["min"], s["median"], s["max"]))
             if points:

@@ -130,6 +130,9 @@ void pump_run(struct load *l, struct pump *p)
 {
         assert(p->keys > 0 && connections_of(l, p) <= l->o->connections);
         bool begun = false;
+        p->issued = p->done = 0;
+        p->next_conn = 0;
+        p->over = false;
         p->begins_ns = p->last_ns = now_ns();
         p->measures_ns = p->begins_ns + (uint64_t)(p->operations ? 0 : p->warmup_seconds * SECOND_NS);
         p->ends_ns = p->measures_ns + (uint64_t)(p->seconds * SECOND_NS);

@@ -23,7 +23,7 @@ struct pump {
 
 /* Runs it, until each reply is there. Without a rate each connection has as many requests under way as it has room
  * for. With one, requests are due at even distances, go to the connections in turn, and what cannot be sent in time is
- * sent later: its time counts from when it was due. */
+ * sent later: its time counts from when it was due. It may be run again: each time begins anew. */
 void pump_run(struct load *l, struct pump *p);
 
 #endif

@@ -1,6 +1,7 @@
 """Results as numbers, tables and JSON."""
 import statistics
 
+import phases
 import plan
 
 RATE_KEPT_PART = 0.97
@@ -94,7 +95,7 @@ def workload_rows(results, kinds, reference):
     """All runs of the load generator: throughput, p50, p99, p99.9, processor time per operation, ratio."""
     rows = []
     for name, by_kind in results.items():
-        if name not in plan.WORKLOADS:
+        if name not in plan.WORKLOADS or name == "expiry":      # that is told apart
             continue
         for kind in kinds:
             if not by_kind.get(kind):
@@ -112,6 +113,83 @@ def workload_rows(results, kinds, reference):
     return rows
 
 
+def middle(results, name, kind, metric, scale=1.0):
+    """The median as text, "-" where it was not measured."""
+    samples = [value_at(r, metric) for r in results.get(name, {}).get(kind, ()) if has(r, metric)]
+    return number(statistics.median(samples) * scale) if samples else "-"
+
+
+def has(result, path):
+    head, _, rest = path.partition(".")
+    return head in result and (not rest or rest in result[head])
+
+
+def gap_rows(results, kinds):
+    """What is known of each way in which a leader goes; etcd's gap is told as a whole."""
+    return [[plan.MEASURES[name].title, kind, *(middle(results, name, kind, metric) for metric in
+                                               ("gap_ms", *("parts_ms." + part for part in phases.PARTS)))]
+            for name in plan.MEASURES if name.startswith("gap-") for kind in kinds if results.get(name, {}).get(kind)]
+
+
+def expiry_rows(results, kinds):
+    rows = []
+    for kind in kinds:
+        told = {"expiry": {kind: [r["verified"]["expiry"] for r in results.get("expiry", {}).get(kind, ())]}}
+        if told["expiry"][kind]:
+            rows.append([kind, *(middle(told, "expiry", kind, metric) for metric in (
+                "first_after_due_ms", "last_after_due_ms", "took_ms")),
+                middle(told, "expiry", kind, "others_before_us.p50", 1e-3),
+                middle(told, "expiry", kind, "others_before_us.max", 1e-3),
+                middle(told, "expiry", kind, "others_write_max_ms"), middle(told, "expiry", kind, "others_read_max_ms")])
+    return rows
+
+
+def znodes_rows(results, kinds):
+    return [["{:,d}".format(count), kind, middle(results, name, kind, "rss_bytes", 1 / 1048576),
+             middle(results, name, kind, "bytes_each"), middle(results, name, kind, "start_seconds"),
+             middle(results, name, kind, "recovery_seconds")]
+            for name, count in plan.ZNODES.items() for kind in kinds if results.get(name, {}).get(kind)]
+
+
+def growth_rows(results, kinds):
+    """Each level, with what the same load costs beside it."""
+    rows = []
+    for word, growth in plan.GROWTHS.items():
+        for level in growth.levels:
+            names = {what: plan.growth_name(word, level, what) for what in (*plan.GROWTH_LOADS, "held")}
+            for kind in [k for k in kinds if results.get(names["held"], {}).get(k)]:
+                rows.append([growth.title, "{:,d}".format(level), kind, *(
+                    middle(results, names[what], kind, metric, scale) for what in plan.GROWTH_LOADS
+                    for metric, scale in (("servers_us_per_operation", 1.0), ("latency_us.p50", 1e-3))),
+                    middle(results, names["held"], kind, "rss_bytes", 1 / 1048576)])
+    return rows
+
+
+def other_rows(results, other):
+    """Baton's medians beside those of a kind that is not the reference, with their ratio, where both were measured."""
+    metrics = (("per_second", "/s", 1), ("latency_us.p50", "p50 ms", 1e-3), ("servers_us_per_operation", "us/op", 1))
+    asked = [(name, work.title, metrics) for name, work in plan.WORKLOADS.items() if name != "expiry"]
+    asked += [(name, measure.title, (("gap_ms", "ms", 1),)) for name, measure in plan.MEASURES.items()
+              if name.startswith("gap-")]
+    rows = []
+    for name, title, wanted in asked:
+        for metric, unit, scale in wanted:
+            ratio = ratio_of(results, name, metric, plan.BATON, other)
+            if ratio is not None:
+                rows.append(["%s [%s]" % (title, unit), middle(results, name, plan.BATON, metric, scale),
+                             middle(results, name, other, metric, scale), "%.2fx" % ratio])
+    return rows
+
+
+def other_head(other):
+    return ["work: medians", plan.BATON, other, "ratio"]
+
+
+GAP_HEAD = ["leader", "servers", "gap", *phases.PARTS]
+EXPIRY_HEAD = ["servers", "first gone after due", "last gone after due", "first to last", "others' write before: p50",
+               "longest", "longest write after the cut", "longest read"]
+ZNODES_HEAD = ["znodes", "servers", "MiB", "bytes each", "start s", "after kill -9 s"]
+GROWTH_HEAD = ["what grows", "to", "servers", "write us/op", "p50 ms", "read us/op", "p50 ms", "MiB"]
 TARGET_HEAD = ["work [unit]", None, "ratio", "target", ""]
 LIMIT_HEAD = ["work", "servers", "operations/s", "limit", "limit/s", "part", ""]
 WORKLOAD_HEAD = ["work", "servers", "operations/s: min / median / max", "p50 ms", "p99 ms", "p99.9 ms", "us/op",

@@ -2,6 +2,7 @@
 import unittest
 import xml.etree.ElementTree as ET
 
+import phases
 import plan
 import plot
 import tables
@@ -54,10 +55,71 @@ class Tables(unittest.TestCase):
         self.assertEqual([row[-2:] for row in rows], [["40 %", "MISS"], ["40 %", ""]])
 
 
+class Parts(unittest.TestCase):
+    def test_the_parts_of_a_gap_are_medians_of_the_rounds_that_tell_them(self):
+        parts = dict.fromkeys(phases.PARTS, 2.0)
+        results = {"gap-kill": {"baton": [{"gap_ms": 9, "parts_ms": parts}, {"gap_ms": 7, "parts_ms": {}}],
+                                plan.ETCD: [{"gap_ms": 1000.0}]}}
+        rows = tables.gap_rows(results, ["baton", ZOOKEEPER, plan.ETCD])
+        self.assertEqual([row[1:4] for row in rows], [["baton", "8.00", "2.00"], [plan.ETCD, "1,000", "-"]])
+        self.assertTrue(all(len(row) == len(tables.GAP_HEAD) for row in rows))
+
+    def test_an_expiry_is_told_with_what_others_waited(self):
+        run = {"verified": {"expiry": {
+            "first_after_due_ms": -5.0, "last_after_due_ms": 300.0, "took_ms": 305.0, "others_write_max_ms": 40.0,
+            "others_read_max_ms": 4.0, "others_before_us": {"p50": 500.0, "max": 2000.0}}}}
+        rows = tables.expiry_rows({"expiry": {"baton": [run]}}, ["baton", ZOOKEEPER])
+        self.assertEqual(rows, [["baton", "-5.00", "300", "305", "0.50", "2.00", "40.0", "4.00"]])
+        self.assertEqual(len(rows[0]), len(tables.EXPIRY_HEAD))
+
+    def test_a_kind_that_is_not_the_reference_has_a_table_of_its_own(self):
+        results = {"set-512": {"baton": runs(100), plan.ETCD: runs(50), ZOOKEEPER: runs(10)}, "storm": {"baton": runs(1)},
+                   "gap-kill": {"baton": [{"gap_ms": 20.0}], plan.ETCD: [{"gap_ms": 1000.0}]}}
+        rows = tables.other_rows(results, plan.ETCD)
+        self.assertEqual([row[-1] for row in rows], ["2.00x", "0.50x", "1.00x", "0.02x"])
+        self.assertEqual(tables.other_rows({"set-512": {plan.ETCD: runs(50)}}, plan.ETCD), [])
+        self.assertTrue(all(len(row) == len(tables.other_head(plan.ETCD)) for row in rows))
+
+    def test_growth_has_a_row_for_each_level_that_was_reached(self):
+        word = "grow-znodes"
+        level = plan.GROWTHS[word].levels[0]
+        results = {plan.growth_name(word, level, "held"): {"baton": [{"rss_bytes": 2 << 20}]},
+                   plan.growth_name(word, level, "write"): {"baton": runs(1000)}}
+        rows = tables.growth_rows(results, ["baton"])
+        self.assertEqual(len(rows), 1)
+        self.assertEqual(rows[0][-5:], ["1.00", "1.00", "-", "-", "2.00"])
+        self.assertEqual(len(rows[0]), len(tables.GROWTH_HEAD))
+
+    def test_znodes_have_their_bytes_and_both_starts(self):
+        results = {"start-10k": {"baton": [{"rss_bytes": 1 << 20, "bytes_each": 330.0, "start_seconds": 0.5,
+                                            "recovery_seconds": 0.25}]}}
+        self.assertEqual(tables.znodes_rows(results, ["baton"]), [["10,000", "baton", "1.00", "330", "0.50", "0.25"]])
+
+
 class Plan(unittest.TestCase):
     def test_every_target_and_word_of_the_table_is_measured(self):
         for name in [t.workload for t in plan.TARGETS] + list(plan.TABLE):
             self.assertTrue(name in plan.WORKLOADS or name in plan.MEASURES, name)
+
+    def test_every_point_of_a_curve_is_measured(self):
+        for word, curve in plan.CURVES.items():
+            for line in curve.lines.values():
+                self.assertTrue(line.metric or curve.metric, word)
+            for name in plan.names_of(word):
+                self.assertTrue(name in plan.WORKLOADS or name in plan.MEASURES or name in plan.GROWTHS, name)
+
+    def test_etcd_is_asked_for_what_its_generator_has_and_no_more(self):
+        self.assertTrue(plan.can(plan.ETCD, "set-512") and plan.can(plan.ETCD, "gap-kill"))
+        for name in ("churn", "storm", "expiry", "idle", "grow-znodes", "million"):
+            self.assertFalse(plan.can(plan.ETCD, name), name)
+            self.assertTrue(plan.can("baton", name), name)
+
+    def test_everything_has_a_time_and_more_kinds_take_more(self):
+        for name in plan.names_of("all"):
+            alone = plan.seconds_of(name, ["baton"], 5)
+            self.assertGreater(alone, 0, name)
+            self.assertGreater(plan.seconds_of(name, ["baton", ZOOKEEPER], 5), alone, name)
+        self.assertGreater(plan.seconds_of_all(["set-512"], ["baton"], 5), plan.seconds_of("set-512", ["baton"], 5))
 
     def test_every_target_is_in_the_table(self):
         self.assertLessEqual({t.workload for t in plan.TARGETS}, set(plan.TABLE))
@@ -67,7 +129,7 @@ class Plan(unittest.TestCase):
 
     def test_all_is_all(self):
         names = plan.names_of("all")
-        self.assertEqual(set(names), set(plan.WORKLOADS) | set(plan.MEASURES))
+        self.assertEqual(set(names), set(plan.WORKLOADS) | set(plan.MEASURES) | set(plan.GROWTHS))
         self.assertRaises(KeyError, plan.names_of, "nothing")
 
 

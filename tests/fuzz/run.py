@@ -81,10 +81,14 @@ def grown(target):
     return os.path.join(BUILD, "corpus", target)
 
 
+class Seeds:
+    """Written anew by each run, where no other one that goes on at the same time takes them away."""
+    folder = None
+
+
 def write_seeds():
-    folder = os.path.join(BUILD, "seeds")
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([os.path.join(BUILD, "bin", "fuzz_seeds"), folder], check=True)
+    Seeds.folder = tempfile.TemporaryDirectory(prefix="seeds-", dir=BUILD)
+    subprocess.run([os.path.join(BUILD, "bin", "fuzz_seeds"), Seeds.folder.name], check=True)
 
 
 def dictionary(target):
@@ -102,7 +106,7 @@ def dictionary(target):
 
 
 def inputs(target):
-    return [path for path in (os.path.join(BUILD, "seeds", target), kept(target)) if os.path.isdir(path)]
+    return [path for path in (os.path.join(Seeds.folder.name, target), kept(target)) if os.path.isdir(path)]
 
 
 class Run:
@@ -231,6 +235,12 @@ def keep(names):
     return False
 
 
+def seconds_of(word):
+    if not word.isdecimal() or int(word) == 0:
+        sys.exit(f"'{word}' is no number of seconds")
+    return int(word)
+
+
 def main(words):
     options = words[words.index("--") + 1:] if "--" in words else []
     words = words[:words.index("--")] if "--" in words else words
@@ -239,9 +249,9 @@ def main(words):
             print(f"  {target:<14} {first_sentence(target)}")
         return 0
     if words[:1] == ["run"] and len(words) in (2, 3):
-        return run(words[1], int(words[2]) if len(words) == 3 else 60, options)
+        return run(words[1], seconds_of(words[2]) if len(words) == 3 else 60, options)
     if words[:1] == ["smoke"] and len(words) <= 2:
-        return smoke(int(words[1]) if len(words) == 2 else 4)
+        return smoke(seconds_of(words[1]) if len(words) == 2 else 4)
     if words[:1] == ["keep"] and len(words) > 1:
         return keep(targets() if words[1:] == ["all"] else words[1:])
     print(__doc__)

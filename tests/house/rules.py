@@ -27,7 +27,7 @@ TOP_LEVEL = {
 ELECTION_HEADERS = {
     "assert.h", "errno.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
     "stdio.h", "stdlib.h", "string.h", "zlib.h",
-    "immintrin.h",  # checksums, 16 bytes at a time
+    "libdeflate.h",  # checksums
     "openssl/crypto.h", "openssl/evp.h",
 }
 
@@ -42,8 +42,7 @@ ELECTION_SYMBOLS = {
     "strtol", "strtoul", "strtoll", "strtoull",
     "snprintf", "vsnprintf", "qsort", "bsearch",
     "malloc", "calloc", "realloc", "free", "abort",
-    "adler32", "adler32_combine", "adler32_z", "crc32", "crc32_z",
-    "__cpu_model",  # whether the processor can multiply without carries: the sum is the same either way
+    "adler32", "adler32_combine", "adler32_z", "crc32", "crc32_z", "libdeflate_adler32", "libdeflate_crc32",
     "inflate", "inflateEnd", "inflateInit2_", "strerror",
     "__assert_fail", "__ctype_b_loc", "__errno_location", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_",
 } | LIBCRYPTO_SYMBOLS

@@ -229,7 +229,7 @@ def test_an_import_says_which_value_is_too_large(ctl):
     nodes = [{"path": "/b", "data": ""}, {"path": "/b/large", "data": "x" * 1200000}, {"path": "/b/small", "data": ""}]
     said = ctl("import", "-", status=2, stdin=json.dumps({"format": "baton-tree", "version": 1, "root": "/b",
                                                           "nodes": nodes}))
-    assert "larger than a server takes" in said and "of /b/large" in said and "1 were made" in said
+    assert "longer than a request may be" in said and "of /b/large" in said and "1 were made" in said
 
 
 def test_an_import_that_breaks_off_says_how_far_it_came(ctl):

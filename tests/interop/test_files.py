@@ -23,12 +23,10 @@ def fill(server):
         client.create("/files/acl", b"", acl=[*wire.OPEN_ACL, (1, "digest", "u:x"), (0, "ip", "10.0.0.0/8")])
         client.create("/files/acl/again", b"", acl=[*wire.OPEN_ACL, (1, "digest", "u:x"), (0, "ip", "10.0.0.0/8")])
         client.set_acl("/files/null", [*wire.OPEN_ACL, (255, "digest", "v:y")])
-        for n in range(600):
-            client.create("/files/n%03d" % n, b"x" * n)
-        for n in range(0, 600, 3):
-            client.set_data("/files/n%03d" % n, b"again %d" % n)
-        for n in range(0, 600, 7):
-            client.delete("/files/n%03d" % n)
+        client.carry_out((wire.CREATE, wire.create_body("/files/n%03d" % n, b"x" * n)) for n in range(600))
+        client.carry_out((wire.SET_DATA, wire.ustr("/files/n%03d" % n) + wire.buf(b"again %d" % n) + wire.i32(-1))
+                         for n in range(0, 600, 3))
+        client.carry_out((wire.DELETE, wire.ustr("/files/n%03d" % n) + wire.i32(-1)) for n in range(0, 600, 7))
         for _ in range(5):
             client.create("/files/s-", b"", wire.SEQUENTIAL)
         assert client.error_of(wire.CREATE, wire.create_body("/files")) == wire.NODE_EXISTS
@@ -68,8 +66,7 @@ def test_each_starts_on_what_the_other_wrote(lab, ours, theirs, size, crash):
             assert not found, "\n".join(found)
         with wire.Client(ensemble[1].address, timeout_ms=40000, session=session) as resumed:
             assert resumed.exists("/files/ephemeral").ephemeral_owner == session.id
-            for n in range(300):
-                resumed.create("/files/turn%d-%d" % (turn, n), b"y")
+            resumed.carry_out((wire.CREATE, wire.create_body("/files/turn%d-%d" % (turn, n), b"y")) for n in range(300))
         written = assert_equal_trees(ensemble)
 
 
@@ -138,8 +135,7 @@ def our_files(module_lab, ours):
     fill(ensemble.wait_leader())
     ensemble.restart(1)
     with wire.Client(ensemble[1].address) as client:
-        for n in range(300):
-            client.create("/files/later%d" % n)
+        client.carry_out((wire.CREATE, wire.create_body("/files/later%d" % n)) for n in range(300))
         client.close_session()
     ensemble.stop()
     return ensemble

@@ -50,12 +50,7 @@ def with_old_data(ensemble):
     with wire.Client(ensemble.wait_leader().address, timeout=30.0) as client:
         client.create("/old")
         client.create("/live-step", b"start")
-        for n in range(OLD_DATA):
-            client.submit(wire.CREATE, wire.create_body("/old/%04d" % n, b"old %d" % n))
-            if n >= 100:
-                assert client.read_reply().err == wire.OK
-        for _ in range(100):
-            assert client.read_reply().err == wire.OK
+        client.carry_out((wire.CREATE, wire.create_body("/old/%04d" % n, b"old %d" % n)) for n in range(OLD_DATA))
         client.close_session()
 
 

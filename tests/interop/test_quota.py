@@ -60,6 +60,11 @@ def stats(client, path):
     return client.get_data(QUOTA + path + "/zookeeper_stats")[0].decode()
 
 
+def count_below(client, path):
+    names = client.get_children(path)
+    return len(names) + sum(count_below(client, path + "/" + name) for name in names)
+
+
 def set_data_body(path, data, version=-1):
     return ustr(path) + buf(data) + i32(version)
 
@@ -155,6 +160,31 @@ def test_a_limits_node_elsewhere_may_end_a_quota(client, root):
     client.delete("/zookeeper_is_great/zookeeper_limits")
     client.create("/eat/1")
     assert stats(client, "/eat") == "count=1,bytes=0"
+
+
+def test_a_quota_of_quotas_counts_them_and_itself(client, root):
+    """Of /zookeeper/quota: its nodes are in the tree that it is of, and what it counts changes its own size unseen."""
+    whole = QUOTA + QUOTA
+    client.create(QUOTA + root, b"12345")
+    before = count_below(client, QUOTA) + 1
+    create_deep(client, whole + "/zookeeper_stats", b"any text")
+    assert stats(client, QUOTA).startswith("count=%d," % (before + 3))     # counted when it is made
+    client.create(whole + "/zookeeper_limits", b"count=-1")
+    assert stats(client, QUOTA).startswith("count=%d," % (before + 4))     # and from now on with each change
+    client.create(QUOTA + root + "/zookeeper_limits", b"count=-1,bytes=-1=;countHardLimit=1")
+    size = int(stats(client, QUOTA).partition("bytes=")[2])
+    client.set_data(QUOTA + root, b"123")
+    assert stats(client, QUOTA) == "count=%d,bytes=%d" % (before + 5, size - 2)
+    client.create(root + "/free")       # its stats are missing, and so it has no limit
+    client.create(QUOTA + root + "/zookeeper_stats")
+    assert stats(client, root) == "count=2,bytes=0"
+    assert client.error_of(CREATE, create_body(root + "/x")) == QUOTA_EXCEEDED
+    client.set_data(whole + "/zookeeper_limits", b"countHardLimit=%d" % (before + 6))
+    assert client.error_of(CREATE, create_body(QUOTA + root + "/x")) == QUOTA_EXCEEDED
+    assert client.error_of(DELETE, ustr(QUOTA + root + "/zookeeper_limits") + i32(-1)) == OK
+    for path in ("/zookeeper_limits", "/zookeeper_stats", ""):
+        client.delete(whole + path)
+    client.delete(QUOTA + "/zookeeper")
 
 
 # --- limits -----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from conftest import need
 DATE = r"\w{3} \w{3} \d\d \d\d:\d\d:\d\d \w+ \d{4}"
 VERSION = r"3\.\d+\.\d+-\S+, built on \d{4}-\d\d-\d\d \d\d:\d\d UTC"
 ADDRESS = r"/(?:\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):\d+"
+READERS_TAKE = 4095                     # of mntr, at least
 FIGURES = (r"Latency min/avg/max: \d+/\d+\.\d{1,4}/\d+\nReceived: \d+\nSent: \d+\nConnections: \d+\n"
            r"Outstanding: \d+\nZxid: 0x[0-9a-f]+\nMode: (?:standalone|leader|follower|observer)\nNode count: \d+\n"
            r"(?:Proposal sizes last/min/max: -?\d+/-?\d+/-?\d+\n)?")
@@ -283,6 +284,20 @@ def test_mntr_has_zookeepers_keys_or_the_page_says_why_not(module_lab, ours):
         assert not missing, (mode, missing)
         shown = {key for key in said[0][mode] & theirs if excused(key)}
         assert not shown or ours != BATON, (mode, shown)
+
+
+def test_mntr_begins_with_what_readers_of_its_beginning_look_for(cluster):
+    """collectd's plugin reads 4095 bytes. ZooKeeper's gauges stand there, and so must ours."""
+    wanted = {"version", "server_state", "avg_latency", "max_latency", "min_latency", "packets_received", "packets_sent",
+              "num_alive_connections", "outstanding_requests", "znode_count", "watch_count", "ephemerals_count",
+              "approximate_data_size", "open_file_descriptor_count", "max_file_descriptor_count", "global_sessions"}
+    leading = {"learners", "synced_followers", "synced_observers", "pending_syncs", "last_proposal_size",
+               "max_proposal_size", "min_proposal_size", "leader_uptime", "quorum_size"}
+    for server in cluster:
+        beginning = server.word("mntr")[:READERS_TAKE].splitlines()[:-1]
+        there = {line.partition("\t")[0].removeprefix("zk_") for line in beginning}
+        missing = (wanted | leading if server.mode() == "leader" else wanted) - there
+        assert not missing, (server, missing)
 
 
 def test_mntr_counts_what_happens(server, client):

@@ -46,6 +46,9 @@ enum mark {
         MARK_DESCENDANTS,
         MARK_EPHEMERALS_LISTED,
         MARK_IDENTITIES_TOLD,
+        MARK_READ_ONLY_SHOWN,
+        MARK_READ_ONLY_REFUSED,
+        MARK_READ_ONLY_OVER,
         /* seen by the oracle (tests/sim/oracle): disks and recovery */
         MARK_DISK_LOST,
         MARK_RECOVERABLE_GAP,

@@ -443,6 +443,7 @@ static void make_world(struct life *l)
         c->extended_types = true;
         c->container_check_interval_ms = p->sweep_interval_ms;
         c->container_max_per_minute = p->sweeps_per_minute;
+        c->read_only_mode = p->read_only;
         l->oracle = oracle_new(l->world, &l->result->verdict, coverage(l));
         faults_init(&l->faults, l->world, &p->faults, p->seed);
         l->faults.oracle = l->oracle;
@@ -451,6 +452,8 @@ static void make_world(struct life *l)
                 l->load = load_new(l->world, l->history, &l->result->verdict, p->seed);
         if (l->load)
                 load_bend(l->load, p->load_bent);
+        if (l->load && p->read_only)
+                load_allow_read_only(l->load);
         l->faults.bulk = l->load && load_is_bulky(l->load);
         if (l->faults.bulk && c->snap_count < BULK_SNAP_COUNT)
                 c->snap_count = BULK_SNAP_COUNT;
@@ -487,6 +490,9 @@ static void count_load(struct life *l)
         marks[MARK_DESCENDANTS] += t->numbers;
         marks[MARK_EPHEMERALS_LISTED] += t->ephemerals;
         marks[MARK_IDENTITIES_TOLD] += t->identities;
+        marks[MARK_READ_ONLY_SHOWN] += t->read_only_reads;
+        marks[MARK_READ_ONLY_REFUSED] += t->read_only_refused;
+        marks[MARK_READ_ONLY_OVER] += t->read_only_over;
         l->result->operations = t->asked;
         trace_line(&l->trace, world_now(l->world),
                    "%" PRIu64 " requests, %" PRIu64 " acknowledged, %" PRIu64 " refused, %" PRIu64 " without an answer",

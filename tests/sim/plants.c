@@ -123,6 +123,12 @@ static const struct plant_row rows[] = {
                                          "a deletion is judged by the list of the node, not of its parent"},
         [PLANT_DELETION_NOT_COUNTED] = {"deletion-not-counted", LIVES_CLIENTS, "D4 S11 S5",
                                         "a deletion below a quota leaves its stats alone"},
+        [PLANT_READ_ONLY_CALLS_EXPIRED] = {"read-only-calls-expired", LIVES_READ_ONLY, "S4",
+                                           "a server without a leader calls sessions expired that it does not know"},
+        [PLANT_LOST_DISK_SHOWN] = {"lost-disk-shown", LIVES_READ_ONLY, "R3",
+                                   "what is left of a lost disk is shown in read-only mode"},
+        [PLANT_PREFIX_IGNORED] = {"prefix-ignored", LIVES_CLIENTS, "D4",
+                                  "getEphemerals tells of what does not begin with its prefix"},
 };
 static_assert(sizeof rows / sizeof *rows == PLANT_MAX, "a row for each plant");
 
@@ -168,7 +174,9 @@ bool plant_may_show(const struct life_plan *p)
         const struct plant_row *row = plant_row(baton_plant);
         if (baton_plant == PLANT_NONE)
                 return true;
-        return row->lives == LIVES_FLEET ? p->fleet : !p->fleet && (p->load || row->lives != LIVES_CLIENTS);
+        if (row->lives == LIVES_READ_ONLY && !p->read_only)
+                return false;
+        return row->lives == LIVES_FLEET ? p->fleet : !p->fleet && (p->load || row->lives == LIVES_SERVERS);
 #else
         (void)p;
         return true;

@@ -9,8 +9,9 @@
 
 /* Lives in which it can show itself. */
 enum plant_lives {
-        LIVES_SERVERS, /* without a fleet: they go more quickly */
-        LIVES_CLIENTS, /* the same, with clients whose histories are kept */
+        LIVES_SERVERS,   /* without a fleet: they go more quickly */
+        LIVES_CLIENTS,   /* the same, with clients whose histories are kept */
+        LIVES_READ_ONLY, /* ... and read-only mode */
         LIVES_FLEET,
 };
 

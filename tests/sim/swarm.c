@@ -12,6 +12,7 @@ enum concern {
         CONCERN_FLEET,
         CONCERN_THEME,
         CONCERN_SWEEPS,
+        CONCERN_READ_ONLY,
 };
 
 static struct prng stream(uint64_t seed, enum concern concern)
@@ -289,6 +290,24 @@ static void draw_fleet(struct life_plan *p)
         draw_fleet_theme(p, &r);
 }
 
+/* What it takes is that nobody leads, for longer than servers wait for that, while clients are there. */
+static void draw_read_only(struct life_plan *p)
+{
+        struct prng r = stream(p->seed, CONCERN_READ_ONLY);
+        uint32_t *w = p->faults.weights;
+        p->read_only = draw(&r, 6) == 0;
+        if (!p->read_only || p->fleet || draw(&r, 4) == 0)
+                return;
+        for (int i = 0; i < FAULT_FLEET; i++)
+                w[i] /= 3;
+        w[FAULT_OUTAGE] += 8;
+        w[FAULT_KILL] += 2;
+        w[FAULT_POWER] += 1;
+        p->faults.pause_ms = 700;
+        if (p->faulty_ms < 9000)
+                p->faulty_ms = 9000;
+}
+
 void life_plan_draw(struct life_plan *p, uint64_t seed)
 {
         *p = (struct life_plan){.seed = seed, .load = true};
@@ -299,12 +318,13 @@ void life_plan_draw(struct life_plan *p, uint64_t seed)
         draw_theme(p);
         draw_recovery(p);
         draw_fleet(p);
+        draw_read_only(p);
 }
 
 void life_plan_say(const struct life_plan *p, struct trace *t)
 {
-        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers%s", p->seed, p->voters, p->observers,
-                   p->load ? ", clients" : "");
+        trace_line(t, 0, "seed %" PRIu64 ": %d voters, %d observers%s%s", p->seed, p->voters, p->observers,
+                   p->load ? ", clients" : "", p->read_only ? ", read-only mode" : "");
         trace_line(t, 0,
                    "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
                    ", committed log of %" PRIu32,

@@ -23,6 +23,7 @@ struct life_plan {
         uint32_t sweep_interval_ms, sweeps_per_minute; /* of containers and nodes with a time to live */
         struct fault_plan faults;
         uint64_t faulty_ms; /* so long things go wrong */
+        bool read_only;     /* servers without a leader show what they have */
         bool load;          /* clients ask for all sorts of things; what and how often is drawn by themselves */
         enum load_bent load_bent;
         bool fleet; /* the first machines have agents, groups and workers */

@@ -23,6 +23,7 @@ KINDS = (BATON, ZOOKEEPER_38, ZOOKEEPER_39)
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+JAVA_LOOK_S = 0.03                      # how often a starting Java is looked at: looking takes its time
 PR_SET_PDEATHSIG = 1
 
 # The four-letter words both kinds are told to answer (the others must be refused alike).
@@ -54,7 +55,7 @@ class Settings:
 
     def __init__(self, tick_time=200, init_limit=10, sync_limit=5, min_session_timeout=400,
                  max_session_timeout=40000, snap_count=100000, java_properties=(), baton_extra=None,
-                 zookeeper_extra=(), words=WORDS, status_socket=False):
+                 zookeeper_extra=(), words=WORDS, status_socket=False, log_filter=()):
         self.tick_time = tick_time
         self.init_limit = init_limit
         self.sync_limit = sync_limit
@@ -66,6 +67,7 @@ class Settings:
         self.zookeeper_extra = tuple(zookeeper_extra)   # more lines of zoo.cfg
         self.words = words              # the four-letter words that are answered
         self.status_socket = status_socket      # whether baton makes Server.status_socket
+        self.log_filter = tuple(log_filter)     # a command that copies what servers say to their logs, changed
 
 
 class Server:
@@ -83,6 +85,7 @@ class Server:
         self.log_path = self.home / "server.log"
         self.status_socket = self.home / "run" / "engine.sock"
         self.process = None
+        self.log_filter = None
         self.paused = False
         self.asked_to_end = False
         self.exits = []                 # (kind, exit code) of every end we did not force
@@ -138,9 +141,22 @@ class Server:
         with open(self.log_path, "ab") as log:
             log.write(b"--- start as %s\n" % self.kind.encode())
             log.flush()
+            said = self._filtered(log)
             self.process = subprocess.Popen(
-                command, cwd=self.home, stdin=subprocess.DEVNULL, stdout=log,
+                command, cwd=self.home, stdin=subprocess.DEVNULL, stdout=said,
                 stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+            said.close()
+
+    def _filtered(self, log):
+        """Where to write so that it comes to `log` through the filter, if there is one. The filter ends with the last
+        process that can write to it."""
+        if not self.settings.log_filter:
+            return log
+        if self.log_filter is not None:
+            self.log_filter.wait(STOP_TIMEOUT_S)
+        self.log_filter = subprocess.Popen(self.settings.log_filter, stdin=subprocess.PIPE, stdout=log,
+                                           preexec_fn=die_with_parent)
+        return self.log_filter.stdin
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -223,7 +239,8 @@ class Server:
                 raise AssertionError("%r ended with code %s instead of serving:\n%s" % (
                     self, self.process and self.process.returncode, self.log_tail()))
             return self.mode()
-        return wait_until(serving, timeout, lambda: "%r serves:\n%s" % (self, self.log_tail()))
+        return wait_until(serving, timeout, lambda: "%r serves:\n%s" % (self, self.log_tail()),
+                          0.01 if self.kind == BATON else JAVA_LOOK_S)
 
     def rss_bytes(self):
         return self._status_bytes("VmRSS")

@@ -26,12 +26,13 @@ def _walk(client):
     todo = collections.deque(["/"])
     under_way = collections.deque()
     while todo or under_way:
-        while todo and len(under_way) < WINDOW:
+        asked = []
+        while todo and len(under_way) < WINDOW and (len(under_way) < WINDOW // 2 or asked):
             path = todo.popleft()
-            client.submit(GET_DATA, ustr(path) + boolean(False))
-            client.submit(GET_CHILDREN2, ustr(path) + boolean(False))
-            client.submit(GET_ACL, ustr(path))
+            asked += [(GET_DATA, ustr(path) + boolean(False)), (GET_CHILDREN2, ustr(path) + boolean(False)),
+                      (GET_ACL, ustr(path))]
             under_way.append(path)
+        client.submit_all(asked)
         path = under_way.popleft()
         replies = [client.read_reply() for _ in range(3)]
         assert [reply.err for reply in replies] == [0, 0, 0], (path, replies)

@@ -6,6 +6,7 @@ layout: the client protocol, sections 1, 2 and 4.
 import base64
 import collections
 import hashlib
+import itertools
 import select
 import socket
 import struct
@@ -43,6 +44,7 @@ MODE_PERSISTENT, MODE_RECURSIVE = 0, 1
 WATCH_CHILDREN, WATCH_DATA, WATCH_ANY, WATCH_PERSISTENT, WATCH_RECURSIVE = 1, 2, 3, 4, 5
 
 MAX_BUFFER = 0xFFFFF            # jute.maxbuffer: the largest frame a server accepts
+PIPELINED_MAX = 100             # requests of carry_out() sent in one piece
 OPEN_ACL = ((31, "world", "anyone"),)
 
 _HEADER = struct.Struct(">iqi")
@@ -318,6 +320,14 @@ class Client(Raw):
         self.send(frame(i32(xid) + i32(op) + body))
         return xid
 
+    def submit_all(self, requests):
+        """Sends each (op, body), all in one piece; the replies are left to read_reply()."""
+        pieces = []
+        for op, body in requests:
+            self.xid += 1
+            pieces.append(frame(i32(self.xid) + i32(op) + body))
+        self.send(b"".join(pieces))
+
     def read_message(self):
         """The next Reply or Event, whatever comes first."""
         payload = self.read_frame()
@@ -336,6 +346,14 @@ class Client(Raw):
             if isinstance(message, Reply):
                 return message
             self.events.append(message)
+
+    def carry_out(self, requests):
+        """Many (op, body) in order, some at a time: waiting for each costs a synced disk each. All must succeed."""
+        requests = iter(requests)
+        while some := list(itertools.islice(requests, PIPELINED_MAX)):
+            self.submit_all(some)
+            for _ in some:
+                assert self.read_reply().err == OK
 
     def request(self, op, body=b"", xid=None):
         """Sends, waits, and returns the Reply whatever its error code."""

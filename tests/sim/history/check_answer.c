@@ -204,12 +204,22 @@ static bool justified(struct check *c, uint32_t i)
         }
 }
 
+/* What is said without asking a leader: of the session, how busy a server is, that there is none. Everything else that
+ * fails has its place in the log. */
+static bool is_refused_at_once(int32_t err)
+{
+        return err == ZK_SESSION_EXPIRED || err == ZK_SESSION_MOVED || err == ZK_THROTTLED_OP ||
+               err == ZK_NOT_READ_ONLY;
+}
+
 static void check_refused(const struct answers *a, uint32_t i)
 {
         struct check *c = a->c;
         const struct history_entry *e = &c->entries[i];
         uint32_t own = txn_of(a, e);
-        if (own != ENTRY_NONE && !txn_error(c, own) && c->entries[own].verb != VERB_ERROR)
+        if (own == ENTRY_NONE && !is_refused_at_once(e->err))
+                check__find(c, "S5", i, ENTRY_NONE, "refused with %d, and the log does not know of it", e->err);
+        else if (own != ENTRY_NONE && !txn_error(c, own) && c->entries[own].verb != VERB_ERROR)
                 check__find(c, "S5", i, own, "refused with %d, and it was done", e->err);
         else if (own != ENTRY_NONE && txn_error(c, own) != e->err)
                 check__find(c, "S5", i, own, "refused with %d, and it had failed with %d", e->err, txn_error(c, own));
@@ -307,6 +317,8 @@ static void check_op(const struct answers *a, uint32_t i)
 {
         const struct history_entry *e = &a->c->entries[i];
         bool writes = check__writes(e->verb) || e->verb == VERB_MULTI || e->verb == VERB_CLOSE;
+        if (check__is_unjudged(a->c, i) || (writes && check__is_read_only(a->c, i)))
+                return; /* check_read_only.c */
         if (e->err == HISTORY_UNKNOWN && writes)
                 check_unknown(a, i);
         else if (e->err == HISTORY_UNKNOWN || e->zxid <= 0)

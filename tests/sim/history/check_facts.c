@@ -66,7 +66,8 @@ static void reveal_all(struct check *c)
 {
         for (uint32_t i = 0; i < c->count; i++) {
                 const struct history_entry *e = &c->entries[i];
-                if (e->kind == HISTORY_OP && e->verb == VERB_GET && !e->err && e->has_stat && e->got)
+                if (e->kind == HISTORY_OP && e->verb == VERB_GET && !e->err && e->has_stat && e->got &&
+                    !check__is_read_only(c, i))
                         reveal(c, i, e->path, e->got, e->stat.mzxid);
                 else if (e->kind == HISTORY_NODE && e->data)
                         reveal(c, i, e->path, e->data, e->stat.mzxid);
@@ -79,7 +80,8 @@ static void collect_doubt(struct facts *f, uint32_t i)
 {
         const struct check *c = f->c;
         const struct history_entry *e = &c->entries[i], *whole = &c->entries[check__whole(c, i)];
-        if (!check__writes(e->verb) || whole->kind != HISTORY_OP || whole->err != HISTORY_UNKNOWN || c->zxid[i])
+        if (!check__writes(e->verb) || whole->kind != HISTORY_OP || whole->err != HISTORY_UNKNOWN || c->zxid[i] ||
+            check__is_read_only(c, i))
                 return;
         f->doubts = mem_grow(f->doubts, &f->doubt_capacity, f->doubt_count + 1, sizeof *f->doubts);
         f->doubts[f->doubt_count++] = (struct doubt){
@@ -100,6 +102,8 @@ struct question {
         bool sequential;
         uint8_t flags;  /* 0, or only creates with one of these */
         uint64_t by_us; /* asked for before */
+        bool versioned; /* deletions of one of these versions, or of any */
+        int32_t least, most;
 };
 
 /* When it had happened, at the latest: when it was answered; where the answer was lost, when anybody was who had come
@@ -114,7 +118,8 @@ static uint64_t happened_by(const struct check *c, uint32_t entry)
                 return whole->return_us;
         for (uint32_t i = 0; i < c->count; i++) {
                 const struct history_entry *e = &c->entries[i];
-                if (check__answered(e) && e->zxid >= c->zxid[entry] && e->return_us < by_us)
+                if (check__answered(e) && e->zxid >= c->zxid[entry] && e->return_us < by_us &&
+                    !check__is_read_only(c, i))
                         by_us = e->return_us;
         }
         return by_us;
@@ -136,7 +141,9 @@ static size_t count_doubts(const struct facts *f, text_id path, const struct que
                 const struct history_entry *whole = &entries[check__whole(f->c, d->entry)];
                 bool earlier = whole->call_us <= q->by_us; /* what was asked later can't have come first */
                 bool flagged = !q->flags || entries[d->entry].flags & q->flags;
-                n += d->verb == q->verb && d->sequential == q->sequential && flagged && earlier;
+                int32_t version = entries[d->entry].version;
+                bool heeded = !q->versioned || version < 0 || (version >= q->least && version <= q->most);
+                n += d->verb == q->verb && d->sequential == q->sequential && flagged && heeded && earlier;
         }
         return n;
 }
@@ -160,9 +167,19 @@ size_t facts__doubts(const struct facts *f, text_id path, enum history_verb verb
         return count_doubts(f, path, &q);
 }
 
-bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry)
+size_t facts__deletions(const struct facts *f, text_id path, uint32_t entry, int32_t least, int32_t most)
 {
-        return count_creates(f, path, CREATE_EPHEMERAL | CREATE_CONTAINER | CREATE_TTL, entry) > 0;
+        struct question q = {.verb = VERB_DELETE,
+                             .by_us = happened_by(f->c, entry),
+                             .versioned = true,
+                             .least = least,
+                             .most = most};
+        return count_doubts(f, path, &q);
+}
+
+bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry, uint8_t flags)
+{
+        return count_creates(f, path, flags, entry) > 0;
 }
 
 /* ---- facts ---- */
@@ -402,7 +419,7 @@ static void collect_seen(struct facts *f)
                 const struct history_entry *e = &c->entries[i];
                 if (e->kind == HISTORY_FINAL)
                         see_final(f, &y, i);
-                if (e->kind != HISTORY_OP || e->zxid <= 0 || e->err == HISTORY_UNKNOWN)
+                if (e->kind != HISTORY_OP || e->zxid <= 0 || e->err == HISTORY_UNKNOWN || check__is_read_only(c, i))
                         continue;
                 if (e->verb == VERB_EPHEMERALS && !e->err)
                         see_ephemerals(f, &y, i);

@@ -39,10 +39,12 @@ struct facts {
 };
 
 void facts__add(struct facts *f, enum fact_kind kind, text_id path, int64_t zxid, uint32_t entry, text_id got);
-/* How many doubts could explain that this happened to the path before `entry` did. */
+/* How many doubts could explain that this happened to the path before `entry` did; in all, and of deletions those that
+ * a node would heed whose version is one of these. */
 size_t facts__doubts(const struct facts *f, text_id path, enum history_verb verb, uint32_t entry);
-/* Whether one of them may have made a node that goes by itself. */
-bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry);
+size_t facts__deletions(const struct facts *f, text_id path, uint32_t entry, int32_t least, int32_t most);
+/* Whether one of them may have made a node with one of these flags. */
+bool facts__fleeting(const struct facts *f, text_id path, uint32_t entry, uint8_t flags);
 /* check_facts_node.c: the facts of one path, in their order. */
 void facts__judge(struct facts *f, const uint32_t *order, size_t count);
 

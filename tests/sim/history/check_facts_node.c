@@ -15,8 +15,8 @@ struct node {
         int64_t stat_zxid; /* and had this Stat then; */
         int64_t born_zxid; /* and then the same czxid: a change without a Stat may be of one made anew since */
         uint32_t by;
-        bool has_stat, sure; /* sure: the versions are not guessed */
-        bool container;
+        bool has_stat, sure;        /* sure: the versions are not guessed */
+        bool container, persistent; /* of one whose making is known: swept some day, stays */
         struct history_stat stat;
         text_id data;
         bool has_data;
@@ -24,6 +24,7 @@ struct node {
         bool has_owner;
         /* Doubtful writes that have been needed so far: each can explain one thing. */
         size_t creates, deletes, sets, acls;
+        int64_t ended_zxid; /* gone: the session that had it ended then, if nobody had deleted it before; 0: no such */
 };
 
 static bool spend(const struct node *n, const struct fact *x, enum history_verb verb, size_t *used, size_t count)
@@ -32,17 +33,66 @@ static bool spend(const struct node *n, const struct fact *x, enum history_verb 
         return *used <= facts__doubts(n->f, x->path, verb, x->entry);
 }
 
+/* What an explanation takes, of doubtful writes. */
+struct price {
+        size_t creates, deletes, sets;
+};
+
+/* Whether it goes without anybody's word: a container or a node with a time to live that is swept, an ephemeral whose
+ * session may have ended. Of one whose making is not known it is not either whether it is swept: its Stat does not say
+ * so, and a doubtful create may have made it. */
+static bool is_fleeting(const struct node *n, const struct fact *x)
+{
+        const uint8_t swept = CREATE_CONTAINER | CREATE_TTL;
+        if (n->has_owner && n->owner)
+                return check__session(n->c, n->owner)->alive_zxid < x->zxid;
+        if (n->container || n->persistent)
+                return n->container;
+        return facts__fleeting(n->f, x->path, x->entry, n->has_owner ? swept : swept | CREATE_EPHEMERAL);
+}
+
+/* Whether a doubtful deletion can be meant for what stands there, by its version as far as that is known. */
+static bool is_doomed(const struct node *n, text_id path, uint32_t entry)
+{
+        const int32_t version = n->stat.version;
+        if (!n->has_stat || !n->sure)
+                return facts__doubts(n->f, path, VERB_DELETE, entry) > 0;
+        const size_t sets = facts__doubts(n->f, path, VERB_SET, entry);
+        return facts__deletions(n->f, path, entry, version, version + (int32_t)sets) > 0;
+}
+
+static bool affords(const struct node *n, const struct fact *x, const struct price *p)
+{
+        if (p->deletes && !is_doomed(n, x->path, x->entry))
+                return false;
+        return (!p->creates || n->creates + p->creates <= facts__doubts(n->f, x->path, VERB_CREATE, x->entry)) &&
+               (!p->deletes || n->deletes + p->deletes <= facts__doubts(n->f, x->path, VERB_DELETE, x->entry)) &&
+               (!p->sets || n->sets + p->sets <= facts__doubts(n->f, x->path, VERB_SET, x->entry));
+}
+
+static size_t less(size_t a, size_t b)
+{
+        return a < b ? a : b;
+}
+
+/* Of two explanations, of which either may be the true one, what both take. */
+static void pay(struct node *n, const struct price *p, const struct price *other)
+{
+        n->creates += less(p->creates, other->creates);
+        n->deletes += less(p->deletes, other->deletes);
+        n->sets += less(p->sets, other->sets);
+}
+
 /* Whether it can have gone between what was known and this, by nobody's acknowledged deed. */
 static bool may_vanish(struct node *n, const struct fact *x)
 {
-        if (n->container || facts__fleeting(n->f, x->path, x->entry))
+        const struct price deleted = {.deletes = 1};
+        if (is_fleeting(n, x))
                 return true;
-        if (n->has_owner && n->owner) {
-                const struct session *s = check__session(n->c, n->owner);
-                if (s->alive_zxid < x->zxid)
-                        return true; /* it may have ended */
-        }
-        return spend(n, x, VERB_DELETE, &n->deletes, 1);
+        if (!affords(n, x, &deleted))
+                return false;
+        pay(n, &deleted, &deleted);
+        return true;
 }
 
 static void gone(struct node *n, const struct fact *x)
@@ -50,7 +100,8 @@ static void gone(struct node *n, const struct fact *x)
         n->standing = STANDS_GONE;
         n->zxid = x->zxid;
         n->by = x->entry;
-        n->has_stat = n->has_data = n->has_owner = n->container = false;
+        n->ended_zxid = 0;
+        n->has_stat = n->has_data = n->has_owner = n->container = n->persistent = false;
 }
 
 static void there(struct node *n, const struct fact *x)
@@ -62,6 +113,8 @@ static void there(struct node *n, const struct fact *x)
 
 static void learn_stat(struct node *n, const struct history_stat *s)
 {
+        if (!n->has_stat || n->stat.czxid != s->czxid)
+                n->container = n->persistent = false; /* it is another */
         n->stat = *s;
         n->stat_zxid = n->born_zxid = n->zxid;
         n->has_stat = n->sure = true;
@@ -78,6 +131,7 @@ static void written_create(struct node *n, const struct fact *x, const struct hi
         const struct history_entry *whole = &n->c->entries[check__whole(n->c, x->entry)];
         there(n, x);
         n->container = e->flags & (CREATE_CONTAINER | CREATE_TTL);
+        n->persistent = !(e->flags & (CREATE_CONTAINER | CREATE_TTL | CREATE_EPHEMERAL));
         n->stat = (struct history_stat){.czxid = x->zxid, .mzxid = x->zxid, .pzxid = x->zxid};
         n->stat_zxid = n->born_zxid = x->zxid;
         n->has_stat = n->sure = true;
@@ -89,20 +143,28 @@ static void written_create(struct node *n, const struct fact *x, const struct hi
                 check__find(n->c, "S11", x->entry, ENTRY_NONE, "the Stat of a new node is not new");
 }
 
-/* Whether it can have been swept and made anew since, without a word. */
-static bool may_be_another(const struct node *n, const struct fact *x)
+/* Whether what stands there can have this version without an acknowledged word: it was changed so often, or has gone
+ * and was made anew, and that was changed so often. */
+static bool may_have(struct node *n, const struct fact *x, int32_t version)
 {
-        return (n->container || facts__fleeting(n->f, x->path, x->entry)) &&
-               facts__doubts(n->f, x->path, VERB_CREATE, x->entry);
+        const int32_t gap = version - n->stat.version;
+        const struct price changed = {.sets = gap > 0 ? (size_t)gap : 0},
+                           renewed = {.creates = 1, .deletes = !is_fleeting(n, x), .sets = (size_t)version};
+        const bool changes = gap > 0 && affords(n, x, &changed), renews = affords(n, x, &renewed);
+        if (changes || renews)
+                pay(n, changes ? &changed : &renewed, renews ? &renewed : &changed);
+        return changes || renews;
 }
 
 static void written_delete(struct node *n, const struct fact *x, const struct history_entry *e)
 {
-        if (n->standing == STANDS_GONE && !spend(n, x, VERB_CREATE, &n->creates, 1))
+        const struct price made = {.creates = 1, .sets = e->version > 0 ? (size_t)e->version : 0};
+        if (n->standing == STANDS_GONE && !affords(n, x, &made))
                 check__find(n->c, "S11", n->by, x->entry, "it was gone, and was deleted");
+        else if (n->standing == STANDS_GONE)
+                pay(n, &made, &made);
         if (n->standing == STANDS_THERE && n->has_stat && n->sure && e->version >= 0 && e->version != n->stat.version &&
-            !facts__doubts(n->f, x->path, VERB_SET, x->entry) && !facts__doubts(n->f, x->path, VERB_DELETE, x->entry) &&
-            !may_be_another(n, x))
+            !may_have(n, x, e->version))
                 check__find(n->c, "S11", n->by, x->entry, "version %d was deleted, and %d stood there", e->version,
                             n->stat.version);
         gone(n, x);
@@ -147,6 +209,7 @@ static bool check_renewed(struct node *n, const struct fact *x, const struct his
         } else {
                 if (n->standing == STANDS_THERE && !may_vanish(n, x))
                         check__find(n->c, "D1", n->by, x->entry, "it was there, and another has taken its place");
+                n->deletes += n->standing == STANDS_GONE && s->czxid <= n->ended_zxid;
                 if (!spend(n, x, VERB_CREATE, &n->creates, 1))
                         check__find(n->c, "D2", n->by, x->entry, "nobody asked for it to be made anew");
         }
@@ -193,17 +256,19 @@ static void written(struct node *n, const struct fact *x)
                 written_change(n, x, e);
 }
 
+/* Deleted before its session ended, another may have stood here by then. */
 static void ended(struct node *n, const struct fact *x)
 {
         const struct history_entry *made = &n->c->entries[check__whole(n->c, x->entry)];
-        if (n->standing == STANDS_THERE && n->has_owner && n->owner == made->session) {
-                /* Deleted before its session ended, another may have stood here by then. */
-                uint32_t end = check__session(n->c, n->owner)->closed;
-                bool sooner = end == ENTRY_NONE || facts__doubts(n->f, x->path, VERB_DELETE, end);
-                int64_t stood = n->zxid;
-                gone(n, x);
-                if (sooner)
-                        n->zxid = stood;
+        if (n->standing != STANDS_THERE || !n->has_owner || n->owner != made->session)
+                return;
+        const uint32_t end = check__session(n->c, n->owner)->closed;
+        const bool sooner = is_doomed(n, x->path, end) && n->deletes < facts__doubts(n->f, x->path, VERB_DELETE, end);
+        const int64_t stood = n->zxid;
+        gone(n, x);
+        if (sooner) {
+                n->zxid = stood;
+                n->ended_zxid = x->zxid;
         }
 }
 

@@ -79,6 +79,9 @@ static void check_session_line(struct check *c, uint32_t i)
         if (end != ENTRY_NONE || s->gone_zxid)
                 check__find(c, "S2", end, i, "session 0x%" PRIx64 " had ended, and is open at the end",
                             (uint64_t)s->id);
+        if (s->read_only)
+                check__find(c, "R1", s->opened, i, "session 0x%" PRIx64 " of read-only mode is known to the ensemble",
+                            (uint64_t)s->id);
 }
 
 /* Returns the entry behind the tree. */

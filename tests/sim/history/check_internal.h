@@ -45,6 +45,8 @@ struct conn {
         uint32_t opened, lost; /* entries, ENTRY_NONE */
         bool resumed;
         uint32_t reset; /* its setWatches, ENTRY_NONE */
+        bool read_only; /* served by a server without a leader; */
+        bool unjudged;  /* and what it shows may never have been committed */
 };
 
 struct session {
@@ -53,6 +55,8 @@ struct session {
          * over. */
         uint32_t opened, closed, refused;
         bool close_asked;
+        bool read_only;      /* was begun in read-only mode: one server's alone */
+        uint32_t begun;      /* its `open`, as `opened`; known from the beginning */
         int64_t closed_zxid; /* 0: not known */
         int64_t alive_zxid;  /* the newest it was seen alive at */
         int32_t timeout_ms;
@@ -112,6 +116,10 @@ static inline bool check__reads(enum history_verb verb)
 {
         return verb >= VERB_GET && verb <= VERB_DESCENDANTS;
 }
+/* Whether it came about on a connection to a server in read-only mode. */
+bool check__is_read_only(const struct check *c, uint32_t entry);
+/* Likewise, and nothing can be said of the state that was shown. */
+bool check__is_unjudged(const struct check *c, uint32_t entry);
 /* The operation a sub belongs to, else itself. */
 uint32_t check__whole(const struct check *c, uint32_t entry);
 /* The path a write changes: of an acknowledged create that which was made. */
@@ -144,13 +152,14 @@ int32_t many_below(struct many *m, text_id path, int64_t zxid);
 void many_check_ephemerals(struct many *m, uint32_t i);
 
 /* ---- the checks, in their order ---- */
-void check__sessions(struct check *c); /* check_session.c: S1, S2, S5, S7, S8, S9 */
-void check__log(struct check *c);      /* check_log.c: makes the timelines from the log */
-void check__answers(struct check *c);  /* check_answer.c: every answer against the timelines */
-void check__rights(struct check *c);   /* check_rights.c: A1 */
-void check__who(struct check *c);      /* likewise: whoAmI */
-void check__facts(struct check *c);    /* check_facts.c: without the log */
-void check__refusals(struct check *c); /* check_refusal.c: S4, S6 */
+void check__read_only(struct check *c); /* check_read_only.c: R1, R2, R3 */
+void check__sessions(struct check *c);  /* check_session.c: S1, S2, S5, S7, S8, S9 */
+void check__log(struct check *c);       /* check_log.c: makes the timelines from the log */
+void check__answers(struct check *c);   /* check_answer.c: every answer against the timelines */
+void check__rights(struct check *c);    /* check_rights.c: A1 */
+void check__who(struct check *c);       /* likewise: whoAmI */
+void check__facts(struct check *c);     /* check_facts.c: without the log */
+void check__refusals(struct check *c);  /* check_refusal.c: S4, S6 */
 /* check_quota.c: whether a create at this zxid may have been refused by a quota, see there. */
 bool check__quota_may_refuse(struct check *c, uint32_t i);
 void check__expiry(struct check *c);  /* check_session.c: S4 */

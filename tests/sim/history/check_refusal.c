@@ -1,5 +1,5 @@
 /* What sessions were told of themselves: that they are over, or elsewhere. Who is told so gives up what it holds, so a
- * refusal is judged like an answer (safety S4, S6). */
+ * refusal is judged like an answer (safety S4, S6). And what nothing can be refused with that changes nothing (S5). */
 #include "tests/sim/history/check_internal.h"
 
 #include "election/base/alloc.h"
@@ -78,7 +78,7 @@ static void check_called_over(struct check *c, uint32_t i)
 {
         const struct history_entry *e = &c->entries[i];
         const struct session *s = check__session(c, e->session);
-        if (s->opened != ENTRY_NONE && s->gone_zxid && e->zxid && e->zxid < s->gone_zxid)
+        if (s->opened != ENTRY_NONE && !s->read_only && s->gone_zxid && e->zxid && e->zxid < s->gone_zxid)
                 check__find(c, "S4", s->opened, i,
                             "session 0x%" PRIx64 " was called expired at 0x%" PRIx64 ", and ended at 0x%" PRIx64,
                             (uint64_t)e->session, (uint64_t)e->zxid, (uint64_t)s->gone_zxid);
@@ -101,12 +101,50 @@ static void check_called_moved(struct check *c, uint32_t i)
                     "session 0x%" PRIx64 " was called moved on its only connection", (uint64_t)e->session);
 }
 
+/* ---- for a reason that there can be ---- */
+
+static bool changes_nothing(enum history_verb verb)
+{
+        return verb >= VERB_GET && verb <= VERB_CHECK_WATCHES;
+}
+
+/* Whether that was so of a node is judged where its state is known, of a watch with the others; how busy a server is
+ * nobody knows. */
+static bool may_be_refused_so(const struct history_entry *e)
+{
+        switch (e->err) {
+        case ZK_OK:
+        case HISTORY_UNKNOWN:
+        case ZK_SESSION_EXPIRED:
+        case ZK_SESSION_MOVED:
+        case ZK_THROTTLED_OP:
+        case ZK_NOT_READ_ONLY: /* check_read_only.c */
+                return true;
+        case ZK_NO_NODE:
+        case ZK_NO_AUTH:
+                return check__reads(e->verb);
+        case ZK_NO_WATCHER:
+                return e->verb == VERB_REMOVE_WATCHES || e->verb == VERB_CHECK_WATCHES;
+        default:
+                return false;
+        }
+}
+
+static void check_reason(struct check *c, uint32_t i)
+{
+        const struct history_entry *e = &c->entries[i];
+        if (changes_nothing(e->verb) && !may_be_refused_so(e))
+                check__find(c, "S5", c->conns[c->conn_of[i]].opened, i, "nothing of its kind is refused with %d",
+                            e->err);
+}
+
 void check__refusals(struct check *c)
 {
         struct later_writes w;
         for (uint32_t i = 0; i < c->count; i++) {
                 if (c->entries[i].kind != HISTORY_OP)
                         continue;
+                check_reason(c, i);
                 if (c->entries[i].err == ZK_SESSION_MOVED)
                         check_called_moved(c, i);
                 else if (c->entries[i].err == ZK_SESSION_EXPIRED && c->log_known)
@@ -116,7 +154,8 @@ void check__refusals(struct check *c)
                 return; /* that it was served later: check_session.c */
         later_writes_init(c, &w);
         for (size_t i = 0; i < c->session_count; i++)
-                if (c->sessions[i].refused != ENTRY_NONE && c->sessions[i].opened != ENTRY_NONE)
+                if (c->sessions[i].refused != ENTRY_NONE && c->sessions[i].opened != ENTRY_NONE &&
+                    !c->sessions[i].read_only)
                         check_over(c, &c->sessions[i], &w);
         later_writes_done(&w);
 }

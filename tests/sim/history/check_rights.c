@@ -183,7 +183,7 @@ static void check_op(struct check *c, uint32_t i)
         const struct history_entry *e = &c->entries[i];
         const bool answered = check__answered(e), reads = check__reads(e->verb);
         const int64_t zxid = answered ? e->zxid : c->zxid[i];
-        if (!e->who || zxid <= 0)
+        if (!e->who || zxid <= 0 || check__is_unjudged(c, i) || (!reads && check__is_read_only(c, i)))
                 return;
         if (e->verb == VERB_MULTI)
                 judge_multi(c, i, zxid - 1, !answered);

@@ -54,7 +54,7 @@ static void note_op(struct check *c, uint32_t i)
         } else if (e->verb == VERB_CLOSE) {
                 if (!e->err && s->closed == ENTRY_NONE) {
                         s->closed = i;
-                        s->closed_zxid = e->zxid;
+                        s->closed_zxid = s->read_only ? 0 : e->zxid;
                 }
         } else if (check__answered(e) && e->zxid > s->alive_zxid) {
                 s->alive_zxid = e->zxid;
@@ -117,7 +117,7 @@ static void find_over_by_log(const struct check *c, struct over *over)
         uint32_t *replies = mem_alloc((c->count + 1) * sizeof *replies);
         size_t n = 0;
         for (uint32_t i = 0; i < c->count; i++)
-                if (check__answered(&c->entries[i]) && c->entries[i].zxid > 0)
+                if (check__answered(&c->entries[i]) && c->entries[i].zxid > 0 && !check__is_read_only(c, i))
                         replies[n++] = i;
         check__sort(replies, n, c->entries, by_reply_zxid);
         uint32_t *earliest = mem_alloc((n + 1) * sizeof *earliest); /* of this one and those behind it */
@@ -188,7 +188,8 @@ void check__expiry(struct check *c)
         find_touched(c, over, touched);
         for (size_t i = 0; i < n; i++) {
                 const struct session *s = &c->sessions[i];
-                if (s->close_asked || over[i].by == ENTRY_NONE || touched[i] == ENTRY_NONE || s->timeout_ms <= 0)
+                if (s->read_only || s->close_asked || over[i].by == ENTRY_NONE || touched[i] == ENTRY_NONE ||
+                    s->timeout_ms <= 0)
                         continue;
                 if (may_be_an_old_end(c, s, touched[i]))
                         continue;

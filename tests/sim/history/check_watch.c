@@ -439,6 +439,8 @@ void check__watches(struct check *c)
                                            .next_due = INT64_MAX,
                                            .newest_by = ENTRY_NONE};
         for (uint32_t i = 0; i < c->count; i++) {
+                if (check__is_unjudged(c, i))
+                        continue; /* check_read_only.c: nothing may have happened there */
                 if (c->entries[i].kind == HISTORY_OP)
                         take_reply(&all[c->conn_of[i]], i);
                 else if (c->entries[i].kind == HISTORY_EVENT)

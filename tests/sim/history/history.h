@@ -114,10 +114,11 @@ struct history_entry {
         int32_t version;         /* -1: any; of transactions, the new one */
         uint8_t flags;           /* of a create */
         bool watch;
-        uint8_t mode;  /* enum history_watch: what is added, removed or asked for */
-        bool wrong;    /* a refusal that was asked for: the password was not the session's */
-        bool has_seen; /* `seen` was said */
-        uint8_t event; /* enum watch_event's number: 1 created, 2 deleted, 3 data changed, 4 children changed */
+        uint8_t mode;   /* enum history_watch: what is added, removed or asked for */
+        bool wrong;     /* a refusal that was asked for: the password was not the session's */
+        bool has_seen;  /* `seen` was said */
+        bool read_only; /* of a connection: served in read-only mode */
+        uint8_t event;  /* enum watch_event's number: 1 created, 2 deleted, 3 data changed, 4 children changed */
         bool has_stat;
         struct history_stat stat;
         int32_t timeout_ms;

@@ -151,6 +151,18 @@ bool check__has_prefix(const struct check *c, text_id path, text_id prefix)
 
 /* ---- entries ---- */
 
+bool check__is_read_only(const struct check *c, uint32_t entry)
+{
+        const uint32_t conn = c->conn_of[check__whole(c, entry)];
+        return conn != ENTRY_NONE && c->conns[conn].read_only;
+}
+
+bool check__is_unjudged(const struct check *c, uint32_t entry)
+{
+        const uint32_t conn = c->conn_of[check__whole(c, entry)];
+        return conn != ENTRY_NONE && c->conns[conn].unjudged;
+}
+
 bool check__writes(enum history_verb verb)
 {
         return verb == VERB_CREATE || verb == VERB_DELETE || verb == VERB_SET || verb == VERB_SET_ACL;
@@ -185,8 +197,8 @@ struct session *check__session(struct check *c, int64_t id)
         if (index)
                 return &c->sessions[index - 1];
         c->sessions = mem_grow(c->sessions, &c->session_capacity, c->session_count + 1, sizeof *c->sessions);
-        c->sessions[c->session_count++] =
-                (struct session){.id = id, .opened = ENTRY_NONE, .closed = ENTRY_NONE, .refused = ENTRY_NONE};
+        c->sessions[c->session_count++] = (struct session){
+                .id = id, .opened = ENTRY_NONE, .closed = ENTRY_NONE, .refused = ENTRY_NONE, .begun = ENTRY_NONE};
         map_put(&c->session_map, (uint64_t)id, (void *)c->session_count); // NOLINT(performance-no-int-to-ptr)
         return &c->sessions[c->session_count - 1];
 }
@@ -222,7 +234,8 @@ static void index_op(struct check *c, uint32_t i)
         struct conn *k = &c->conns[c->conn_of[i]];
         if (e->verb == VERB_SET_WATCHES && k->reset == ENTRY_NONE)
                 k->reset = i;
-        if (!e->err && e->zxid > 0 && (check__writes(e->verb) || e->verb == VERB_MULTI || e->verb == VERB_CLOSE))
+        if (!e->err && e->zxid > 0 && !k->read_only &&
+            (check__writes(e->verb) || e->verb == VERB_MULTI || e->verb == VERB_CLOSE))
                 c->zxid[i] = e->zxid;
         for (uint32_t s = 1; s <= e->subs; s++) {
                 c->zxid[i + s] = c->zxid[i];
@@ -239,6 +252,13 @@ static void index_requests(struct check *c)
                                 (void *)((uintptr_t)i + 1)); // NOLINT(performance-no-int-to-ptr)
 }
 
+static void note_begun(struct check *c, uint32_t open)
+{
+        struct session *s = check__session(c, c->entries[open].session);
+        s->read_only = c->entries[open].read_only;
+        s->begun = open;
+}
+
 static void index_entries(struct check *c)
 {
         for (uint32_t i = 0; i < c->count; i++) {
@@ -251,6 +271,9 @@ static void index_entries(struct check *c)
                         k->opened = i;
                         k->session = e->session;
                         k->resumed = e->kind == HISTORY_RESUME;
+                        k->read_only = e->read_only;
+                        if (e->kind == HISTORY_OPEN)
+                                note_begun(c, i);
                 } else if (e->kind == HISTORY_LOST) {
                         c->conns[c->conn_of[i]].lost = i;
                 } else if (e->kind == HISTORY_OP) {
@@ -287,7 +310,7 @@ static void index_shown(struct check *c)
                 if (c->entries[i].kind != HISTORY_OP)
                         continue;
                 calls[call_count++] = i;
-                if (check__answered(&c->entries[i]) && c->entries[i].zxid > 0)
+                if (check__answered(&c->entries[i]) && c->entries[i].zxid > 0 && !check__is_read_only(c, i))
                         returns[return_count++] = i;
         }
         check__sort(calls, call_count, c->entries, by_call);
@@ -343,6 +366,7 @@ size_t history_check(struct history *h, void (*report)(void *ctx, const struct h
         index_entries(&c);
         index_requests(&c);
         index_shown(&c);
+        check__read_only(&c);
         check__sessions(&c);
         if (c.log_known) {
                 check__log(&c);

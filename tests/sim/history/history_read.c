@@ -286,6 +286,9 @@ static void get_value_of(struct reading *r, enum history_key key, char *value)
         case KEY_WATCH:
                 e->watch = get_flag(r, value);
                 break;
+        case KEY_RO:
+                e->read_only = get_flag(r, value);
+                break;
         case KEY_WRONG:
                 e->wrong = get_flag(r, value);
                 break;

@@ -12,7 +12,7 @@ static const char *const key_name[] = {
         [KEY_FLAGS] = "flags", [KEY_WATCH] = "watch", [KEY_WRONG] = "wrong",     [KEY_TYPE] = "type",
         [KEY_PCV] = "pcv",     [KEY_DW] = "dw",       [KEY_EW] = "ew",           [KEY_CW] = "cw",
         [KEY_SEEN] = "seen",   [KEY_REL] = "rel",     [KEY_MODE] = "mode",       [KEY_PW] = "pw",
-        [KEY_RW] = "rw",       [KEY_WHO] = "who",     [KEY_COUNT] = "count",
+        [KEY_RW] = "rw",       [KEY_WHO] = "who",     [KEY_COUNT] = "count",     [KEY_RO] = "ro",
 };
 static_assert(sizeof key_name / sizeof *key_name == KEY_MAX, "a name for each key");
 
@@ -36,8 +36,8 @@ enum history_key history__key_find(const char *name)
 static const struct line_rule {
         history_keys must, may;
 } line_rules[] = {
-        [HISTORY_OPEN] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV) | B(TIMEOUT), 0},
-        [HISTORY_RESUME] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV) | B(TIMEOUT), B(SEEN) | B(WRONG)},
+        [HISTORY_OPEN] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV) | B(TIMEOUT), B(RO)},
+        [HISTORY_RESUME] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV) | B(TIMEOUT), B(SEEN) | B(WRONG) | B(RO)},
         [HISTORY_REFUSE] = {B(CALL) | B(AT) | B(K) | B(C) | B(S) | B(SRV), B(WRONG)},
         [HISTORY_LOST] = {B(AT) | B(K), B(C)},
         [HISTORY_OP] = {B(CALL) | B(RET) | B(K) | B(S) | B(X) | B(OP) | B(ERR), B(C) | B(ZXID) | B(WHO)},

@@ -40,6 +40,7 @@ enum history_key {
         KEY_REL,
         KEY_WHO,
         KEY_COUNT,
+        KEY_RO,
         KEY_MAX,
 };
 

@@ -183,6 +183,8 @@ static void put_answer(struct line *l, const struct history_entry *e)
                 put(l, " timeout=%d", e->timeout_ms);
         if (e->wrong)
                 put(l, " wrong=1");
+        if (e->read_only)
+                put(l, " ro=1");
 }
 
 const char *history_line(const struct history *h, const struct history_entry *e, char *ret, size_t size)

@@ -46,6 +46,10 @@ static void test_log_holds_nothing_else(void **state)
                                    OP(12, 13, 1, 2, "set path=/a data=w2 err=?"));
         /* What was refused is not. */
         bench_expect("S5", BOTH SET OP(12, 13, 1, 2, "set path=/a data=w2 version=9 err=-103 zxid=4"));
+        /* Who refuses it asks the leader first, but of how busy it is. */
+        bench_expect("S5", BOTH OP(12, 13, 1, 2, "set path=/a data=w2 version=9 err=-103 zxid=3"));
+        bench_expect("S5", BOTH OP(12, 13, 1, 2, "create path=/b/c data=w2 err=-101 zxid=3"));
+        bench_expect("", BOTH OP(12, 13, 1, 2, "set path=/a data=w2 err=-127 zxid=3"));
         bench_expect("", BOTH TXN(4, 0x1, 2, "error err=-103")
                                  OP(12, 13, 1, 2, "set path=/a data=w2 version=9 err=-103 zxid=4"));
         /* And acknowledged what has failed. */

@@ -89,6 +89,48 @@ static void test_unknown_outcome_happens_once(void **state)
         OPEN OP(10, 11, 1, 1, "create path=/a data=w1 flags=c err=0 zxid=3 name=/a")                                   \
                 OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 1, 0, 0, 0))
 
+/* Writes without an answer explain one thing each, and that alone which they ask for. */
+static void test_doubts_explain_no_more_than_they_can(void **state)
+{
+        (void)state;
+#define DOUBT(x, rest)      OP(14, 15, 1, x, rest " err=?")
+#define GONE                OP(30, 40, 2, 1, "exists path=/a err=-101 zxid=9")
+#define DELETED(x, v, zxid) OP(30, 40, 2, x, "delete path=/a version=" #v " err=0 zxid=" #zxid)
+        /* That a container is asked for makes none of what was there. */
+        bench_expect("D1", MADE DOUBT(3, "create path=/a data=w3 flags=c") GONE);
+        bench_expect("", MADE DOUBT(3, "create path=/a data=w3 flags=c") DOUBT(4, "delete path=/a") GONE);
+        bench_expect("S11", MADE OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 1, 0, 0, 0))
+                                    DOUBT(3, "create path=/a data=w3 flags=c") DELETED(1, 0, 9));
+        /* A deletion is of one version. */
+        bench_expect("D1", MADE DOUBT(3, "delete path=/a version=1") GONE);
+        bench_expect("", MADE DOUBT(3, "delete path=/a version=0") GONE);
+        bench_expect("", MADE DOUBT(3, "delete path=/a version=1") DOUBT(4, "set path=/a data=w2") GONE);
+        /* Three changes make it version 3; so they do of one that is made anew. */
+        bench_expect("S11", MADE DOUBT(3, "set path=/a data=w2") DELETED(1, 3, 9));
+        bench_expect("", MADE DOUBT(3, "set path=/a data=w2") DOUBT(4, "set path=/a data=w3")
+                                 DOUBT(5, "set path=/a data=w4") DELETED(1, 3, 9));
+        bench_expect("S11", MADE DELETED(1, 0, 9) DOUBT(3, "create path=/a data=w2") DELETED(2, 1, 10));
+        bench_expect("", MADE DELETED(1, 0, 9) DOUBT(3, "create path=/a data=w2") DOUBT(4, "set path=/a data=w3")
+                                 DELETED(2, 1, 10));
+        /* One that has gone is not made anew by that. */
+        bench_expect("S11", MADE OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 1, 0, 0, 0))
+                                    DOUBT(3, "delete path=/a") DELETED(1, 0, 9));
+        bench_expect("", MADE OP(12, 13, 1, 2, "set path=/a data=w2 err=0 zxid=4" STAT(3, 4, 3, 1, 0, 0, 0))
+                                 DOUBT(3, "delete path=/a") DOUBT(4, "create path=/a data=w3") DELETED(1, 0, 9));
+        /* Nor twice. */
+        bench_expect("S11", CONTAINER DOUBT(3, "create path=/a data=w3 flags=c") DELETED(1, 0, 9) DELETED(2, 0, 10));
+        bench_expect("", CONTAINER DOUBT(3, "create path=/a data=w3 flags=c") DOUBT(4, "create path=/a data=w4 flags=c")
+                                 DELETED(1, 0, 9) DELETED(2, 0, 10));
+        /* Two ways to version 1, and it is not known which it was: neither is taken for what comes after. */
+        bench_expect("", MADE DOUBT(3, "set path=/a data=w2") DOUBT(4, "delete path=/a")
+                                 DOUBT(5, "create path=/a data=w3") DOUBT(6, "set path=/a data=w4") DELETED(1, 1, 9)
+                                         OP(41, 42, 2, 2, "create path=/a data=w5 err=0 zxid=10 name=/a")
+                                                 OP(43, 44, 2, 3, "exists path=/a err=-101 zxid=11"));
+#undef DOUBT
+#undef GONE
+#undef DELETED
+}
+
 static void test_versions_count_changes(void **state)
 {
         (void)state;
@@ -185,6 +227,11 @@ static void test_ephemerals_live_as_long_as_their_session(void **state)
         bench_expect("D4",
                      EPHEMERAL OP(13, 14, 2, 2, "create path=/e data=w2 err=?") OP(20, 21, 1, 3, "close err=0 zxid=6")
                              OP(30, 40, 2, 3, "exists path=/e err=0 zxid=9" STAT(5, 5, 5, 0, 0, 0, 0)));
+        /* But the deletion was not of this one. */
+        bench_expect("D4",
+                     EPHEMERAL OP(12, 13, 1, 2, "delete path=/e version=4 err=?")
+                             OP(13, 14, 2, 2, "create path=/e data=w2 err=?") OP(20, 21, 1, 3, "close err=0 zxid=6")
+                                     OP(30, 40, 2, 3, "exists path=/e err=0 zxid=9" STAT(5, 5, 5, 0, 0, 0, 0)));
         /* At the end, after it was refused as expired. */
         bench_expect("S3", EPHEMERAL "refuse call=3000000 at=3000010 k=3 c=1 s=0x1 srv=1\nfinal at=4000000 srv=1\n"
                                      "node path=/e data=w1" STAT(3, 3, 3, 0, 0, 0x1, 0) "\n");
@@ -258,6 +305,7 @@ int main(void)
                 cmocka_unit_test(test_acknowledged_change_is_seen),
                 cmocka_unit_test(test_only_what_was_written_is_read),
                 cmocka_unit_test(test_unknown_outcome_happens_once),
+                cmocka_unit_test(test_doubts_explain_no_more_than_they_can),
                 cmocka_unit_test(test_versions_count_changes),
                 cmocka_unit_test(test_node_is_not_another),
                 cmocka_unit_test(test_children_are_counted),

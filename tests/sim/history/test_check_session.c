@@ -165,6 +165,25 @@ static void test_revealed_write_follows_real_time(void **state)
                                            50, 60, 2, 2, "get path=/a err=0 zxid=12 got=w2" STAT(4, 8, 4, 1, 0, 0, 0)));
 }
 
+/* Of what changes nothing: an error that its kind of request can't have. */
+static void test_nothing_is_refused_for_a_reason_that_there_is_not(void **state)
+{
+        (void)state;
+#define REFUSED(what, err) OPEN OP(10, 20, 1, 1, what " err=" #err)
+        bench_expect("S5", REFUSED("who", -6));
+        bench_expect("S5", REFUSED("ephemerals path=/", -101));
+        bench_expect("S5", REFUSED("descendants path=/a", -103));
+        bench_expect("S5", REFUSED("get path=/a", -8));
+        bench_expect("S5", REFUSED("checkwatches path=/a mode=any", -101));
+        bench_expect("S5", REFUSED("sync path=/", -101));
+        bench_expect("", REFUSED("checkwatches path=/a mode=any", -121));
+        bench_expect("", REFUSED("removewatches path=/a mode=any", -121));
+        bench_expect("", REFUSED("ephemerals path=/", -127));
+        bench_expect("", REFUSED("get path=/a", -102));
+        bench_expect("", REFUSED("descendants path=/a", -101));
+#undef REFUSED
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -173,6 +192,7 @@ int main(void)
                 cmocka_unit_test(test_closed_session_is_not_served),
                 cmocka_unit_test(test_refused_session_is_not_served),
                 cmocka_unit_test(test_session_that_was_called_expired_is_not_served),
+                cmocka_unit_test(test_nothing_is_refused_for_a_reason_that_there_is_not),
                 cmocka_unit_test(test_session_is_called_moved_where_it_has_another_connection),
                 cmocka_unit_test(test_session_does_not_expire_early),
                 cmocka_unit_test(test_wrong_password_resumes_nothing),

@@ -40,6 +40,7 @@ static const char whole[] =
         "op call=9333 ret=9334 k=2 s=0x100000a0001 x=14 op=ephemerals path=/e err=0 zxid=0x7 kids=/e0/a,/e1\n"
         "op call=9334 ret=9335 k=2 s=0x100000a0001 x=15 op=who who=digest:ann:h err=0 zxid=0x7 got=digest:ann\n"
         "refuse call=9400 at=9500 k=3 c=1 s=0x100000a0001 srv=3 wrong=1\n"
+        "open call=9500 at=9600 k=4 c=1 s=0x300000a0001 srv=3 timeout=4000 ro=1\n"
         "final at=20000 srv=1 zxid=0x9\n"
         "node path=/a data=w2 stat=c:0x1,m:0x2,p:0x3,v:4,cv:5,av:6,o:0xffffffffffffffff,len:8,kids:9\n"
         "sess s=0x100000a0001 timeout=4000\n"

@@ -11,8 +11,11 @@
 #define FRAME_BYTES_MAX (8u << 20)
 #define TAKE_BYTES      4096
 /* Tell the draws of quotas, and of questions that few clients ask, from all others. */
-#define QUOTA_DRAW    0x71756f7461
-#define QUESTION_DRAW 0x61736b73
+#define QUOTA_DRAW     0x71756f7461
+#define QUESTION_DRAW  0x61736b73
+#define READ_ONLY_DRAW 0x726561646f6e
+/* So long clients put up with a server in read-only mode, at most. */
+#define READ_ONLY_MS 1500
 
 uint64_t load__draw(struct load_client *a, uint64_t below)
 {
@@ -226,6 +229,13 @@ void load_bend(struct load *l, enum load_bent bent)
         }
 }
 
+void load_allow_read_only(struct load *l)
+{
+        struct prng p = {.state = hash_u64(l->clients[0].prng.state ^ READ_ONLY_DRAW)};
+        for (size_t i = 0; i < l->client_count; i++)
+                l->clients[i].takes_read_only = prng_next(&p) % 3 > 0;
+}
+
 static void link_free(struct load_link *k)
 {
         for (size_t i = 0; i < k->count; i++)
@@ -267,8 +277,15 @@ static void lose(struct load_client *a)
 static void forget_session(struct load_client *a)
 {
         a->session = 0;
+        a->local = false;
         a->watch_count = 0;
         load__link_over(a, &a->ghost);
+}
+
+/* Whoever is to make what all work on, or only finishes, needs a server that does everything. */
+static bool takes_read_only(const struct load_client *a)
+{
+        return a->takes_read_only && a->load->set_up && a->load->busy;
 }
 
 static void dial(struct load_client *a)
@@ -295,6 +312,7 @@ static void dial(struct load_client *a)
                                          .session_id = a->session,
                                          .last_zxid_seen = a->seen,
                                          .passwd = jute_str_of(passwd, sizeof passwd),
+                                         .read_only = takes_read_only(a),
                                          .has_read_only = true};
         struct jute_writer body;
         a->link = (struct load_link){.wire = wire, .conn = ++l->conns, .session = a->session, .sid = sid};
@@ -335,7 +353,8 @@ static void refused(struct load_client *a)
                 a->load->tally.refused_passwords++;
                 return;
         }
-        a->load->tally.expired++;
+        a->load->tally.expired += !a->local;
+        a->load->tally.read_only_over += a->local;
         forget_session(a);
 }
 
@@ -350,13 +369,18 @@ static void accepted(struct load_client *a, const struct jute_connect_response *
         e.timeout_ms = reply->timeout;
         e.seen = a->said_seen;
         e.has_seen = resumed;
+        e.read_only = reply->read_only;
         history_add(a->load->history, &e);
         a->pretends = false;
         a->session = a->link.session = reply->session_id;
         a->timeout_ms = reply->timeout;
         memcpy(a->passwd, reply->passwd.data, sizeof a->passwd);
         a->link.open = true;
+        a->link.read_only = reply->read_only;
+        a->local = reply->read_only;
+        a->enough_ms = load__client_ms(a) + load__draw(a, READ_ONLY_MS);
         a->state = STATE_OPEN;
+        t->read_only += reply->read_only;
         t->sessions += !resumed;
         t->resumed += resumed;
         t->moved += resumed && a->last_sid != a->link.sid;
@@ -450,6 +474,14 @@ static void set_up(struct load_client *a)
                 l->set_up = true;
 }
 
+/* Of a session that only this server knows some are told elsewhere that it is over. */
+static void look_further(struct load_client *a)
+{
+        lose(a);
+        if (load__draw(a, 2))
+                forget_session(a);
+}
+
 static void open_step(struct load_client *a, bool busy)
 {
         struct load *l = a->load;
@@ -458,6 +490,8 @@ static void open_step(struct load_client *a, bool busy)
                 lose(a);
         } else if (a->closing) {
                 return;
+        } else if (a->link.read_only && !a->link.count && (!busy || now > a->enough_ms)) {
+                look_further(a);
         } else if (!l->set_up && a->number == 1) {
                 set_up(a);
         } else if (busy && l->set_up && a->link.count < l->habits.depth && !load__draw(a, l->habits.pause_ms)) {
@@ -468,6 +502,17 @@ static void open_step(struct load_client *a, bool busy)
         } else if (!a->link.count && now - a->sent_ms > (uint64_t)a->timeout_ms / 3) {
                 load__ping(a);
         }
+}
+
+/* One that takes read-only mode may rather have a session of that than wait for somebody who knows its own. */
+static void turned_away(struct load_client *a)
+{
+        const bool gives_up = a->state == STATE_CONNECTING && a->session && takes_read_only(a) && !load__draw(a, 4);
+        lose(a);
+        if (!gives_up)
+                return;
+        a->load->tally.abandoned++;
+        forget_session(a);
 }
 
 /* An acknowledged closeSession ends it. */
@@ -487,7 +532,7 @@ static void client_step(struct load_client *a, bool busy)
                 forget_session(a);
         }
         if (a->link.wire && world_wire_ended(a->link.wire))
-                lose(a);
+                turned_away(a);
         if (a->ghost.wire && (world_wire_ended(a->ghost.wire) || (!a->ghost_left && !a->ghost.count)))
                 load__link_over(a, &a->ghost);
         if (a->state == STATE_DOWN && now >= a->retry_ms)

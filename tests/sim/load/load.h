@@ -34,11 +34,13 @@ struct load_tally {
         uint64_t watches_removed;                     /* by removeWatches */
         uint64_t watches_found;                       /* by checkWatches */
         uint64_t numbers, ephemerals;                 /* getAllChildrenNumber above 0; nodes told by getEphemerals */
-        uint64_t identities;                          /* told by whoAmI, without addresses */
-        uint64_t ghosts;                              /* requests sent on a connection whose session had moved away */
-        uint64_t sleeps;                              /* stays away longer than its session lives */
-        uint64_t auths, refused_auths;                /* packets that were accepted and refused */
-        uint64_t no_auths;                            /* requests refused for want of a right */
+        uint64_t read_only, read_only_reads; /* connections to a server in that mode; what it was asked and showed */
+        uint64_t read_only_refused, read_only_over; /* writes there; sessions of that mode, elsewhere or later */
+        uint64_t identities;                        /* told by whoAmI, without addresses */
+        uint64_t ghosts;                            /* requests sent on a connection whose session had moved away */
+        uint64_t sleeps;                            /* stays away longer than its session lives */
+        uint64_t auths, refused_auths;              /* packets that were accepted and refused */
+        uint64_t no_auths;                          /* requests refused for want of a right */
 };
 
 /* All three are borrowed. `v` is told of what can't be put into a history: an answer that can't be read, or that
@@ -46,6 +48,8 @@ struct load_tally {
 struct load *load_new(struct world *w, struct history *h, struct verdict *v, uint64_t seed);
 /* Before the first step. */
 void load_bend(struct load *l, enum load_bent bent);
+/* Before the first step: some of the clients take a server in read-only mode where there is no other. */
+void load_allow_read_only(struct load *l);
 /* Takes NULL. Before the world is freed. */
 void load_free(struct load *l);
 /* `busy`: new requests and new trouble; else clients finish, keep their sessions and stay connected. */

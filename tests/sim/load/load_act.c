@@ -357,7 +357,17 @@ static void act_on_watch(struct load_client *a, int32_t opcode)
         if (a->watch_count && load__draw(a, 4)) {
                 const struct load_watch *w = &a->watches[load__draw(a, a->watch_count)];
                 path = w->path;
-                mode = load__draw(a, 4) ? modes[w->list] : HISTORY_WATCH_ANY;
+                /* One of another kind is not to be found, nor to be taken away. */
+                switch (load__draw(a, 4)) {
+                case 0:
+                        mode = HISTORY_WATCH_ANY;
+                        break;
+                case 1:
+                        break;
+                default:
+                        mode = modes[w->list];
+                        break;
+                }
         }
         load__send_watch(a, opcode, path, mode);
 }
@@ -425,6 +435,7 @@ static void act_trouble(struct load_client *a, enum load_action action)
         if (action == ACT_ABANDON) {
                 load__link_over(a, &a->ghost);
                 a->session = 0;
+                a->local = false;
                 a->watch_count = 0;
                 t->abandoned++;
         } else if (action == ACT_SLEEP) {

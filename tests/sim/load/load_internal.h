@@ -101,6 +101,7 @@ struct load_link {
         int64_t session;
         int sid;
         bool open;
+        bool read_only; /* it is served so */
         uint8_t *in;
         size_t in_len, in_capacity;
         struct load_request *pending[LOAD_PENDING_MAX];
@@ -139,6 +140,9 @@ struct load_client {
         uint8_t passwd[16];
         int32_t wish_ms, timeout_ms, next_xid;
         bool closing, pretends;
+        bool takes_read_only;    /* where there is no leader */
+        bool local;              /* the session is that of a server in read-only mode */
+        uint64_t enough_ms;      /* of that mode: then it looks for another server */
         bool only_reads;         /* whom no write of its own keeps waiting where there is no quorum */
         int last_sid, tried_sid; /* it was connected to; it dialled last */
         uint64_t call_us;        /* of the connect request */

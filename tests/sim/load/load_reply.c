@@ -248,11 +248,13 @@ static void take_multi_read(struct load_client *a, struct load_request *q, struc
         a->load->tally.multi_reads++;
 }
 
-static void count(struct load *l, const struct load_request *q)
+static void count(struct load *l, const struct load_request *q, bool read_only)
 {
         const struct history_entry *e = &q->e;
         bool reads = e->verb >= VERB_GET && e->verb <= VERB_WHO;
         l->tally.reads += reads;
+        l->tally.read_only_reads += read_only && e->verb >= VERB_GET && e->verb <= VERB_WHO && !e->err;
+        l->tally.read_only_refused += read_only && e->err == ZK_NOT_READ_ONLY;
         l->tally.syncs += e->verb == VERB_SYNC && !e->err;
         l->tally.watches_restored += e->verb == VERB_SET_WATCHES && !e->err;
         l->tally.no_auths += e->err == ZK_NO_AUTH;
@@ -299,8 +301,10 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
                 return;
         }
         memmove(k->pending, k->pending + 1, --k->count * sizeof(struct load_request *));
+        if (h->zxid <= 0 && !k->read_only)
+                trouble(a, "an answer that tells of no state, xid", h->xid);
         q->e.err = h->err;
-        q->e.zxid = h->zxid > 0 ? h->zxid : 0;
+        q->e.zxid = h->zxid;
         if (!h->err && q->e.verb == VERB_MULTI)
                 take_results(a, q, r);
         else if (!h->err && q->opcode == OP_MULTI_READ)
@@ -315,7 +319,7 @@ static void answered(struct load_client *a, struct load_link *k, const struct ju
                 a->stand.answered = true;
                 a->stand.err = h->err;
         }
-        count(l, q);
+        count(l, q, k->read_only);
         add(l, q);
         remember_stat(a, &q->e);
         if ((q->e.watch || q->e.mode) && k == &a->link)

@@ -187,12 +187,14 @@ static void election(struct oracle *o, struct oracle_server *s)
 static void shows(struct oracle *o, struct oracle_server *s)
 {
         const struct server *server = o->world->nodes[s->sid].server;
-        if (!server->serving) {
+        const int64_t zxid = database_zxid(server->db);
+        if (!server->serving)
                 s->shown = -1;
-                return;
-        }
-        int64_t zxid = database_zxid(server->db);
-        if (zxid != s->shown)
+        if (!server__read_only(server))
+                s->shown_alone = -1;
+        else if (zxid != s->shown_alone)
+                oracle__shows_alone(o, s, zxid, tree_digest(database_tree(server->db)));
+        if (server->serving && zxid != s->shown)
                 oracle__shows(o, s, zxid, tree_digest(database_tree(server->db)),
                               session_table_count(database_sessions(server->db)));
 }
@@ -261,7 +263,7 @@ static void on_started(void *ctx, struct world *w, int sid, const struct recover
         s->running = true;
         s->disk_failed = s->candidate = s->established = s->looking = false;
         s->leads = s->round = 0;
-        s->shown = -1;
+        s->shown = s->shown_alone = -1;
         if (verdict_broken(o->verdict))
                 return;
         oracle__recovered(o, s,
@@ -290,7 +292,7 @@ static void on_ended(void *ctx, struct world *w, int sid, enum world_end how)
         map_done(&s->clients);
         s->running = s->candidate = s->established = false;
         s->leads = 0;
-        s->shown = -1;
+        s->shown = s->shown_alone = -1;
 }
 
 /* Whose files are removed has not failed to keep them. */
@@ -322,7 +324,8 @@ struct oracle *oracle__new(const struct ensemble *e, struct verdict *v, struct c
                                                          .cut_asked = -1,
                                                          .saving = -1,
                                                          .prepared = -1,
-                                                         .shown = -1};
+                                                         .shown = -1,
+                                                         .shown_alone = -1};
         return o;
 }
 

@@ -195,6 +195,29 @@ void oracle__shows(struct oracle *o, struct oracle_server *s, int64_t zxid, uint
                              sessions, (uint64_t)zxid, place == SIZE_MAX ? 0 : o->commits[place].sessions);
 }
 
+/* Its own log to the end, committed or not; but where it is, the tree is the one that the transactions make. */
+void oracle__shows_alone(struct oracle *o, struct oracle_server *s, int64_t zxid, uint64_t digest)
+{
+        if (s->shown_alone >= 0)
+                ORACLE_BREAK(o, "R3", "server %d shows " ZX " after " ZX " in read-only mode", s->sid, (uint64_t)zxid,
+                             (uint64_t)s->shown_alone);
+        s->shown_alone = zxid;
+        if (s->lost)
+                ORACLE_BREAK(o, "R3", "server %d has lost its disk, and shows " ZX " in read-only mode", s->sid,
+                             (uint64_t)zxid);
+        if (oracle__counter_of(zxid) && zxid != oracle__log_end(s))
+                ORACLE_BREAK(o, "R3", "server %d shows " ZX " in read-only mode, and its log ends at " ZX, s->sid,
+                             (uint64_t)zxid, (uint64_t)oracle__log_end(s));
+        if (!is_committed(o, zxid))
+                return;
+        const size_t place = oracle__floor(o, zxid);
+        const uint64_t due = place == SIZE_MAX ? o->fresh_digest : o->commits[place].digest;
+        if (digest != due)
+                ORACLE_BREAK(o, "D4",
+                             "server %d shows tree %" PRIx64 " at " ZX ", where the transactions make %" PRIx64, s->sid,
+                             digest, (uint64_t)zxid, due);
+}
+
 void oracle__told(struct oracle *o, const struct oracle_server *s, int64_t zxid)
 {
         if (!is_committed(o, zxid))

@@ -64,13 +64,14 @@ struct oracle_server {
         int64_t prepared;          /* in currentEpoch.tmp, perhaps */
         bool disk_failed;          /* in this run */
         /* This run's role, as last seen. */
-        bool candidate;    /* elected, in whatever phase */
-        int64_t leads;     /* the epoch it has chosen, 0 none */
-        bool established;  /* in that epoch */
-        int64_t led_zxid;  /* its log when it became a candidate, */
-        int64_t led_epoch; /* and its currentEpoch */
-        int64_t shown;     /* zxid of its database when last looked at while it served; -1: it did not */
-        int64_t round;     /* of its election, in this run */
+        bool candidate;      /* elected, in whatever phase */
+        int64_t leads;       /* the epoch it has chosen, 0 none */
+        bool established;    /* in that epoch */
+        int64_t led_zxid;    /* its log when it became a candidate, */
+        int64_t led_epoch;   /* and its currentEpoch */
+        int64_t shown;       /* zxid of its database when last looked at while it served; -1: it did not */
+        int64_t shown_alone; /* the same in read-only mode */
+        int64_t round;       /* of its election, in this run */
         bool looking;
         struct map conns;   /* conn_id -> struct oracle_link */
         struct map clients; /* conn_id -> CLIENT_* */
@@ -80,6 +81,8 @@ struct oracle_server {
 #define CLIENT_NEW     ((void *)1)
 #define CLIENT_GREETED ((void *)2)
 #define CLIENT_CLOSED  ((void *)3)
+/* Greeted by a server in read-only mode: what it is told need not be committed. */
+#define CLIENT_READ_ONLY ((void *)4)
 
 /* A connection between two servers. */
 struct oracle_link {
@@ -192,7 +195,9 @@ void oracle__established(struct oracle *o, struct oracle_server *s, int64_t epoc
 void oracle__commit_to(struct oracle *o, struct oracle_server *s, int64_t epoch, int64_t zxid);
 /* A serving server's database stands at `zxid`. */
 void oracle__shows(struct oracle *o, struct oracle_server *s, int64_t zxid, uint64_t digest, size_t sessions);
-/* A client is told `zxid`. */
+/* That of one in read-only mode does, for want of a leader. */
+void oracle__shows_alone(struct oracle *o, struct oracle_server *s, int64_t zxid, uint64_t digest);
+/* A client is told `zxid`, in no such mode. */
 void oracle__told(struct oracle *o, const struct oracle_server *s, int64_t zxid);
 
 /* ---- oracle_epoch.c: promises and leaders (Z1, Z2, Z20-Z25) ---- */

@@ -12,14 +12,13 @@ static const struct {
         const char *text, *also;
         enum mark mark;
 } signs[] = {
-        {"left the ensemble", "no quorum can promise", MARK_LEFT_PROMISES},
         {"left the ensemble", "above this one", MARK_LEFT_PROMISES},
-        {"left the ensemble", "promised already", MARK_LEFT_PROMISES},
         {"left the ensemble", "was silent for too long", MARK_LEFT_SILENCE},
         {"left the ensemble", "can't be reached", MARK_LEFT_CONNECTION},
         {"left the ensemble", "no quorum of synchronised followers", MARK_LEFT_QUORUM},
         {"left the ensemble", "no quorum of voters connected", MARK_LEFT_BARRIER_E},
         {"left the ensemble", "no quorum promised", MARK_LEFT_BARRIER_A},
+        {"left the ensemble", "no quorum can promise", MARK_LEFT_BARRIER_A},
         {"left the ensemble", "no quorum was synchronised", MARK_LEFT_BARRIER_N},
         {"left the ensemble", "the log was not written", MARK_LEFT_SLOW_DISK},
         {"left the ensemble", "connection", MARK_LEFT_CONNECTION},

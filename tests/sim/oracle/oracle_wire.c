@@ -20,6 +20,8 @@
 #define HANDSHAKE_V1     INT64_C(-65536)
 /* xid, zxid, error behind the frame's length. */
 #define REPLY_HEAD_BYTES 16
+/* With its length, and the byte that says whether it is read-only. */
+#define CONNECT_RESPONSE_BYTES 41
 /* xids of what answers no request. */
 #define XID_NOTIFICATION (-1)
 
@@ -163,10 +165,22 @@ int64_t oracle__commit_in(struct oracle *o, struct oracle_server *s, conn_id con
 
 /* ---- to clients ---- */
 
+/* The last byte of a ConnectResponse. */
+static bool is_read_only_greeting(const uint8_t *data, size_t len)
+{
+        return len >= CONNECT_RESPONSE_BYTES && (size_t)(uint32_t)get_int(data) + 4 == CONNECT_RESPONSE_BYTES &&
+               data[CONNECT_RESPONSE_BYTES - 1];
+}
+
 /* Replies name the zxid that the client may count on from then on. */
 static void client_bytes(struct oracle *o, struct oracle_server *s, conn_id conn, const uint8_t *data, size_t len)
 {
-        bool greeted = map_get(&s->clients, conn) == CLIENT_GREETED;
+        const void *client = map_get(&s->clients, conn);
+        bool greeted = client == CLIENT_GREETED;
+        if (client == CLIENT_READ_ONLY || (!greeted && is_read_only_greeting(data, len))) {
+                map_put(&s->clients, conn, CLIENT_READ_ONLY);
+                return;
+        }
         map_put(&s->clients, conn, CLIENT_GREETED);
         for (; len > 4; greeted = true) {
                 size_t frame = (size_t)(uint32_t)get_int(data) + 4;

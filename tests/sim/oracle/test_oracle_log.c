@@ -273,6 +273,66 @@ static void test_replies_are_read(void **state)
         bench_caught(b, "D2");
 }
 
+/* Likewise, but the hello says that it is a server without a leader who answers. */
+static void test_replies_in_read_only_mode_need_not_be_committed(void **state)
+{
+        struct bench *b = *state;
+        uint8_t hello[41] = {[3] = 37, [40] = 1};
+        const uint8_t reply[] = {0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9 /* zxid */, 0, 0, 0, 0};
+        begin(b);
+        bench_log(b, 1, Z(1, 3));
+        map_put(&bench_server(b, 1)->clients, 77, CLIENT_NEW);
+        map_put(&bench_server(b, 1)->clients, 78, CLIENT_NEW);
+        oracle__send(b->o, bench_server(b, 1), 77, hello, sizeof hello);
+        oracle__send(b->o, bench_server(b, 1), 77, reply, sizeof reply);
+        bench_clean(b);
+        hello[40] = 0;
+        oracle__send(b->o, bench_server(b, 1), 78, hello, sizeof hello);
+        oracle__send(b->o, bench_server(b, 1), 78, reply, sizeof reply);
+        bench_caught(b, "D2");
+}
+
+/* Its own log, to the end, and the tree that belongs to it. */
+static void test_what_read_only_mode_shows(void **state)
+{
+        struct bench *b = *state;
+        begin(b);
+        bench_log(b, 1, Z(1, 3));
+        oracle__shows_alone(b->o, bench_server(b, 1), Z(1, 3), b->o->fresh_digest + 1);
+        bench_clean(b);
+        oracle__shows_alone(b->o, bench_server(b, 2), Z(1, 2), b->o->fresh_digest + 1);
+        bench_caught(b, "D4");
+}
+
+static void test_read_only_mode_shows_no_less_than_the_log(void **state)
+{
+        struct bench *b = *state;
+        begin(b);
+        bench_log(b, 1, Z(1, 3));
+        oracle__shows_alone(b->o, bench_server(b, 1), Z(1, 2), b->o->fresh_digest);
+        bench_caught(b, "R3");
+}
+
+static void test_read_only_mode_stands_still(void **state)
+{
+        struct bench *b = *state;
+        begin(b);
+        oracle__shows_alone(b->o, bench_server(b, 1), Z(1, 2), b->o->fresh_digest);
+        bench_log(b, 1, Z(1, 3));
+        bench_clean(b);
+        oracle__shows_alone(b->o, bench_server(b, 1), Z(1, 3), b->o->fresh_digest);
+        bench_caught(b, "R3");
+}
+
+static void test_a_lost_disk_is_not_shown(void **state)
+{
+        struct bench *b = *state;
+        begin(b);
+        bench_server(b, 1)->lost = true;
+        oracle__shows_alone(b->o, bench_server(b, 1), Z(1, 2), b->o->fresh_digest);
+        bench_caught(b, "R3");
+}
+
 static void test_served_state_does_not_go_back(void **state)
 {
         struct bench *b = *state;
@@ -325,6 +385,11 @@ int main(void)
                 BENCHED(test_uncommitted_is_not_served),
                 BENCHED(test_uncommitted_is_not_told),
                 BENCHED(test_replies_are_read),
+                BENCHED(test_replies_in_read_only_mode_need_not_be_committed),
+                BENCHED(test_what_read_only_mode_shows),
+                BENCHED(test_read_only_mode_shows_no_less_than_the_log),
+                BENCHED(test_read_only_mode_stands_still),
+                BENCHED(test_a_lost_disk_is_not_shown),
                 BENCHED(test_served_state_does_not_go_back),
                 BENCHED(test_tree_that_differs),
                 BENCHED(test_sessions_that_differ),

@@ -197,6 +197,58 @@ static void test_sessions_of_the_ensemble_stay_out(void **state)
         world_free(w);
 }
 
+/* Bytes that answer a ConnectRequest which resumes this session with its password, before the connection is closed:
+ * none, or those that call it expired. */
+static size_t answer_to_resume(struct world *w, int sid, int64_t session)
+{
+        uint8_t passwd[SESSION_PASSWD_SIZE], bytes[64];
+        struct world_wire *wire = world_wire_open(w, sid);
+        struct jute_writer frame;
+        size_t len = 0;
+        assert_non_null(wire);
+        session_passwd(session, passwd);
+        jute_writer_init(&frame, SIZE_MAX);
+        jute_put_int(&frame, 0);
+        jute_put_connect_request(&frame, &(struct jute_connect_request){.timeout = 2000,
+                                                                        .session_id = session,
+                                                                        .passwd = jute_str_of(passwd, sizeof passwd),
+                                                                        .read_only = true,
+                                                                        .has_read_only = true});
+        jute_patch_int(&frame, 0, (int32_t)frame.len - 4);
+        world_wire_send(wire, frame.data, frame.len);
+        jute_writer_done(&frame);
+        for (int i = 0; i < SETTLE_MS && !world_wire_ended(wire); i++) {
+                world_run(w, 1);
+                len += world_wire_take(wire, bytes, sizeof bytes);
+        }
+        assert_true(world_wire_ended(wire));
+        world_wire_close(wire);
+        return len;
+}
+
+/* It was made where there is a leader, and its client has been told nothing since: it lives, for all this server knows.
+ */
+static void test_a_session_made_elsewhere_is_not_called_expired(void **state)
+{
+        (void)state;
+        struct world *w = start_all(3, 0, true);
+        for (int sid = 2; sid <= 3; sid++) {
+                world_cut(w, 1, sid, true);
+                world_cut(w, sid, 1, true);
+        }
+        wait_word(w, 1, "ro");
+        assert_true(world_serving(w, 2, SETTLE_MS));
+        struct world_client *c = world_connect(w, 2, NULL);
+        assert_int_equal(answer_to_resume(w, 1, world_session(c)), 0);
+        assert_non_null(world_connect(w, 2, c));
+        /* Its own, of which it knows that it is over. */
+        struct world_client *local = world_connect_read_only(w, 1, NULL);
+        world_run(w, EXPIRY_MS);
+        assert_false(world_connected(local));
+        assert_int_not_equal(answer_to_resume(w, 1, world_session(local)), 0);
+        world_free(w);
+}
+
 static void test_a_local_session_is_resumed_closed_and_expires(void **state)
 {
         (void)state;
@@ -310,6 +362,86 @@ static void test_a_server_that_lost_its_disk_shows_nothing(void **state)
         world_free(w);
 }
 
+/* Three servers with some nodes in their trees; the victim, a follower, has one more since a moment ago. */
+static struct world *with_a_spoilt_tree(int *ret_leader, int *ret_victim)
+{
+        struct world *w = start_all(3, 0, true);
+        *ret_leader = world_leader(w);
+        *ret_victim = *ret_leader % 3 + 1;
+        struct world_client *c = world_connect(w, *ret_leader, NULL);
+        assert_int_equal(world_create(c, "/a", "x", 0, NULL, 0), ZK_OK);
+        world_run(w, 200);
+        world_spoil_tree(w, *ret_victim);
+        return w;
+}
+
+/* The next transaction tells the victim of it; the snapshot that it asks for then does not come. */
+static void notice(struct world *w, int leader, int victim)
+{
+        world_hold(w, leader, victim, QP_SNAP);
+        assert_non_null(world_connect(w, leader, NULL));
+        for (int i = 0; i < SETTLE_MS && !said(w, victim, "digest differs"); i++)
+                world_run(w, 1);
+        assert_true(said(w, victim, "digest differs"));
+}
+
+static void crash_others(struct world *w, int victim)
+{
+        for (int sid = 1; sid <= 3; sid++)
+                if (sid != victim)
+                        world_crash(w, sid);
+}
+
+static void assert_shows_nothing(struct world *w, int sid)
+{
+        world_run(w, 2 * SERVER_READ_ONLY_WAIT_MS);
+        assert_string_equal(world_word(w, sid, "isro"), "null");
+        assert_null(world_connect_read_only(w, sid, NULL));
+}
+
+/* Its leader goes before a snapshot comes. */
+static void test_a_tree_that_differs_is_not_shown(void **state)
+{
+        (void)state;
+        int leader, victim;
+        struct world *w = with_a_spoilt_tree(&leader, &victim);
+        notice(w, leader, victim);
+        crash_others(w, victim);
+        assert_shows_nothing(w, victim);
+        world_free(w);
+}
+
+/* Nor where only recovery notices: what is on its disk is no better. Until a leader's snapshot has replaced it. */
+static void test_a_tree_that_differs_from_its_log_is_not_shown(void **state)
+{
+        (void)state;
+        int leader, victim;
+        struct world *w = with_a_spoilt_tree(&leader, &victim);
+        world__event(&w->nodes[victim], &(struct event){.type = EVENT_SNAPSHOT_WANTED});
+        world_run(w, 300);
+        notice(w, leader, victim);
+        crash_others(w, victim);
+        world_crash(w, victim);
+        world_hold(w, leader, victim, 0);
+        world_start(w, victim);
+        assert_true(said(w, victim, "do not agree with their digests"));
+        assert_shows_nothing(w, victim);
+        for (int sid = 1; sid <= 3; sid++)
+                if (sid != victim)
+                        world_start(w, sid);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        /* It may have been found out only now, by the next transaction. */
+        struct world_client *c = world_connect(w, world_leader(w), NULL);
+        assert_int_equal(world_create(c, "/c", "z", 0, NULL, 0), ZK_OK);
+        assert_true(world_serving(w, 0, SETTLE_MS));
+        world_run(w, 300);
+        crash_others(w, victim);
+        wait_word(w, victim, "ro");
+        assert_shows(w, victim, "/c", ZK_OK);
+        assert_shows(w, victim, "/spoiled", ZK_NO_NODE);
+        world_free(w);
+}
+
 static void test_words(void **state)
 {
         (void)state;
@@ -343,10 +475,13 @@ int main(void)
                 cmocka_unit_test(test_a_server_stops_from_it),
                 cmocka_unit_test(test_only_who_asks_for_no_more_is_let_in),
                 cmocka_unit_test(test_sessions_of_the_ensemble_stay_out),
+                cmocka_unit_test(test_a_session_made_elsewhere_is_not_called_expired),
                 cmocka_unit_test(test_a_local_session_is_resumed_closed_and_expires),
                 cmocka_unit_test(test_what_needs_the_ensemble_is_refused),
                 cmocka_unit_test(test_what_was_logged_is_shown_and_may_go_again),
                 cmocka_unit_test(test_a_server_that_lost_its_disk_shows_nothing),
+                cmocka_unit_test(test_a_tree_that_differs_is_not_shown),
+                cmocka_unit_test(test_a_tree_that_differs_from_its_log_is_not_shown),
                 cmocka_unit_test(test_words),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,7 +53,7 @@ static void test_epoch_is_above_every_promise(void **state)
 /* One message must not use up what epochs there are: a promise is never taken back. */
 static void test_a_learner_with_an_absurd_epoch_is_refused(void **state)
 {
-        static const int64_t absurd[] = {0x7fffffff, 0x7ffffffe, ZAB_EPOCH_LEAP_MAX + 1};
+        static const int64_t absurd[] = {0x7fffffff, 0x7ffffffe, ZAB_EPOCH_HEARD_LEAP_MAX + 1};
         (void)state;
         struct world *w = world_of_puppets(3, 0);
         world_lead(w, 1);
@@ -66,6 +66,28 @@ static void test_a_learner_with_an_absurd_epoch_is_refused(void **state)
         struct pipe *p = puppet_dial(w, 1);
         puppet_hello(w, p, QP_FOLLOWERINFO, 2, 6);
         assert_int_equal(puppet_expect(w, p, QP_LEADERINFO), z(7, 0));
+        world_free(w);
+}
+
+/* What a leader believes, its voters believe, or nobody would follow it any more. */
+static void test_voters_follow_above_the_highest_promise_that_is_believed(void **state)
+{
+        (void)state;
+        struct world *w = world_new(3, 1, 1);
+        world_make_puppet(w, 4);
+        world_form(w, 1);
+        world_settle(w);
+        assert_int_equal(zab_phase(leader(w)), ZAB_BROADCAST);
+        struct pipe *p = puppet_dial(w, 1);
+        puppet_hello(w, p, QP_OBSERVERINFO, 4, 1 + ZAB_EPOCH_HEARD_LEAP_MAX);
+        world_settle(w);
+        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        world_form(w, 1);
+        world_settle(w);
+        for (int64_t sid = 1; sid <= 3; sid++) {
+                assert_int_equal(zab_phase(world_node(w, sid)->zab), ZAB_BROADCAST);
+                assert_int_equal(zab_accepted_epoch(world_node(w, sid)->zab), 2 + ZAB_EPOCH_HEARD_LEAP_MAX);
+        }
         world_free(w);
 }
 
@@ -82,6 +104,30 @@ static void test_epoch_is_announced_only_when_durable(void **state)
         world_node(w, 1)->disk_stuck = false;
         assert_int_equal(puppet_expect(w, p, QP_LEADERINFO), z(1, 0));
         world_free(w);
+}
+
+/* Z20, Z21: whoever comes before it is announced and has promised as much already is not told of it: it could not be
+ * counted, or not follow. */
+static void test_epoch_rises_above_who_comes_while_it_is_written(void **state)
+{
+        static const int64_t promised[] = {1, 5};
+        (void)state;
+        for (size_t i = 0; i < sizeof promised / sizeof *promised; i++) {
+                struct world *w = world_of_puppets(3, 1);
+                world_node(w, 1)->disk_stuck = true;
+                world_lead(w, 1);
+                struct pipe *p = puppet_dial(w, 1);
+                puppet_hello(w, p, QP_FOLLOWERINFO, 2, 0);
+                puppet_expect_nothing(w, p);
+                struct pipe *q = puppet_dial(w, 1);
+                puppet_hello(w, q, i ? QP_OBSERVERINFO : QP_FOLLOWERINFO, i ? 4 : 3, promised[i]);
+                puppet_expect_nothing(w, q);
+                world_node(w, 1)->disk_stuck = false;
+                assert_int_equal(puppet_expect(w, p, QP_LEADERINFO), z(promised[i] + 1, 0));
+                assert_int_equal(puppet_expect(w, q, QP_LEADERINFO), z(promised[i] + 1, 0));
+                assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+                world_free(w);
+        }
 }
 
 /* 15, Z16: an observer's promise raises the epoch, and counts for nothing. */
@@ -228,6 +274,30 @@ static void test_leader_makes_way_for_an_observer_with_a_later_promise(void **st
         world_free(w);
 }
 
+/* E7: nobody tells the others of it, so at worst each of them leads once in vain. */
+static void test_one_promise_costs_each_voter_one_election_at_most(void **state)
+{
+        enum { VOTERS = 5, OBSERVER = 6, PROMISED = 50 };
+        (void)state;
+        struct world *w = world_new(VOTERS, 1, 1);
+        world_make_puppet(w, OBSERVER);
+        for (int64_t sid = 1; sid <= VOTERS; sid++) {
+                world_form(w, sid);
+                world_settle(w);
+                assert_int_equal(zab_phase(world_node(w, sid)->zab), ZAB_BROADCAST);
+                puppet_hello(w, puppet_dial(w, sid), QP_OBSERVERINFO, OBSERVER, PROMISED);
+                world_settle(w);
+                for (int64_t i = 1; i <= VOTERS; i++)
+                        assert_int_equal(zab_role(world_node(w, i)->zab), ZAB_IDLE);
+        }
+        world_form(w, 1);
+        world_settle(w);
+        (void)puppet_join(w, 1, OBSERVER, PROMISED, 0, 0);
+        for (int64_t i = 1; i <= VOTERS; i++)
+                assert_int_equal(zab_current_epoch(world_node(w, i)->zab), PROMISED + 1);
+        world_free(w);
+}
+
 /* Whom the configuration does not name has no say over the ensemble's elections. */
 static void test_leader_stays_for_a_stranger_with_a_later_promise(void **state)
 {
@@ -285,7 +355,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_epoch_is_above_every_promise),
                 cmocka_unit_test(test_a_learner_with_an_absurd_epoch_is_refused),
+                cmocka_unit_test(test_voters_follow_above_the_highest_promise_that_is_believed),
                 cmocka_unit_test(test_epoch_is_announced_only_when_durable),
+                cmocka_unit_test(test_epoch_rises_above_who_comes_while_it_is_written),
                 cmocka_unit_test(test_observer_raises_the_epoch_and_does_not_count),
                 cmocka_unit_test(test_a_second_promise_does_not_count),
                 cmocka_unit_test(test_follower_with_a_longer_log_is_not_counted),
@@ -293,6 +365,7 @@ int main(void)
                 cmocka_unit_test(test_follower_of_a_lower_epoch_with_a_longer_log_is_not_ahead),
                 cmocka_unit_test(test_leader_makes_way_for_a_voter_with_a_later_promise),
                 cmocka_unit_test(test_leader_makes_way_for_an_observer_with_a_later_promise),
+                cmocka_unit_test(test_one_promise_costs_each_voter_one_election_at_most),
                 cmocka_unit_test(test_leader_stays_for_a_stranger_with_a_later_promise),
                 cmocka_unit_test(test_leader_without_a_quorum_gives_up_after_init_limit),
                 cmocka_unit_test(test_learner_that_comes_early_is_kept_waiting),
