@@ -105,21 +105,29 @@ static uint32_t reserve_ms(uint32_t budget_ms)
         return ms < budget_ms / 2 ? ms : budget_ms / 2;
 }
 
+/* What uses all of its time would else return in the instant in which it is judged. */
+static uint32_t answer_ms(uint64_t budget_ms)
+{
+        return budget_ms / 10 < WORKER_ANSWER_MS ? (uint32_t)(budget_ms / 10) : WORKER_ANSWER_MS;
+}
+
 /* The budget runs from `since_ms`. */
 static void want_stop(struct worker_core *c, uint64_t now_ms, enum baton_reason reason, uint64_t since_ms,
                       enum stop_then then)
 {
         uint32_t budget_ms = c->grant.budget_ms;
         /* When even the beginning comes too late (the process was held up), ending it would only make it worse. */
-        uint64_t least_ms = budget_ms / 2 < WORKER_STOP_MIN_MS ? budget_ms / 2 : WORKER_STOP_MIN_MS;
+        uint64_t half_ms = budget_ms / 2 - answer_ms(budget_ms);
+        uint64_t least_ms = half_ms < WORKER_STOP_MIN_MS ? half_ms : WORKER_STOP_MIN_MS;
         assert(c->grant.held);
         c->stop = (struct core_stop){
                 .wanted = true,
                 .reason = reason,
                 .then = then,
                 .half_ms = since_ms + budget_ms / 2,
-                .told_ms = later(since_ms + budget_ms - reserve_ms(budget_ms), now_ms + least_ms),
-                .until_ms = later(since_ms + budget_ms, now_ms + least_ms),
+                .told_ms =
+                        later(since_ms + budget_ms - reserve_ms(budget_ms) - answer_ms(budget_ms), now_ms + least_ms),
+                .until_ms = later(since_ms + budget_ms, now_ms + least_ms + answer_ms(budget_ms)),
         };
         c->activate_wanted = false;
         (void)write_record(c, WORKER_STOPPING, earlier(c->grant.deadline_ms, now_ms)); /* said; the old one is no lie */
@@ -138,13 +146,14 @@ static void want_first_stop(struct worker_core *c, uint64_t now_ms)
         uint64_t reserve_at_ms = fence_ms - (unfinished ? reserve_ms(c->record.budget_ms) : 0);
         if (now_ms < reserve_at_ms)
                 fence_ms = reserve_at_ms; /* there may be another fresh process after this one */
+        fence_ms -= unfinished ? answer_ms(c->record.budget_ms) : 0;
         c->stop = (struct core_stop){
                 .wanted = true,
                 .reason = BATON_REASON_START,
                 .then = STOP_THEN_REST,
                 .half_ms = now_ms + budget_ms / 2,
                 .told_ms = earlier(later(fence_ms, now_ms + WORKER_STOP_MIN_MS), until_ms),
-                .until_ms = until_ms,
+                .until_ms = until_ms + answer_ms(budget_ms),
         };
 }
 

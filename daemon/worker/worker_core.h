@@ -25,11 +25,15 @@
 
 /* How long a callback that was asked to return may still take. */
 #define WORKER_CANCEL_GRACE_MS 1000
-/* The least a plugin is told for a stop that is overdue already; half of the budget, where that is less. */
+/* The least a plugin is told for a stop that is overdue already; half of the budget, where that is less, without
+ * WORKER_ANSWER_MS. */
 #define WORKER_STOP_MIN_MS 200
 /* What is kept of a stop budget for a fresh process: a quarter of it within these bounds, at most half. */
 #define WORKER_RESERVE_MIN_MS 100
 #define WORKER_RESERVE_MAX_MS 2000
+/* From a stop's return to the record that says so, at most; a tenth of the budget, where that is less. The plugin is
+ * told of so much less than there is: who returns in time is not ended, nor is the last resort taken for it. */
+#define WORKER_ANSWER_MS 20
 /* How long the plugin's thread may take to begin with a stop that was issued late. */
 #define WORKER_BEGIN_MS 100
 /* Failed tries remembered; more `retries` than this are as good as this many. */

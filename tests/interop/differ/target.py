@@ -337,7 +337,9 @@ class Target:
             for sign, place in record.places(self.root):
                 if value.startswith(place):
                     return sign + value[len(place):]
-            side = self.root[1:self.root.index("/", 1) + 1]     # a spoilt body may have it without the rest
+            side = self.root[1:self.root.index("/", 1) + 1]     # a spoilt body may have it without the rest,
+            if value.startswith("/" + side[:2]):                # and with other bytes in it
+                value = "/?" + value[2:]
             return value.replace(side, "?" + side[1:])
         if isinstance(value, list):
             return [self._local_text(item) for item in value]

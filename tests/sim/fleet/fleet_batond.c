@@ -14,6 +14,11 @@
 #define UNIT_RESTART_MS  100
 /* Making a process and its first instructions, at most. */
 #define SPAWN_MS 20
+/* The guard's, after the end of batond. */
+#define GUARD_SPAWN_MS (3 * SPAWN_MS)
+/* From the end of batond to the end of what the guard stops by force: its own making, its helper's open, a kill
+ * (fleet_plugin.c); by a clock that is a tenth fast. In life the first alone takes longer (GRANT_REVIVE_MS). */
+#define GUARD_STOP_MS 80
 /* A boot after the last resort. */
 #define REBOOT_MS 4000
 
@@ -335,8 +340,20 @@ void fleet__batond_gone(struct fleet_node *n)
         }
         if (held && !n->guard) {
                 n->guard = true;
-                n->guard_ms = fleet_now(n->f) + 1 + fleet__below(n->f, 3 * SPAWN_MS);
+                n->guard_ms = fleet_now(n->f) + 1 + fleet__below(n->f, GUARD_SPAWN_MS);
         }
+}
+
+bool fleet__guard_has_time(const struct fleet_node *n)
+{
+        for (size_t g = 0; g < n->f->o.groups; g++)
+                for (size_t k = 0; k < n->f->o.workers; k++) {
+                        const struct fleet_worker *w = &n->groups[g].workers[k];
+                        if (w->recorded && w->resource.occupied && !w->resource.foreign &&
+                            fleet_node_now(n) + GUARD_STOP_MS > w->record.deadline_ms + w->record.budget_ms)
+                                return false;
+                }
+        return true;
 }
 
 void fleet_batond_kill(struct fleet *f, int number)

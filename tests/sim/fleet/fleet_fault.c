@@ -418,7 +418,8 @@ void fleet_strike(struct fleet *f, enum fleet_fault fault)
                         fleet_stand(f, number, !n->all_stands);
                 break;
         case FLEET_BATOND_KILL:
-                fleet_batond_kill(f, number);
+                if (fleet__guard_has_time(n))
+                        fleet_batond_kill(f, number);
                 break;
         case FLEET_BATOND_STOP:
                 strike_batond(f, n);

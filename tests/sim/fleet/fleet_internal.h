@@ -76,6 +76,8 @@ void fleet__resource_end(struct fleet_worker *w);
 void fleet__batond_init(struct fleet_node *n);
 /* All processes end. */
 void fleet__batond_gone(struct fleet_node *n);
+/* Whether, should batond end now, its guard can stop in time what runs. */
+bool fleet__guard_has_time(const struct fleet_node *n);
 void fleet__batond_turn(struct fleet_node *n);
 /* A worker's process has ended: its parent is told. */
 void fleet__kid_exited(struct fleet_worker *w);

@@ -555,7 +555,8 @@ bool load_idle(const struct load *l)
         bool idle = l->set_up;
         for (size_t i = 0; i < l->client_count; i++)
                 idle = idle && l->clients[i].state == STATE_OPEN && !l->clients[i].link.count &&
-                       !l->clients[i].link.auths; /* a refused one still ends the connection */
+                       !l->clients[i].link.auths &&   /* a refused one still ends the connection */
+                       !l->clients[i].link.read_only; /* it is about to go elsewhere, for a session of the ensemble's */
         return idle;
 }
 

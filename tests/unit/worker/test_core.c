@@ -57,7 +57,7 @@ static void test_granted_active_revoked(void **state)
         desk_return(&d, CALL_DEACTIVATE, 0);
         desk_expect(&d, "record stopping 0x7 until 1000+1000\n"
                         "state stopping 0x7\n"
-                        "call deactivate SWITCHOVER in 750\n"
+                        "call deactivate SWITCHOVER in 730\n"
                         "record stopped 0x7 until 1000+1000\n"
                         "state stopped 0x7\n");
 }
@@ -217,7 +217,7 @@ static void test_the_deadline_stops_without_asking(void **state)
         desk_sleep(&d, 2999);
         desk_expect(&d, "");
         desk_sleep(&d, 1);
-        desk_expect(&d, "record stopping 0x7 until 4000+1000\ncall deactivate LOST in 750\n");
+        desk_expect(&d, "record stopping 0x7 until 4000+1000\ncall deactivate LOST in 730\n");
         desk_grant(&d, 7, 9000); /* too late: the time of the stop runs */
         desk_return(&d, CALL_DEACTIVATE, 0);
         assert_int_equal(d.record.state, WORKER_STOPPED);
@@ -249,7 +249,7 @@ static void test_a_late_start_is_answered_by_a_stop(void **state)
         desk_sleep(&d, 350);
         desk_expect(&d, "record stopping 0x7 until 1300+1000\nstate stopping 0x7\ncancel\n");
         desk_return(&d, CALL_ACTIVATE, 0);
-        desk_expect(&d, "uncancel\ncall deactivate LOST in 700\n");
+        desk_expect(&d, "uncancel\ncall deactivate LOST in 680\n");
         desk_return(&d, CALL_DEACTIVATE, 0);
         assert_int_equal(worker_core_state(d.core), WORKER_STOPPED);
 }
@@ -268,7 +268,7 @@ static void test_a_callback_that_hangs_at_the_deadline_costs_half_the_budget(voi
         desk_crash(&d);
         desk_start(&d);
         desk_return(&d, CALL_OPEN, 0);
-        desk_expect(&d, "call open\nhello opening 0x0 budget 1000\ncall deactivate START in 250\n");
+        desk_expect(&d, "call open\nhello opening 0x0 budget 1000\ncall deactivate START in 230\n");
 }
 
 /* The thread is stuck in ready(), of which the core knows nothing: the stop never begins. */
@@ -324,8 +324,8 @@ static void test_a_late_deadline_is_a_quick_stop(void **state)
         assert_int_equal(worker_core_state(d.core), WORKER_STOPPED);
 }
 
-/* The plugin is to be done when the supervisor would kill its process, and the core ends it no later than the budget.
- */
+/* The plugin is to be done before the supervisor would kill its process, so that who uses all of its time is not killed
+ * in returning (seed 3097); and the core ends it no later than the budget. */
 static void test_the_plugin_is_told_of_the_time_it_really_has(void **state)
 {
         (void)state;
@@ -348,7 +348,7 @@ static void test_the_plugin_is_told_of_the_time_it_really_has(void **state)
                 grant_watch_told(&watch, &d.record);
                 d.now_ms = grant_watch_next_ms(&watch); /* the grace: it says that it stops */
                 assert_int_equal(grant_watch_step(&watch, d.now_ms), GRANT_FINE);
-                assert_int_equal(d.call.until_ms, grant_watch_next_ms(&watch));
+                assert_in_range(grant_watch_next_ms(&watch) - d.call.until_ms, budgets_ms[i] / 10 < 20 ? 10 : 20, 20);
                 desk_begin(&d, CALL_DEACTIVATE);
                 desk_sleep(&d, budgets_ms[i]);
                 assert_true(d.ended);
@@ -388,7 +388,7 @@ static void test_what_does_not_hold_is_stopped_first(void **state)
         desk_return(&d, CALL_DEACTIVATE, 0);
         desk_expect(&d, "call open\n"
                         "hello opening 0x0 budget 1000\n"
-                        "call deactivate START in 450\n"
+                        "call deactivate START in 430\n"
                         "record stopped 0x7 until 4000+1000\n"
                         "state stopped 0x0\n"
                         "ready\n");
@@ -445,7 +445,7 @@ static void test_the_deadline_passes_while_the_plugin_is_opened(void **state)
         desk_sleep(&d, 200);
         desk_expect(&d, "record stopping 0x7 until 4000+1000\n"); /* open is not cut short: it is needed for the stop */
         desk_return(&d, CALL_OPEN, 0);
-        desk_expect(&d, "hello opening 0x7 budget 1000\ncall deactivate LOST in 650\n");
+        desk_expect(&d, "hello opening 0x7 budget 1000\ncall deactivate LOST in 630\n");
         desk_return(&d, CALL_DEACTIVATE, 0);
         assert_int_equal(worker_core_state(d.core), WORKER_STOPPED);
 }
@@ -477,7 +477,7 @@ static void test_a_failed_start_is_tried_again_then_given_up(void **state)
         desk_return(&d, CALL_DEACTIVATE, 0);
         desk_expect(&d, "record stopping 0x7 until 1000+1000\n"
                         "state stopping 0x7\n"
-                        "call deactivate FAILED in 750\n"
+                        "call deactivate FAILED in 730\n"
                         "record stopped 0x7 until 1000+1000\n"
                         "state starting 0x7\n");
         desk_sleep(&d, 19);
@@ -488,7 +488,7 @@ static void test_a_failed_start_is_tried_again_then_given_up(void **state)
         desk_return(&d, CALL_DEACTIVATE, 0);
         desk_expect(&d, "state failed 0x7: activate failed: Input/output error\n"
                         "record stopping 0x7 until 1020+1000\n"
-                        "call deactivate FAILED in 750\n"
+                        "call deactivate FAILED in 730\n"
                         "record stopped 0x7 until 1020+1000\n"
                         "state stopped 0x7\n");
 }
@@ -508,7 +508,7 @@ static void test_bad_health_is_a_restart_then_given_up(void **state)
         desk_expect(&d, "health bad: port 80 is closed\n"
                         "record stopping 0x7 until 1200+1000\n"
                         "state stopping 0x7\n"
-                        "call deactivate FAILED in 750\n"
+                        "call deactivate FAILED in 730\n"
                         "record stopped 0x7 until 1200+1000\n"
                         "state starting 0x7\n"
                         "record starting 0x7 until 4000+1000\n"
@@ -520,7 +520,7 @@ static void test_bad_health_is_a_restart_then_given_up(void **state)
         desk_expect(&d, "health bad: it has exited\n"
                         "state failed 0x7: it has exited\n"
                         "record stopping 0x7 until 1220+1000\n"
-                        "call deactivate FAILED in 750\n");
+                        "call deactivate FAILED in 730\n");
 }
 
 static void test_old_failures_are_forgotten(void **state)
@@ -607,7 +607,7 @@ static void test_a_start_that_overruns_is_cut_short_and_tried_again(void **state
         desk_expect(&d, "record stopping 0x7 until 1500+1000\n"
                         "state stopping 0x7\n"
                         "uncancel\n"
-                        "call deactivate FAILED in 750\n");
+                        "call deactivate FAILED in 730\n");
 }
 
 static void test_a_check_that_hangs_ends_the_process_and_a_fresh_one_stops(void **state)
@@ -635,7 +635,7 @@ static void test_release_stops_and_closes(void **state)
         desk_return(&d, CALL_CLOSE, 0);
         desk_expect(&d, "record stopping 0x7 until 1000+1000\n"
                         "state stopping 0x7\n"
-                        "call deactivate ENDING in 750\n"
+                        "call deactivate ENDING in 730\n"
                         "record stopped 0x7 until 1000+1000\n"
                         "state stopped 0x7\n"
                         "call close\n"
