@@ -207,10 +207,10 @@ static int source_open(struct source *s, const char *path)
 
 /* ---- where to ---- */
 
-/* What may stand in a data directory that has had no data. */
+/* What may stand in a data directory that has had no data; myid.tmp where somebody was cut off who made it. */
 static bool is_harmless(const char *name)
 {
-        static const char *const names[] = {".", "..", "lost+found", "myid", "baton.lock", VERSION_DIR};
+        static const char *const names[] = {".", "..", "lost+found", "myid", "myid.tmp", "baton.lock", VERSION_DIR};
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
                 if (strcmp(names[i], name) == 0)
                         return true;

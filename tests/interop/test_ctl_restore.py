@@ -80,6 +80,7 @@ def test_a_directory_with_anything_in_it_is_refused(backup, target):
     assert "given up" in restore("--data-dir", target.data_dir, "--id", 1, backup, status=1)
     (target.data_dir / "baton.history").unlink()
     assert "myid" in restore("--data-dir", target.data_dir, "--id", 2, backup, status=1)
+    (target.data_dir / "myid").rename(target.data_dir / "myid.tmp")     # killed while it was made
     restore("--data-dir", target.data_dir, "--id", 1, backup)
 
 

@@ -354,6 +354,13 @@ Draw.choice_of = weighted
 
 # --- whole sequences --------------------------------------------------------------------------
 
+def fails_late(request):
+    """Whether it is a multi that ZooKeeper fails at while it prepares it, by an ACL with a null in it: what the
+    operations before that had foretold counts until the failure has been applied."""
+    return request.op == wire.MULTI and any(acl is None or any(None in entry for entry in acl)
+                                            for acl in (fields.get("acl", ()) for _, fields in request.fields["ops"]))
+
+
 def requests_step(d, slot, drawn):
     alone = d.limited or slot in d.moved          # of several at once ZooKeeper answers some before it closes
     count = 1 if alone or d.chance(0.8) else d.rng.randrange(2, 6)
@@ -362,6 +369,8 @@ def requests_step(d, slot, drawn):
         batch.append(one_request(d, drawn))
         if batch[-1].op == wire.SET_ACL:
             break                       # ZooKeeper may check what is behind it against the old ACL
+        if fails_late(batch[-1]):
+            break
     if any(r.op in (record.AUTH, record.SASL) for r in batch):
         batch = [r for r in batch if r.op in (record.AUTH, record.SASL)][:1]      # its reply may overtake others
     if len({r.xid for r in batch if r.xid is not None}) < len([r for r in batch if r.xid is not None]):

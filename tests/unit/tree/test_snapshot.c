@@ -248,6 +248,43 @@ static void test_a_path_that_comes_twice_is_refused_at_the_end_at_the_latest(voi
         jute_writer_done(&w);
 }
 
+/* Sixty nodes, each three of them one and its children; before the one at `place` stands `fault`, if there is any. */
+static int feed_with(struct jute_writer *w, const struct raw_node *fault, int place, bool whole)
+{
+        begin_raw(w);
+        for (int i = 0; i < 60 && (whole || i < place); i++) {
+                char path[32];
+                (void)snprintf(path, sizeof path, i % 3 ? "/n%d/%d" : "/n%d", i - i % 3, i);
+                if (fault && i == place)
+                        put_raw_node(w, *fault);
+                put_raw_node(w, (struct raw_node){.path = path, .acl_key = i % 5});
+        }
+        if (whole)
+                jute_put_cstr(w, "/");
+        return feed_all(w);
+}
+
+/* The nodes before it are freed, whether they are found by their paths yet or not. */
+static void test_a_fault_is_found_wherever_it_stands(void **state)
+{
+        static const struct raw_node faults[] = {
+                {.path = "/missing/a"},                                    /* without a parent */
+                {.path = "/n57/a", .stat.ephemeral_owner = 7},             /* before its parent */
+                {.path = "/n0", .acl_key = 99, .stat.ephemeral_owner = 7}, /* twice, the second time of a session */
+                {.path = "/n0/", .acl_key = 5},                            /* no path */
+        };
+        struct jute_writer w;
+        (void)state;
+        jute_writer_init(&w, ITEM_MAX);
+        assert_int_equal(feed_with(&w, NULL, 0, true), 1);
+        for (int place = 1; place < 57; place++) {
+                assert_int_equal(feed_with(&w, NULL, place, false), 0); /* and no end */
+                for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+                        assert_int_equal(feed_with(&w, &faults[i], place, true), -EPROTO);
+        }
+        jute_writer_done(&w);
+}
+
 static void test_items_beyond_the_limit_are_refused_without_waiting_for_them(void **state)
 {
         (void)state;
@@ -497,6 +534,7 @@ int main(void)
                 cmocka_unit_test(test_ancestors_go_out_before_a_node_that_is_put_aside),
                 cmocka_unit_test(test_streams_that_no_server_can_have_written_are_refused),
                 cmocka_unit_test(test_a_path_that_comes_twice_is_refused_at_the_end_at_the_latest),
+                cmocka_unit_test(test_a_fault_is_found_wherever_it_stands),
                 cmocka_unit_test(test_items_beyond_the_limit_are_refused_without_waiting_for_them),
                 cmocka_unit_test(test_odd_counts_and_stats_load_and_do_no_harm),
                 cmocka_unit_test(test_a_key_missing_in_the_map_stays_and_has_no_list),
