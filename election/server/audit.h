@@ -19,10 +19,8 @@
 #define AUDIT_USER_MAX  128
 /* Ephemerals told of one by one when their session ends; of the rest their number. */
 #define AUDIT_EPHEMERALS_MAX 1000
-/* Changes of a multi told of one by one; of the rest their number. More than a multi of the default max_buffer can
- * have.
- */
-#define AUDIT_OPERATIONS_MAX 60000
+/* Changes of a multi told of one by one; of the rest their number. All wait for the loop while it writes them. */
+#define AUDIT_OPERATIONS_MAX 10000
 
 /* A write of a client has had its outcome. `q` still has its body. */
 void audit_write(const struct clients *c, const struct client_request *q, const struct outcome *o, struct effects *fx);
