@@ -102,8 +102,8 @@ def ended(process):
         return process.wait()
 
 
-def judge(kind, size, version, tests):
-    """What is otherwise than known."""
+def judge(kind, size, version, tests, reference=False):
+    """What is otherwise than known. Of a reference that does not pass a test nothing follows for us."""
     listed, wrong = known(), []
     for test, result in sorted(tests.items()):
         where, why = listed.get(test, ("", None))
@@ -112,7 +112,7 @@ def judge(kind, size, version, tests):
             wrong.append("%s passes, though %s says it does not: %s" % (test, KNOWN.name, why))
         elif result["outcome"] == "skipped" and "not available" in result["text"]:
             continue                    # a module that kazoo can do without, and this machine does
-        elif result["outcome"] != "passed" and not expected:
+        elif result["outcome"] != "passed" and not expected and not reference:
             wrong.append("%s %s\n%s" % (test, result["outcome"], result["text"]))
     if version == VERSION:
         files = {test.partition("::")[0] for test in tests}
