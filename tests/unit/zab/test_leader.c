@@ -12,32 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-static int64_t z(int64_t epoch, int64_t counter)
-{
-        return zab__zxid(epoch, counter);
-}
-
-/* Server 1 is the machine; all others are puppets. */
-static struct world *world_of_puppets(size_t voters, size_t observers)
-{
-        struct world *w = world_new(voters, observers, 1);
-        for (size_t i = 2; i <= voters + observers; i++)
-                world_make_puppet(w, (int64_t)i);
-        return w;
-}
-
-static struct zab *leader(struct world *w)
-{
-        return world_node(w, 1)->zab;
-}
-
-static uint64_t bad_input(struct world *w)
-{
-        struct zab_stats s;
-        zab_stats(leader(w), &s);
-        return s.bad_input;
-}
-
 /* ---- acknowledgements (quorum-protocol.md 3.6: every variant of a Java learner) ---- */
 
 /* 23 (ZOOKEEPER-4685): a proposal's ACK may overtake NEWLEADER's; it counts from that on. */
@@ -70,9 +44,9 @@ static void test_proposal_ack_before_newleader_ack_counts_afterwards(void **stat
         assert_int_equal(puppet_expect(w, p4, QP_PROPOSAL), z(1, 1));
         puppet_plain(w, p2, QP_ACK, z(1, 1));
         puppet_plain(w, p4, QP_ACK, z(1, 1)); /* third of five with the leader, but not in the epoch yet */
-        assert_int_equal(zab_last_committed(leader(w)), 0);
+        assert_int_equal(zab_last_committed(world_machine(w)), 0);
         puppet_plain(w, p4, QP_ACK, z(1, 0));
-        assert_int_equal(zab_last_committed(leader(w)), z(1, 1));
+        assert_int_equal(zab_last_committed(world_machine(w)), z(1, 1));
         (void)puppet_expect(w, p4, QP_UPTODATE);
         assert_int_equal(puppet_expect(w, p4, QP_COMMIT), z(1, 1));
         world_free(w);
@@ -96,7 +70,7 @@ static void test_commits_are_held_back_until_uptodate(void **state)
         world_proposals(w, 1, 1);
         puppet_plain(w, p, QP_ACK, z(1, 1));
         puppet_plain(w, p, QP_ACK, z(1, 2));
-        assert_int_equal(zab_last_committed(leader(w)), z(1, 2));
+        assert_int_equal(zab_last_committed(world_machine(w)), z(1, 2));
         assert_int_equal(puppet_expect(w, q, QP_PROPOSAL), z(1, 2));
         puppet_expect_nothing(w, q);
         puppet_plain(w, q, QP_ACK, z(1, 0));
@@ -140,12 +114,12 @@ static void test_acks_count_singly_and_commits_go_in_order(void **state)
         puppet_plain(w, p, QP_ACK, z(1, 3));
         puppet_plain(w, p, QP_ACK, z(1, 9));
         puppet_plain(w, p, QP_ACK, z(0, 1));
-        assert_int_equal(zab_last_committed(leader(w)), 0);
+        assert_int_equal(zab_last_committed(world_machine(w)), 0);
         puppet_plain(w, p, QP_ACK, z(1, 1));
-        assert_int_equal(zab_last_committed(leader(w)), z(1, 3));
+        assert_int_equal(zab_last_committed(world_machine(w)), z(1, 3));
         puppet_plain(w, p, QP_ACK, z(1, 1));
-        assert_int_equal(bad_input(w), 0);
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(world_bad_input(w), 0);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_free(w);
 }
 
@@ -159,10 +133,10 @@ static void test_leader_counts_itself_when_durable(void **state)
         world_node(w, 1)->disk_stuck = true;
         world_proposals(w, 1, 1);
         puppet_plain(w, p, QP_ACK, z(1, 1));
-        assert_int_equal(zab_last_committed(leader(w)), 0);
+        assert_int_equal(zab_last_committed(world_machine(w)), 0);
         world_node(w, 1)->disk_stuck = false;
         world_settle(w);
-        assert_int_equal(zab_last_committed(leader(w)), z(1, 1));
+        assert_int_equal(zab_last_committed(world_machine(w)), z(1, 1));
         world_free(w);
 }
 
@@ -181,7 +155,7 @@ static void test_acks_of_a_lost_connection_do_not_count(void **state)
         world_settle(w);
         world_node(w, 1)->disk_stuck = false;
         world_settle(w);
-        assert_int_equal(zab_last_committed(leader(w)), 0);
+        assert_int_equal(zab_last_committed(world_machine(w)), 0);
         world_free(w);
 }
 
@@ -324,17 +298,17 @@ static void test_bytes_of_outstanding_proposals_are_bounded(void **state)
         for (; sent < 100 && !puppet_closed(p[0]); sent++)
                 puppet_send(w, p[0], QP_REQUEST, -1, o.data, o.len);
         assert_true(puppet_closed(p[0]));
-        assert_int_equal(bad_input(w), 0);                                     /* load is none */
+        assert_int_equal(world_bad_input(w), 0);                               /* load is none */
         assert_int_equal(sent, WORLD_OUTSTANDING_BYTES_MAX / sizeof body + 2); /* the last one is refused */
-        assert_int_equal(zab_outstanding(leader(w)), sent - 1);
+        assert_int_equal(zab_outstanding(world_machine(w)), sent - 1);
         for (size_t i = 1; i < sent; i++) {
                 puppet_plain(w, p[1], QP_ACK, z(1, (int64_t)i));
                 puppet_plain(w, p[2], QP_ACK, z(1, (int64_t)i));
         }
-        assert_int_equal(zab_last_committed(leader(w)), z(1, (int64_t)sent - 1));
+        assert_int_equal(zab_last_committed(world_machine(w)), z(1, (int64_t)sent - 1));
         puppet_send(w, p[1], QP_REQUEST, -1, o.data, o.len);
         assert_false(puppet_closed(p[1]));
-        assert_int_equal(zab_outstanding(leader(w)), 1);
+        assert_int_equal(zab_outstanding(world_machine(w)), 1);
         jute_writer_done(&o);
         world_free(w);
 }
@@ -384,7 +358,8 @@ static void test_own_client_hears_of_an_unknown_session_after_a_ping(void **stat
         struct world *w = world_of_puppets(3, 0);
         world_lead(w, 1);
         struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
-        assert_int_equal(zab_session_unknown(leader(w), w->now_ms, 78, 100, &world_node(w, 1)->fx), -EINPROGRESS);
+        assert_int_equal(zab_session_unknown(world_machine(w), w->now_ms, 78, 100, &world_node(w, 1)->fx),
+                         -EINPROGRESS);
         node_flush(world_node(w, 1));
         (void)puppet_expect(w, p, QP_PING);
         assert_int_equal(world_node(w, 1)->revalidated, 0);
@@ -415,9 +390,9 @@ static void test_silent_followers_end_the_leader_within_sync_limit(void **state)
                 world_run(w, WORLD_TICK_MS / 2);
                 answer_pings(w, p);
         }
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_run(w, (WORLD_SYNC + 1) * WORLD_TICK_MS);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         assert_true(puppet_closed(p));
         world_free(w);
 }
@@ -435,7 +410,7 @@ static void test_half_a_packet_is_not_waited_for_and_counts(void **state)
                 answer_pings(w, joined);
         }
         assert_true(puppet_closed(half) && puppet_closed(silent));
-        assert_int_equal(bad_input(w), 1);
+        assert_int_equal(world_bad_input(w), 1);
         world_free(w);
 }
 
@@ -457,7 +432,7 @@ static void test_follower_whose_disk_hangs_is_dropped(void **state)
                 answer_pings(w, p);
         }
         assert_true(puppet_closed(p));
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_free(w);
 }
 
@@ -475,8 +450,8 @@ static void test_leader_whose_log_hangs_steps_down(void **state)
                 world_run(w, WORLD_TICK_MS / 2);
                 answer_pings(w, p);
         }
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
-        assert_false(zab_disk_dry(leader(w)));
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
+        assert_false(zab_disk_dry(world_machine(w)));
         world_free(w);
 }
 
@@ -487,17 +462,17 @@ static void test_counter_is_never_used_up(void **state)
         struct world *w = world_new(1, 0, 1);
         world_lead(w, 1);
         world_settle(w);
-        zab__jump(leader(w), z(1, 0xfffffffc));
+        zab__jump(world_machine(w), z(1, 0xfffffffc));
         world_node(w, 1)->disk.snapshots[0].zxid = z(1, 0xfffffffc);
         world_proposals(w, 1, 2);
-        assert_int_equal(zab_next_zxid(leader(w), w->now_ms, &world_node(w, 1)->fx), 0);
+        assert_int_equal(zab_next_zxid(world_machine(w), w->now_ms, &world_node(w, 1)->fx), 0);
         node_flush(world_node(w, 1));
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_settle(w);
-        assert_int_equal(zab_last_logged(leader(w)), z(1, 0xfffffffe));
+        assert_int_equal(zab_last_logged(world_machine(w)), z(1, 0xfffffffe));
         world_lead(w, 1);
         world_settle(w);
-        assert_int_equal(zab_next_zxid(leader(w), w->now_ms, &world_node(w, 1)->fx), z(2, 1));
+        assert_int_equal(zab_next_zxid(world_machine(w), w->now_ms, &world_node(w, 1)->fx), z(2, 1));
         world_free(w);
 }
 
@@ -512,10 +487,10 @@ static void test_stopping_leader_finishes_what_it_proposed(void **state)
         world_proposals(w, 1, 2);
         world_stop(w, 1);
         assert_false(world_propose(w, 1));
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         puppet_plain(w, p, QP_ACK, z(1, 1));
         puppet_plain(w, p, QP_ACK, z(1, 2));
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         assert_string_equal(world_node(w, 1)->ended, "stopped");
         (void)puppet_expect(w, p, QP_PROPOSAL);
         (void)puppet_expect(w, p, QP_PROPOSAL);
@@ -534,7 +509,7 @@ static void test_stop_does_not_wait_for_ever(void **state)
         world_proposals(w, 1, 1);
         world_stop(w, 1);
         world_run(w, WORLD_SYNC * WORLD_TICK_MS);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_free(w);
 }
 
@@ -555,9 +530,9 @@ static void test_bad_first_packets_close_the_connection(void **state)
                 puppet_send(w, p, bad[i].type, 0, zeros, bad[i].len);
                 world_settle(w);
                 assert_true(puppet_closed(p));
-                assert_int_equal(bad_input(w), i + 1);
+                assert_int_equal(world_bad_input(w), i + 1);
         }
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_free(w);
 }
 
@@ -578,7 +553,7 @@ static void test_negative_and_oversized_lengths_close_the_connection(void **stat
                 puppet_raw(w, p, o.data, o.len);
                 jute_writer_done(&o);
                 assert_true(puppet_closed(p));
-                assert_int_equal(bad_input(w), i + 1);
+                assert_int_equal(world_bad_input(w), i + 1);
         }
         world_free(w);
 }
@@ -597,10 +572,10 @@ static void test_random_bytes_disturb_nothing(void **state)
                 junk[0] = junk[1] = junk[2] = 0;
                 puppet_raw(w, p, junk, (size_t)world_random(w, sizeof junk));
         }
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
-        assert_int_equal(zab_phase(leader(w)), ZAB_BROADCAST);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_BROADCAST);
         assert_false(puppet_closed(good));
-        assert_true(leader(w)->peer_count <= ZAB_WAITING_MAX + 1);
+        assert_true(world_machine(w)->peer_count <= ZAB_WAITING_MAX + 1);
         world_free(w);
 }
 
@@ -612,9 +587,9 @@ static void test_silent_connections_are_dropped_and_do_not_pile_up(void **state)
         for (int i = 0; i < ZAB_WAITING_MAX; i++)
                 (void)puppet_dial(w, 1);
         assert_true(puppet_closed(first));
-        assert_int_equal(leader(w)->peer_count, ZAB_WAITING_MAX);
+        assert_int_equal(world_machine(w)->peer_count, ZAB_WAITING_MAX);
         world_run(w, WORLD_INIT * WORLD_TICK_MS);
-        assert_int_equal(leader(w)->peer_count, 0);
+        assert_int_equal(world_machine(w)->peer_count, 0);
         world_free(w);
 }
 

@@ -11,32 +11,6 @@
 
 #include <string.h>
 
-static int64_t z(int64_t epoch, int64_t counter)
-{
-        return zab__zxid(epoch, counter);
-}
-
-/* Server 1 is the machine; all others are puppets. */
-static struct world *world_of_puppets(size_t voters, size_t observers)
-{
-        struct world *w = world_new(voters, observers, 1);
-        for (size_t i = 2; i <= voters + observers; i++)
-                world_make_puppet(w, (int64_t)i);
-        return w;
-}
-
-static struct zab *leader(struct world *w)
-{
-        return world_node(w, 1)->zab;
-}
-
-static uint64_t bad_input(struct world *w)
-{
-        struct zab_stats s;
-        zab_stats(leader(w), &s);
-        return s.bad_input;
-}
-
 /* 11, Z21: the epoch is above every promise its learners gave. */
 static void test_epoch_is_above_every_promise(void **state)
 {
@@ -61,7 +35,7 @@ static void test_a_learner_with_an_absurd_epoch_is_refused(void **state)
                 struct pipe *p = puppet_dial(w, 1);
                 puppet_hello(w, p, QP_FOLLOWERINFO, 2, absurd[i]);
                 puppet_expect_nothing(w, p);
-                assert_int_equal(bad_input(w), i + 1);
+                assert_int_equal(world_bad_input(w), i + 1);
         }
         struct pipe *p = puppet_dial(w, 1);
         puppet_hello(w, p, QP_FOLLOWERINFO, 2, 6);
@@ -77,11 +51,11 @@ static void test_voters_follow_above_the_highest_promise_that_is_believed(void *
         world_make_puppet(w, 4);
         world_form(w, 1);
         world_settle(w);
-        assert_int_equal(zab_phase(leader(w)), ZAB_BROADCAST);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_BROADCAST);
         struct pipe *p = puppet_dial(w, 1);
         puppet_hello(w, p, QP_OBSERVERINFO, 4, 1 + ZAB_EPOCH_HEARD_LEAP_MAX);
         world_settle(w);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_form(w, 1);
         world_settle(w);
         for (int64_t sid = 1; sid <= 3; sid++) {
@@ -125,7 +99,7 @@ static void test_epoch_rises_above_who_comes_while_it_is_written(void **state)
                 world_node(w, 1)->disk_stuck = false;
                 assert_int_equal(puppet_expect(w, p, QP_LEADERINFO), z(promised[i] + 1, 0));
                 assert_int_equal(puppet_expect(w, q, QP_LEADERINFO), z(promised[i] + 1, 0));
-                assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+                assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
                 world_free(w);
         }
 }
@@ -145,13 +119,13 @@ static void test_observer_raises_the_epoch_and_does_not_count(void **state)
         assert_int_equal(puppet_expect(w, o, QP_LEADERINFO), z(91, 0));
         puppet_ack_epoch(w, o, 0, 0);
         puppet_expect_nothing(w, o);
-        assert_int_equal(zab_phase(leader(w)), ZAB_DISCOVERY);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_DISCOVERY);
         puppet_ack_epoch(w, p, 0, 0);
         (void)puppet_expect(w, o, QP_DIFF);
         (void)puppet_expect(w, o, QP_NEWLEADER);
         puppet_plain(w, o, QP_ACK, z(91, 0));
         puppet_expect_nothing(w, o);
-        assert_int_equal(zab_phase(leader(w)), ZAB_SYNCHRONIZATION);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_SYNCHRONIZATION);
         world_free(w);
 }
 
@@ -166,12 +140,12 @@ static void test_a_second_promise_does_not_count(void **state)
         (void)puppet_expect(w, p, QP_LEADERINFO);
         puppet_ack_epoch(w, p, 0, -1);
         puppet_expect_nothing(w, p);
-        assert_int_equal(zab_phase(leader(w)), ZAB_DISCOVERY);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_DISCOVERY);
         struct pipe *q = puppet_dial(w, 1);
         puppet_hello(w, q, QP_FOLLOWERINFO, 3, 1);
         (void)puppet_expect(w, q, QP_LEADERINFO);
         puppet_ack_epoch(w, q, 0, -1);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_free(w);
 }
 
@@ -186,7 +160,7 @@ static struct world *world_with_log(int64_t current)
         world_make_puppet(w, 3);
         world_leave(w, 1);
         world_settle(w);
-        assert_int_equal(zab_current_epoch(leader(w)), current);
+        assert_int_equal(zab_current_epoch(world_machine(w)), current);
         return w;
 }
 
@@ -202,8 +176,8 @@ static void test_follower_with_a_longer_log_is_not_counted(void **state)
         puppet_ack_epoch(w, p, z(1, 4), 1);
         world_settle(w);
         assert_true(puppet_closed(p));
-        assert_int_equal(zab_phase(leader(w)), ZAB_DISCOVERY);
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_DISCOVERY);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_free(w);
 }
 
@@ -219,7 +193,7 @@ static void test_follower_of_a_higher_epoch_with_a_shorter_log_is_ahead(void **s
         puppet_ack_epoch(w, p, z(1, 2), 2);
         world_settle(w);
         assert_true(puppet_closed(p));
-        assert_int_equal(zab_phase(leader(w)), ZAB_DISCOVERY);
+        assert_int_equal(zab_phase(world_machine(w)), ZAB_DISCOVERY);
         world_free(w);
 }
 
@@ -247,7 +221,7 @@ static void test_leader_makes_way_for_a_voter_with_a_later_promise(void **state)
         struct pipe *q = puppet_dial(w, 1);
         puppet_hello(w, q, QP_FOLLOWERINFO, 3, 5);
         world_settle(w);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_free(w);
 }
 
@@ -261,7 +235,7 @@ static void test_leader_makes_way_for_an_observer_with_a_later_promise(void **st
         struct pipe *q = puppet_dial(w, 1);
         puppet_hello(w, q, QP_OBSERVERINFO, 4, 5);
         world_settle(w);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_lead(w, 1);
         struct pipe *p = puppet_dial(w, 1);
         puppet_hello(w, p, QP_FOLLOWERINFO, 2, 1);
@@ -270,7 +244,7 @@ static void test_leader_makes_way_for_an_observer_with_a_later_promise(void **st
         q = puppet_dial(w, 1);
         puppet_hello(w, q, QP_OBSERVERINFO, 4, 5);
         assert_int_equal(puppet_expect(w, q, QP_LEADERINFO), z(6, 0));
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_free(w);
 }
 
@@ -308,7 +282,7 @@ static void test_leader_stays_for_a_stranger_with_a_later_promise(void **state)
         struct pipe *q = puppet_dial(w, 1);
         puppet_hello(w, q, QP_OBSERVERINFO, 77, 5);
         assert_int_equal(puppet_expect(w, q, QP_LEADERINFO), z(1, 0));
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_free(w);
 }
 
@@ -318,9 +292,9 @@ static void test_leader_without_a_quorum_gives_up_after_init_limit(void **state)
         struct world *w = world_of_puppets(3, 0);
         world_lead(w, 1);
         world_run(w, WORLD_INIT * WORLD_TICK_MS - 1);
-        assert_int_equal(zab_role(leader(w)), ZAB_LEADING);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_LEADING);
         world_run(w, 1);
-        assert_int_equal(zab_role(leader(w)), ZAB_IDLE);
+        assert_int_equal(zab_role(world_machine(w)), ZAB_IDLE);
         world_free(w);
 }
 

@@ -11,11 +11,6 @@
 
 #include <string.h>
 
-static int64_t z(int64_t epoch, int64_t counter)
-{
-        return zab__zxid(epoch, counter);
-}
-
 static struct node *me(struct world *w)
 {
         return world_node(w, 1);

@@ -9,11 +9,6 @@
 
 #include "tests/unit/zab/world.h"
 
-static int64_t z(int64_t epoch, int64_t counter)
-{
-        return zab__zxid(epoch, counter);
-}
-
 static struct zab_stats stats(struct world *w, int64_t sid)
 {
         struct zab_stats s;

@@ -190,6 +190,26 @@ struct world *world_new(size_t voters, size_t observers, uint64_t seed)
         return world_new_history(voters, observers, seed, 500);
 }
 
+struct world *world_of_puppets(size_t voters, size_t observers)
+{
+        struct world *w = world_new(voters, observers, 1);
+        for (size_t i = 2; i <= voters + observers; i++)
+                world_make_puppet(w, (int64_t)i);
+        return w;
+}
+
+struct zab *world_machine(struct world *w)
+{
+        return world_node(w, 1)->zab;
+}
+
+uint64_t world_bad_input(struct world *w)
+{
+        struct zab_stats s;
+        zab_stats(world_machine(w), &s);
+        return s.bad_input;
+}
+
 void world_free(struct world *w)
 {
         for (size_t i = 0; i < w->count; i++) {

@@ -229,6 +229,16 @@ bool pipes_step(struct world *w);
 enum { UNREADABLE = 4711 };
 /* Takes the machine away: from now on the test speaks for this server. */
 void world_make_puppet(struct world *w, int64_t sid);
+/* A world in which server 1 is a machine and all others are puppets; that machine, and the bad input that it counted.
+ */
+struct world *world_of_puppets(size_t voters, size_t observers);
+struct zab *world_machine(struct world *w);
+uint64_t world_bad_input(struct world *w);
+/* A zxid as tests write it. */
+static inline int64_t z(int64_t epoch, int64_t counter)
+{
+        return zab__zxid(epoch, counter);
+}
 /* Dials a machine; returns a handle for the other calls. */
 struct pipe *puppet_dial(struct world *w, int64_t target);
 /* The connection a machine dialled to the puppet; NULL when there is none. */
