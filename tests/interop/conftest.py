@@ -9,7 +9,7 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import archive, jars, ports, servers  # noqa: E402 (the path is set just above)
+from harness import archive, ctl as ctl_harness, jars, ports, servers  # noqa: E402 (the path is set just above)
 
 
 def pytest_addoption(parser):
@@ -59,6 +59,17 @@ def only_baton(ours):
     """For tests of what only baton promises."""
     if ours != servers.BATON:
         pytest.skip("a promise of baton's, not of ZooKeeper's")
+
+
+@pytest.fixture
+def ctl(server):
+    """batonctl against the `server` of the test's file, on which nothing stays."""
+    run = ctl_harness.Ctl(server.host)
+    yield run
+    boss = run.having("--auth", ctl_harness.SUPER)
+    for name in boss("ls", "/").split():
+        if name != "zookeeper":
+            boss("rm", "-r", "/" + name)
 
 
 def need(kind):

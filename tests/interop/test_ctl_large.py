@@ -24,15 +24,6 @@ def server(request, module_lab):
     ensemble.stop()
 
 
-@pytest.fixture
-def ctl(server):
-    run = ctl_harness.Ctl(server.host)
-    yield run
-    for name in run("ls", "/").split():
-        if name != "zookeeper":
-            run("rm", "-r", "/" + name)
-
-
 def run(ctl, *arguments, stdin=b"", status=0):
     """With bytes that are no text: what came on stdout, or on stderr where it must fail."""
     done = subprocess.run(ctl.command(*arguments), input=stdin, capture_output=True, timeout=ctl_harness.TIMEOUT_S,

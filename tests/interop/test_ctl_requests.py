@@ -15,16 +15,6 @@ def server(request, module_lab):
     ensemble.stop()
 
 
-@pytest.fixture
-def ctl(server):
-    run = ctl_harness.Ctl(server.host)
-    yield run
-    boss = run.having("--auth", ctl_harness.SUPER)
-    for name in boss("ls", "/").split():
-        if name != "zookeeper":
-            boss("rm", "-r", "/" + name)
-
-
 def test_an_acl_is_read_as_it_is_written(ctl):
     ctl("create", "/a", "v", "world:anyone:r,digest:u:smGaoVKd/cQkjm7b88GyorAUz20=:cdrwa,ip:10.0.0.0/8:rw")
     assert ctl("getacl", "/a") == "world:anyone:r,digest:u:x:cdrwa,ip:10.0.0.0/8:rw\n"      # masked: we are not admin

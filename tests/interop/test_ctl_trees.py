@@ -22,16 +22,6 @@ def server(request, module_lab):
     ensemble.stop()
 
 
-@pytest.fixture
-def ctl(server):
-    run = ctl_harness.Ctl(server.host)
-    yield run
-    boss = run.having("--auth", ctl_harness.SUPER)
-    for name in boss("ls", "/").split():
-        if name != "zookeeper":
-            boss("rm", "-r", "/" + name)
-
-
 # ---- multi ----
 
 MULTI = r"""# all at once

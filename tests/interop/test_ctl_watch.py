@@ -18,15 +18,6 @@ def server(request, module_lab):
     ensemble.stop()
 
 
-@pytest.fixture
-def ctl(server):
-    run = ctl_harness.Ctl(server.host)
-    yield run
-    for name in run("ls", "/").split():
-        if name != "zookeeper":
-            run("rm", "-r", "/" + name)
-
-
 class Watching:
     """A `batonctl watch` under way."""
 

@@ -27,15 +27,6 @@ def server(request, module_lab):
     ensemble.stop()
 
 
-@pytest.fixture
-def ctl(server):
-    run = ctl_harness.Ctl(server.host)
-    yield run
-    for name in run("ls", "/").split():
-        if name != "zookeeper":
-            run("rm", "-r", "/" + name)
-
-
 class Shell:
     """A shell on a terminal of its own: text in, what is shown out, without the terminal's control sequences."""
 
