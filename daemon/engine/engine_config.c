@@ -6,6 +6,7 @@
 #include "daemon/common/log.h"
 #include "daemon/common/settings.h"
 #include "daemon/engine/config_access.h"
+#include "election/zab/zab.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -27,7 +28,7 @@ struct raw {
         int64_t id;
         char data_dir[ENGINE_PATH_MAX];
         char runtime_dir[ENGINE_PATH_MAX];
-        int64_t tick_time, init_limit, sync_limit;
+        int64_t tick_time, init_limit, sync_limit, heartbeat_interval, election_timeout;
         int64_t min_session_timeout, max_session_timeout;
         int64_t snap_count, max_client_connections, max_connections, outstanding_limit, max_buffer;
         int64_t max_buffer_extra, client_port_listen_backlog; /* 0: not given */
@@ -56,6 +57,10 @@ static const struct setting table[] = {
          "ticks a follower may take to connect and to catch up"},
         {"ensemble", "sync_limit", SETTING_NUMBER, RAW(sync_limit), 1, 100000, "5",
          "ticks of silence after which leader and follower part"},
+        {"ensemble", "heartbeat_interval", SETTING_NUMBER, RAW(heartbeat_interval), 0, 600000, "200",
+         "milliseconds between a leader's pings, at most half a tick; 0: half a tick, as ZooKeeper"},
+        {"ensemble", "election_timeout", SETTING_NUMBER, RAW(election_timeout), 0, 600000, "1200",
+         "milliseconds of silence after which a leader is left, where it pings as told above; 0: sync_limit ticks"},
         {"ensemble", "min_session_timeout", SETTING_NUMBER, RAW(min_session_timeout), 1, INT32_MAX,
          .help = "milliseconds; default 2 ticks"},
         {"ensemble", "max_session_timeout", SETTING_NUMBER, RAW(max_session_timeout), 1, INT32_MAX,
@@ -263,6 +268,11 @@ static void judge_times(struct loading *l)
         if (limit * raw->tick_time > INT32_MAX)
                 problems_add_at(l->problems, limit_origin, "%" PRId64 " ticks of %" PRId64 " ms are longer than %d ms",
                                 limit, raw->tick_time, INT32_MAX);
+        if (raw->election_timeout && raw->election_timeout < ZAB_HEARTBEATS_MISSED_MIN * raw->heartbeat_interval)
+                problems_add_at(l->problems, later_of(*origin_of(l, "heartbeat_interval"),
+                                                      *origin_of(l, "election_timeout")),
+                                "election_timeout (%" PRId64 " ms) is below %d times heartbeat_interval (%" PRId64 " ms)",
+                                raw->election_timeout, ZAB_HEARTBEATS_MISSED_MIN, raw->heartbeat_interval);
         if (!min.line)
                 raw->min_session_timeout = 2 * raw->tick_time;
         if (!max.line)
@@ -467,6 +477,8 @@ static void take_over(const struct loading *l, struct engine_config *c)
         s->tick_ms = (uint32_t)raw->tick_time;
         s->init_limit = (uint32_t)raw->init_limit;
         s->sync_limit = (uint32_t)raw->sync_limit;
+        s->heartbeat_ms = (uint32_t)raw->heartbeat_interval;
+        s->election_timeout_ms = (uint32_t)raw->election_timeout;
         s->min_session_timeout_ms = (int32_t)raw->min_session_timeout;
         s->max_session_timeout_ms = (int32_t)raw->max_session_timeout;
         s->snap_count = (uint32_t)raw->snap_count;

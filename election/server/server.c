@@ -25,9 +25,13 @@ static void server_make_zab(struct server *s, struct recovered *r)
                                               .tick_ms = s->config.tick_ms,
                                               .init_limit = s->config.init_limit,
                                               .sync_limit = s->config.sync_limit,
+                                              .heartbeat_ms = s->config.heartbeat_ms,
+                                              .election_timeout_ms = s->config.election_timeout_ms,
                                               .item_max = server_item_max(&s->config),
                                               .history_max = s->config.commit_log_count,
                                               .history_bytes_max = SERVER_COMMIT_LOG_BYTES,
+                                              .step_bytes_max = s->config.step_bytes_max ? s->config.step_bytes_max
+                                                                                         : ZAB_STEP_BYTES_MAX,
                                               .outstanding_bytes_max = ZAB_OUTSTANDING_BYTES_MAX,
                                               .learner_queue_bytes_max = ZAB_LEARNER_QUEUE_BYTES_MAX},
                          &host, r);

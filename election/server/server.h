@@ -56,6 +56,8 @@ struct server_config {
         int64_t sid;
         struct ensemble ensemble;
         uint32_t tick_ms, init_limit, sync_limit;
+        uint32_t heartbeat_ms, election_timeout_ms; /* as struct zab_config */
+        size_t step_bytes_max;                      /* 0: ZAB_STEP_BYTES_MAX */
         int32_t min_session_timeout_ms, max_session_timeout_ms;
         uint32_t snap_count;
         uint32_t commit_log_count; /* recent transactions kept for servers that come back: their DIFF */

@@ -361,6 +361,7 @@ void zab__leader_enter(struct zab *z, uint64_t now_ms, struct effects *fx)
                 .own_zxid = z->history.last,
                 .last_proposed = z->history.last,
                 .ping_ms = now_ms,
+                .more_ms = UINT64_MAX,
         };
         zab__ring_init(&l->proposals, sizeof(struct proposal));
         zab__ring_init(&l->syncs, sizeof(struct pending_sync));

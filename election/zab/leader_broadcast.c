@@ -142,15 +142,30 @@ static void stop_if_finished(struct zab *z)
                 zab__leave_soon(z, "stopped");
 }
 
-/* In order, each by a quorum of voters that have it durable (safety: Z12). Word goes out first, then the
- * database is changed, then syncs that waited are answered. */
+/* How many of the tail are committed now: in order, each by a quorum of voters that have it durable (safety: Z12),
+ * as far as this call has room. */
+static size_t committed_now(struct zab *z, uint64_t now_ms)
+{
+        struct zab_leader *l = &z->leader;
+        size_t n = 0;
+        l->more_ms = UINT64_MAX;
+        while (n < l->proposals.count && committable(z, n)) {
+                if (z->step_bytes >= z->config.step_bytes_max) {
+                        l->more_ms = now_ms + 1;
+                        break;
+                }
+                z->step_bytes += zab__history_at(&z->history, z->history.committed + n)->len;
+                n++;
+        }
+        return n;
+}
+
+/* Word goes out first, then the database is changed, then syncs that waited are answered. */
 void zab__commit_ready(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         if (z->leaving)
                 return;
-        size_t n = 0;
-        while (n < z->leader.proposals.count && committable(z, n))
-                n++;
+        size_t n = committed_now(z, now_ms);
         if (n > 0) {
                 size_t at = z->history.committed;
                 int64_t first = zab__history_at(&z->history, at)->zxid;

@@ -10,19 +10,35 @@
 #include <assert.h>
 #include <inttypes.h>
 
-static uint64_t half_tick(const struct zab *z)
+/* Half a tick is what ZooKeeper's learners count on. */
+static uint32_t ping_interval(const struct zab *z)
 {
-        return z->config.tick_ms > 1 ? z->config.tick_ms / 2 : 1;
+        uint32_t half_tick = z->config.tick_ms > 1 ? z->config.tick_ms / 2 : 1;
+        uint32_t mine = z->config.heartbeat_ms;
+        return mine > 0 && mine < half_tick ? mine : half_tick;
 }
 
 /* ---- pings ---- */
+
+/* A ZooKeeper server does not look at the data of a leader's PING, and sends none as leader. */
+static struct blob *ping_blob(const struct zab *z)
+{
+        if (z->config.heartbeat_ms == 0)
+                return jute_quorum_packet_blob(QP_PING, z->leader.last_proposed, NULL, 0);
+        struct jute_writer w;
+        jute_writer_init(&w, sizeof(int32_t));
+        jute_put_int(&w, (int32_t)ping_interval(z));
+        struct blob *b = jute_quorum_packet_blob(QP_PING, z->leader.last_proposed, w.data, w.len);
+        jute_writer_done(&w);
+        return b;
+}
 
 void zab__ping_round(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_leader *l = &z->leader;
         l->ping_round++;
-        l->ping_ms = now_ms + half_tick(z);
-        struct blob *b = jute_quorum_packet_blob(QP_PING, l->last_proposed, NULL, 0);
+        l->ping_ms = now_ms + ping_interval(z);
+        struct blob *b = ping_blob(z);
         struct zab_peer *p;
         EACH_PEER(z, p)
         {
@@ -219,6 +235,8 @@ void zab__leader_tick(struct zab *z, uint64_t now_ms, struct effects *fx)
         struct zab_leader *l = &z->leader;
         barrier_check(z, now_ms);
         disk_check(z, now_ms);
+        if (now_ms >= l->more_ms)
+                zab__commit_ready(z, now_ms, fx);
         if (l->stopping && now_ms >= l->stop_ms)
                 zab__leave_soon(z, "stopped with proposals not committed");
         if (now_ms >= l->ping_ms && !z->leaving) {
@@ -237,7 +255,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t zab__leader_deadline(const struct zab *z)
 {
         const struct zab_leader *l = &z->leader;
-        uint64_t at = l->ping_ms;
+        uint64_t at = earlier(l->ping_ms, l->more_ms);
         at = earlier(at, z->phase == ZAB_BROADCAST ? l->tick_ms : l->barrier_ms);
         if (l->stopping)
                 at = earlier(at, l->stop_ms);

@@ -24,6 +24,8 @@ static void dial(struct zab *z, struct effects *fx)
 void zab__learner_enter(struct zab *z, uint64_t now_ms, int64_t leader_sid, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
+        if (now_ms >= z->patient_until_ms)
+                z->patience = 0;
         *l = (struct zab_learner){
                 .step = STEP_DIAL,
                 .leader_sid = leader_sid,
@@ -100,15 +102,66 @@ void zab__learner_dialled(struct zab *z, uint64_t now_ms, int status, struct eff
         send_info(z, fx);
 }
 
+/* ---- silence ---- */
+
+/* What a silent leader is given to be read from what has arrived: this server may have stood still itself. */
+#define LAST_CHANCE_MS 20
+/* Beyond it election_timeout is longer than any sync_limit: 10 ms become 11 minutes. */
+#define PATIENCE_MAX 16
+
+/* How long the leader may be silent. One that has stood still for the whole limit is given up: it pings every half
+ * tick, so the silence that counts ends a quarter of a tick early and the next election begins within the limit. */
+static uint64_t silence(const struct zab *z, bool *ret_hasty)
+{
+        const struct zab_learner *l = &z->learner;
+        uint32_t limit = l->step <= STEP_SYNC ? z->config.init_limit : z->config.sync_limit;
+        uint64_t most = zab__ticks(z, limit) - z->config.tick_ms / 4;
+        *ret_hasty = false;
+        if (l->step != STEP_BROADCAST || l->heartbeat_ms == 0 || z->config.election_timeout_ms == 0)
+                return most;
+        uint64_t hasty = z->config.election_timeout_ms;
+        uint64_t least = (uint64_t)l->heartbeat_ms * ZAB_HEARTBEATS_MISSED_MIN;
+        hasty = (hasty > least ? hasty : least) << z->patience;
+        *ret_hasty = hasty < most;
+        return *ret_hasty ? hasty : most;
+}
+
 void zab__learner_heard(struct zab *z, uint64_t now_ms)
 {
         struct zab_learner *l = &z->learner;
         if (l->paused)
                 return;
-        uint32_t limit = l->step <= STEP_SYNC ? z->config.init_limit : z->config.sync_limit;
-        /* A leader that has stood still for the whole limit is given up: it pings every half tick, so the
-         * silence that counts ends a quarter of a tick early and the next election begins within the limit. */
-        l->silent_ms = now_ms + zab__ticks(z, limit) - z->config.tick_ms / 4;
+        uint64_t ms = silence(z, &l->hasty);
+        l->suspected = false;
+        l->silent_ms = now_ms + (ms > LAST_CHANCE_MS ? ms - LAST_CHANCE_MS : 0);
+}
+
+void zab__learner_heartbeat(struct zab *z, uint64_t now_ms, struct jute_str data)
+{
+        struct zab_learner *l = &z->learner;
+        struct jute_reader r;
+        if (data.len != (int32_t)sizeof(int32_t))
+                return; /* a ZooKeeper server */
+        jute_reader_init(&r, data.data, sizeof(int32_t), z->config.item_max);
+        int32_t ms = jute_get_int(&r);
+        l->heartbeat_ms = ms > 0 ? ms : 0;
+        zab__learner_heard(z, now_ms);
+}
+
+/* Twice, with what has arrived being read in between. */
+static void silence_check(struct zab *z, uint64_t now_ms)
+{
+        struct zab_learner *l = &z->learner;
+        if (!l->suspected) {
+                l->suspected = true;
+                l->silent_ms = now_ms + LAST_CHANCE_MS;
+                return;
+        }
+        if (l->hasty) {
+                z->patience += z->patience < PATIENCE_MAX;
+                z->patient_until_ms = now_ms + ZAB_PATIENCE_MS;
+        }
+        zab__leave_soon(z, "leader %" PRId64 " was silent for too long", l->leader_sid);
 }
 
 void zab__learner_pause(struct zab *z, struct effects *fx)
@@ -294,10 +347,10 @@ void zab__learner_tick(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
         if (now_ms >= l->silent_ms)
-                zab__leave_soon(z, "leader %" PRId64 " was silent for too long", l->leader_sid);
-        else if (now_ms >= log_deadline(z))
+                silence_check(z, now_ms);
+        if (now_ms >= log_deadline(z))
                 zab__leave_soon(z, "the log was not written in time: the disk is too slow or hangs");
-        else if (now_ms >= l->retry_at_ms)
+        if (now_ms >= l->retry_at_ms && !z->leaving)
                 dial(z, fx);
 }
 

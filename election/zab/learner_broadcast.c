@@ -221,6 +221,7 @@ void zab__learner_broadcast_packet(struct zab *z, uint64_t now_ms, const struct 
                 on_txn(z, now_ms, q, fx);
                 break;
         case QP_PING:
+                zab__learner_heartbeat(z, now_ms, q->data);
                 on_ping(z, q->zxid, fx);
                 break;
         case QP_REVALIDATE:

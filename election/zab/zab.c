@@ -171,6 +171,8 @@ static void role_leave(struct zab *z, struct effects *fx)
 
 static void door_enter(struct zab *z)
 {
+        if (z->depth == 0)
+                z->step_bytes = 0;
         z->depth++;
 }
 

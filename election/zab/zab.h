@@ -45,6 +45,15 @@ enum zab_phase {
 #define ZAB_LEARNER_QUEUE_BYTES_MAX (256u << 20)
 /* How much of a snapshot stream is handed to a connection before waiting for it to be sent. */
 #define ZAB_SNAPSHOT_CHUNK_BYTES (256u << 10)
+/* Bytes of transactions that a leader commits in one call, or one transaction more. The rest follows at a tick, a
+ * millisecond later: pings and clients have their turn between. A quarter of a second, where all of it is setData of
+ * nothing in transactions of the greatest size. */
+#define ZAB_STEP_BYTES_MAX (4u << 20)
+/* Pings that must be missing before a learner leaves its leader for their sake, however short election_timeout is. */
+#define ZAB_HEARTBEATS_MISSED_MIN 4
+/* For this long after a learner left a leader sooner than by sync_limit it is twice as patient, and twice again each
+ * further time, up to sync_limit: a machine that is too slow for its election timeout must not elect for ever. */
+#define ZAB_PATIENCE_MS 60000
 /* Proposals not yet committed: what eight servers of this program forward at most (CLIENTS_OUTSTANDING_MAX each),
  * and half of what a learner bears (ZAB_TAIL_MAX). A learner that forwards more is dropped: it can't be left
  * unread until there is room, for its acknowledgements, which make the room, come behind its requests. */
@@ -58,9 +67,16 @@ struct zab_config {
         const struct ensemble *ensemble; /* borrowed */
         uint32_t tick_ms;
         uint32_t init_limit, sync_limit; /* ticks */
+        /* A leader pings each half tick, and at least this often; its pings say so. 0: each half tick, and they say
+         * nothing, as ZooKeeper's. */
+        uint32_t heartbeat_ms;
+        /* Silence after which a serving learner leaves a leader whose pings say how often they come, where that is
+         * sooner than sync_limit. 0: sync_limit alone counts. */
+        uint32_t election_timeout_ms;
         int32_t item_max;                /* jute.maxbuffer + extra */
         size_t history_max;              /* committed transactions kept for DIFF; at least 500 */
         size_t history_bytes_max;
+        size_t step_bytes_max;          /* ZAB_STEP_BYTES_MAX */
         size_t outstanding_bytes_max;   /* ZAB_OUTSTANDING_BYTES_MAX */
         size_t learner_queue_bytes_max; /* ZAB_LEARNER_QUEUE_BYTES_MAX */
 };

@@ -95,6 +95,7 @@ struct zab_leader {
         int64_t last_proposed;
         struct ring proposals;     /* struct proposal: one for each transaction of the tail */
         struct ring syncs;         /* struct pending_sync */
+        uint64_t more_ms;          /* committing goes on then; UINT64_MAX: it is not held up */
         uint64_t barrier_ms;       /* the present barrier must have been reached by then */
         uint64_t ping_ms, tick_ms; /* next ping round, next quorum check */
         uint64_t stop_ms;          /* a clean stop takes at most until then */
@@ -145,6 +146,9 @@ struct zab_learner {
         int64_t target;       /* of TRUNC or SNAP */
         int64_t floor;        /* what the sync itself covered: COMMITs up to here are repetitions */
         uint64_t silent_ms;   /* the leader must have been heard by then; UINT64_MAX while paused */
+        bool suspected;       /* it was not: silent_ms is the end of its last chance */
+        bool hasty;           /* silent_ms comes sooner than by sync_limit */
+        int32_t heartbeat_ms; /* how often the leader says that it pings; 0: it says nothing */
         uint64_t wait_ticket; /* STEP_EPOCH: durable when the log queue is past it */
         uint64_t retry_at_ms; /* next dial; UINT64_MAX: none due */
         uint64_t dial_end_ms; /* no further dial after this */
@@ -174,6 +178,9 @@ struct zab {
         bool distrust;              /* see zab_distrust() */
         bool fuzzy;                 /* see zab_fuzzy() */
         bool again;                 /* see zab_again() */
+        unsigned int patience;      /* how often a leader was left in haste, until patient_until_ms */
+        uint64_t patient_until_ms;
+        size_t step_bytes;          /* of transactions committed in this call, as leader */
         struct list peers;          /* struct zab_peer, dropped ones included */
         size_t peer_count;          /* living ones */
         bool peers_gone;            /* some wait to be freed */
@@ -274,6 +281,8 @@ void zab__learner_exit(struct zab *z, bool flush, struct effects *fx);
 void zab__learner_dialled(struct zab *z, uint64_t now_ms, int status, struct effects *fx);
 void zab__learner_run(struct zab *z, uint64_t now_ms, struct effects *fx);
 void zab__learner_heard(struct zab *z, uint64_t now_ms);
+/* The data of the leader's PING: how often they come, if it says so. */
+void zab__learner_heartbeat(struct zab *z, uint64_t now_ms, struct jute_str data);
 void zab__learner_disk(struct zab *z, uint64_t now_ms, struct effects *fx);
 void zab__learner_tick(struct zab *z, uint64_t now_ms, struct effects *fx);
 uint64_t zab__learner_deadline(const struct zab *z);

@@ -440,6 +440,9 @@ static void make_world(struct life *l)
         c->tick_ms = p->tick_ms;
         c->init_limit = p->init_limit;
         c->sync_limit = p->sync_limit;
+        c->heartbeat_ms = p->heartbeat_ms;
+        c->election_timeout_ms = p->election_timeout_ms;
+        c->step_bytes_max = p->step_bytes_max;
         c->extended_types = true;
         c->container_check_interval_ms = p->sweep_interval_ms;
         c->container_max_per_minute = p->sweeps_per_minute;

@@ -13,6 +13,7 @@ enum concern {
         CONCERN_THEME,
         CONCERN_SWEEPS,
         CONCERN_READ_ONLY,
+        CONCERN_HASTE,
 };
 
 static struct prng stream(uint64_t seed, enum concern concern)
@@ -56,6 +57,16 @@ static void draw_sweeps(struct life_plan *p)
         struct prng r = stream(p->seed, CONCERN_SWEEPS);
         p->sweep_interval_ms = ONE_OF(&r, intervals);
         p->sweeps_per_minute = ONE_OF(&r, rates);
+}
+
+/* Some leave a leader sooner than the net carries its pings: that, too, must come to an end. */
+static void draw_haste(struct life_plan *p)
+{
+        static const uint32_t heartbeats[] = {0, 10, 20, 40}, timeouts[] = {0, 60, 120, 300}, steps[] = {0, 0, 300, 3000};
+        struct prng r = stream(p->seed, CONCERN_HASTE);
+        p->heartbeat_ms = ONE_OF(&r, heartbeats);
+        p->election_timeout_ms = ONE_OF(&r, timeouts);
+        p->step_bytes_max = ONE_OF(&r, steps);
 }
 
 static void draw_faults(struct life_plan *p)
@@ -314,6 +325,7 @@ void life_plan_draw(struct life_plan *p, uint64_t seed)
         draw_ensemble(p);
         draw_net(p);
         draw_sweeps(p);
+        draw_haste(p);
         draw_faults(p);
         draw_theme(p);
         draw_recovery(p);
@@ -329,6 +341,9 @@ void life_plan_say(const struct life_plan *p, struct trace *t)
                    "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
                    ", committed log of %" PRIu32,
                    p->tick_ms, p->init_limit, p->sync_limit, p->snap_count, p->commit_log_count);
+        trace_line(t, 0, "pings each %" PRIu32 " ms, left after %" PRIu32 " ms (0: half a tick, syncLimit); %" PRIu32
+                   " bytes committed at once (0: as usual)",
+                   p->heartbeat_ms, p->election_timeout_ms, p->step_bytes_max);
         trace_line(t, 0, "net: up to %" PRIu32 " ms, %" PRIu32 " bytes per ms (0: all)", p->net_delay_ms,
                    p->net_bytes_per_ms);
         if (p->fleet)

@@ -19,6 +19,7 @@ struct life_plan {
         uint64_t seed;
         int voters, observers;
         uint32_t snap_count, commit_log_count, tick_ms, init_limit, sync_limit;
+        uint32_t heartbeat_ms, election_timeout_ms, step_bytes_max; /* as struct server_config */
         uint32_t net_delay_ms, net_bytes_per_ms;
         uint32_t sweep_interval_ms, sweeps_per_minute; /* of containers and nodes with a time to live */
         struct fault_plan faults;

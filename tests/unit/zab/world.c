@@ -134,6 +134,9 @@ static struct zab_config config_of(struct world *w, int64_t sid)
                 .item_max = 1 << 16,
                 .history_max = w->history_max,
                 .history_bytes_max = 1 << 20,
+                .heartbeat_ms = w->heartbeat_ms,
+                .election_timeout_ms = w->election_timeout_ms,
+                .step_bytes_max = w->step_bytes_max ? w->step_bytes_max : ZAB_STEP_BYTES_MAX,
                 .outstanding_bytes_max = WORLD_OUTSTANDING_BYTES_MAX,
                 .learner_queue_bytes_max = WORLD_LEARNER_QUEUE_BYTES_MAX,
         };

@@ -137,6 +137,9 @@ struct world {
         bool hold_reports; /* disk completions are done, not reported */
         bool hold_sent;    /* nobody's socket takes what was sent: no CONN_SENT */
         size_t history_max;
+        /* Of servers that boot from now on; 0: as struct zab_config says, and ZAB_STEP_BYTES_MAX. */
+        uint32_t heartbeat_ms, election_timeout_ms;
+        size_t step_bytes_max;
         uint64_t next_value;
         char *story; /* the last reports, printed when a check fails */
         size_t story_len;
