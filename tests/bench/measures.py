@@ -1,4 +1,5 @@
 """Measures that are not one run of the load generator: memory, idling, starting, gaps."""
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ IDLE_SECONDS, IDLE_SESSIONS = 8, 1000
 SESSIONS, WATCHES_PER_CONNECTION, WATCH_CONNECTIONS = 5000, 2000, 100
 SETTLE_S = 1.0                          # what a server does after the last reply is over by then
 WARMING_S = 4.0
-# Settled is who used no more than so much (a tick is 10 ms) while it was looked at.
+# Settled are the servers of a kind that used no more than so much (a tick is 10 ms) while they were looked at.
 SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
 GAP_ROUNDS = {"kill": 3, "stop": 3, "pause": 1}
 
@@ -39,14 +40,15 @@ def _switches(pid):
     return total
 
 
-def settle(made):
+def settle(*ensembles):
     """Until the servers do nothing of their own any more, such as writing a snapshot of what was just made: a run then
-    begins with idle servers. Not for ever."""
-    pids, deadline = [server.pid for server in made], time.monotonic() + SETTLE_MAX_S
+    begins with idle servers, of all kinds, and with a disk that owes nobody anything. Not for ever."""
+    pids, deadline = [server.pid for made in ensembles for server in made], time.monotonic() + SETTLE_MAX_S
     while time.monotonic() < deadline:
+        os.sync()
         ticks = sum(map(_cpu_ticks, pids))
         time.sleep(SETTLE_LOOK_S)
-        if sum(map(_cpu_ticks, pids)) - ticks <= SETTLE_TICKS:
+        if sum(map(_cpu_ticks, pids)) - ticks <= SETTLE_TICKS * len(ensembles):
             return
 
 

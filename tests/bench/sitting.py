@@ -25,6 +25,7 @@ class Sitting:
         self.versions = {}              # kind -> what a server of it says
         self.groups = {}                # kind -> records for each sync, in the workload that the disk is compared with
         self.machine = {}
+        self.up = {}                    # kind -> its ensemble, of those that take turns now
         self.began = time.monotonic()
         self.ends = float("inf")
         self.keeping = lambda: None     # called when there is something new to be kept
@@ -96,7 +97,7 @@ class Sitting:
     # --- ensembles that stay up while kinds take turns
 
     def on_ensembles(self, count, names):
-        made = {}
+        made = self.up = {}
         what = "%d server%s" % (count, "s" if count > 1 else "")
         for kind in self.kinds:
             if any(plan.can(kind, name) for name in names):
@@ -136,6 +137,7 @@ class Sitting:
     def load(self, name, kind, ensemble):
         work = plan.WORKLOADS[name]
         watched = name == plan.DISK_WORKLOAD
+        measures.settle(*self.up.values())
         before = fleet.log_position(ensemble[1]) if watched else None
         found = fleet.load(ensemble, work.load, seconds=work.seconds, warmup=work.warmup, rate=self.rate(work, kind))
         if before:
