@@ -7,34 +7,19 @@
 #include <string.h>
 #include <strings.h>
 
-/* Hashes by the names that Java gives them (any case), and by those of libcrypto. */
-static const struct {
-        const char *java;
-        char libcrypto[sizeof((struct server_config *)NULL)->digest_algorithm];
-} algorithms[] = {
-        {"SHA-1", "SHA1"},
-        {"SHA1", "SHA1"},
-        {"SHA", "SHA1"},
-        {"SHA-224", "SHA224"},
-        {"SHA-256", "SHA256"},
-        {"SHA-384", "SHA384"},
-        {"SHA-512", "SHA512"},
-        {"SHA-512/224", "SHA512-224"},
-        {"SHA-512/256", "SHA512-256"},
-        {"SHA3-224", "SHA3-224"},
-        {"SHA3-256", "SHA3-256"},
-        {"SHA3-384", "SHA3-384"},
-        {"SHA3-512", "SHA3-512"},
-        {"MD5", "MD5"},
+/* What digest_scheme.c knows; programs without an engine read the configuration, too, and bring no hashes with them. */
+static const char algorithms[][sizeof((struct server_config *)NULL)->digest_algorithm] = {
+        "SHA-1",       "SHA1",        "SHA",      "SHA-224",  "SHA-256",  "SHA-384",  "SHA-512",
+        "SHA-512/224", "SHA-512/256", "SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512", "MD5",
 };
 
 static void judge_algorithm(const struct access_settings *s, const struct access_origins *at, struct server_config *ret,
                             struct problems *problems)
 {
         for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++) {
-                if (strcasecmp(algorithms[i].java, s->digest_algorithm) != 0)
+                if (strcasecmp(algorithms[i], s->digest_algorithm) != 0)
                         continue;
-                memcpy(ret->digest_algorithm, algorithms[i].libcrypto, sizeof ret->digest_algorithm);
+                memcpy(ret->digest_algorithm, algorithms[i], sizeof ret->digest_algorithm);
                 return;
         }
         problems_add_at(problems, at->digest_algorithm,

@@ -269,10 +269,10 @@ static void judge_times(struct loading *l)
                 problems_add_at(l->problems, limit_origin, "%" PRId64 " ticks of %" PRId64 " ms are longer than %d ms",
                                 limit, raw->tick_time, INT32_MAX);
         if (raw->election_timeout && raw->election_timeout < ZAB_HEARTBEATS_MISSED_MIN * raw->heartbeat_interval)
-                problems_add_at(l->problems, later_of(*origin_of(l, "heartbeat_interval"),
-                                                      *origin_of(l, "election_timeout")),
-                                "election_timeout (%" PRId64 " ms) is below %d times heartbeat_interval (%" PRId64 " ms)",
-                                raw->election_timeout, ZAB_HEARTBEATS_MISSED_MIN, raw->heartbeat_interval);
+                problems_add_at(
+                        l->problems, later_of(*origin_of(l, "heartbeat_interval"), *origin_of(l, "election_timeout")),
+                        "election_timeout (%" PRId64 " ms) is below %d times heartbeat_interval (%" PRId64 " ms)",
+                        raw->election_timeout, ZAB_HEARTBEATS_MISSED_MIN, raw->heartbeat_interval);
         if (!min.line)
                 raw->min_session_timeout = 2 * raw->tick_time;
         if (!max.line)

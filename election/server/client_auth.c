@@ -6,6 +6,7 @@
 
 #include "election/jute/text.h"
 #include "election/server/audit.h"
+#include "election/server/digest_scheme.h"
 
 #include <assert.h>
 #include <string.h>
@@ -120,7 +121,7 @@ static bool auth_digest(struct client *k, struct jute_str data)
         if (c->config->acl.digest_off || data.len < 0)
                 return false;
         jute_writer_init(&w, SIZE_MAX);
-        bool ok = digest_scheme_identify(c->digest, data, &w);
+        bool ok = digest_scheme_identify(c->config->digest_algorithm, data, &w);
         struct jute_str id = jute_str_of(w.data, w.len);
         if (ok && c->config->super_digest[0] && jute_str_is(id, c->config->super_digest))
                 ok = client_identify(k, "super", jute_cstr(""));

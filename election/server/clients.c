@@ -30,7 +30,6 @@ struct clients *clients_new(const struct server_config *config, const struct cli
         c->step_bytes_max = CLIENTS_STEP_BYTES_MAX;
         watches_seed(c->watches, hash_u64(config->seed));
         jute_writer_init(&c->scratch, SIZE_MAX);
-        c->digest = digest_scheme_new(config->digest_algorithm);
         c->item_max = server_item_max(config);
         clients_stats_reset(c);
         return c;
@@ -91,7 +90,6 @@ void clients_free(struct clients *c)
         map_done(&c->orphans);
         index_done(&c->addresses);
         watches_free(c->watches);
-        digest_scheme_free(c->digest);
         jute_writer_done(&c->scratch);
         mem_free(c);
 }

@@ -9,7 +9,6 @@
 #include "election/base/list.h"
 #include "election/base/map.h"
 #include "election/server/clients.h"
-#include "election/server/digest_scheme.h"
 #include "election/session/index.h"
 
 /* Longest numeric address: IPv6 with a scope. */
@@ -130,7 +129,6 @@ struct clients {
         uint64_t outcomes; /* transactions whose events were told */
         size_t queue_bytes, input_bytes;
         struct jute_writer scratch;
-        struct digest_scheme *digest;
         struct client_answer answer;
         struct clients_stats stats;
         int32_t item_max;

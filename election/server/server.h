@@ -74,7 +74,7 @@ struct server_config {
         bool enforce_quota;  /* hard limits refuse: zookeeper.enforceQuota */
         bool read_only_mode; /* without a leader, clients that ask for no more are shown what is here */
         struct acl_policy acl;
-        char digest_algorithm[16];                    /* of scheme digest, OpenSSL's name; "": SHA1 */
+        char digest_algorithm[16];                    /* of scheme digest, Java's name; "": SHA-1 */
         char super_digest[SERVER_SUPER_DIGEST_MAX];   /* whose digest identity is this may do all; "": nobody */
         char enforced_schemes[SERVER_SCHEMES_MAX][8]; /* a connection needs an identity of one of them */
         size_t enforced_scheme_count;                 /* 0: it needs none */

@@ -73,8 +73,8 @@ struct zab_config {
         /* Silence after which a serving learner leaves a leader whose pings say how often they come, where that is
          * sooner than sync_limit. 0: sync_limit alone counts. */
         uint32_t election_timeout_ms;
-        int32_t item_max;                /* jute.maxbuffer + extra */
-        size_t history_max;              /* committed transactions kept for DIFF; at least 500 */
+        int32_t item_max;   /* jute.maxbuffer + extra */
+        size_t history_max; /* committed transactions kept for DIFF; at least 500 */
         size_t history_bytes_max;
         size_t step_bytes_max;          /* ZAB_STEP_BYTES_MAX */
         size_t outstanding_bytes_max;   /* ZAB_OUTSTANDING_BYTES_MAX */

@@ -172,13 +172,13 @@ struct zab {
         struct ring disk; /* struct disk_item */
         enum adoption adoption;
         int64_t adoption_zxid;
-        bool cutting;               /* a TRUNCATE with reload is under way */
-        bool hide_log;              /* only a snapshot helps: ask for one next time */
-        bool lost;                  /* see zab_lost() */
-        bool distrust;              /* see zab_distrust() */
-        bool fuzzy;                 /* see zab_fuzzy() */
-        bool again;                 /* see zab_again() */
-        unsigned int patience;      /* how often a leader was left in haste, until patient_until_ms */
+        bool cutting;          /* a TRUNCATE with reload is under way */
+        bool hide_log;         /* only a snapshot helps: ask for one next time */
+        bool lost;             /* see zab_lost() */
+        bool distrust;         /* see zab_distrust() */
+        bool fuzzy;            /* see zab_fuzzy() */
+        bool again;            /* see zab_again() */
+        unsigned int patience; /* how often a leader was left in haste, until patient_until_ms */
         uint64_t patient_until_ms;
         size_t step_bytes;          /* of transactions committed in this call, as leader */
         struct list peers;          /* struct zab_peer, dropped ones included */

@@ -26,18 +26,15 @@ TOP_LEVEL = {
 # The core: what it may include, and nothing else. stdio.h is for snprintf; the symbols say if it is not.
 ELECTION_HEADERS = {
     "assert.h", "errno.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h",
-    "stdio.h", "stdlib.h", "string.h", "zlib.h",
+    "stdio.h", "stdlib.h", "string.h", "strings.h", "zlib.h",
     "libdeflate.h",  # checksums
-    "openssl/crypto.h", "openssl/evp.h",
+    # the hash of scheme digest
+    "nettle/md5.h", "nettle/nettle-meta.h", "nettle/sha1.h", "nettle/sha2.h", "nettle/sha3.h",
 }
-
-# libcrypto is there for one thing, the hash of scheme digest (election/server/digest_scheme.c). What it is called for
-# computes; the first of these keeps the library from reading its configuration file.
-LIBCRYPTO_SYMBOLS = {"OPENSSL_init_crypto", "OPENSSL_cleanse", "EVP_MD_fetch", "EVP_MD_free", "EVP_Digest"}
 
 # And what it may call. Everything here computes; nothing asks the system for anything but memory.
 ELECTION_SYMBOLS = {
-    "memchr", "memcmp", "memcpy", "memmem", "memmove", "memrchr", "memset", "bcmp",
+    "memchr", "memcmp", "memcpy", "memmem", "memmove", "memrchr", "memset", "bcmp", "explicit_bzero",
     "strcasecmp", "strchr", "strcmp", "strcspn", "strlen", "strncasecmp", "strncmp", "strnlen", "strrchr", "strspn", "strstr",
     "strtol", "strtoul", "strtoll", "strtoull",
     "snprintf", "vsnprintf", "qsort", "bsearch",
@@ -45,12 +42,13 @@ ELECTION_SYMBOLS = {
     "adler32", "adler32_combine", "adler32_z", "crc32", "crc32_z", "libdeflate_adler32", "libdeflate_crc32",
     "inflate", "inflateEnd", "inflateInit2_", "strerror",
     "__assert_fail", "__ctype_b_loc", "__errno_location", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_",
-} | LIBCRYPTO_SYMBOLS
+}
 # What compilers add by themselves: sanitizers, checked variants (_FORTIFY_SOURCE), C23 names of strtol.
 ELECTION_SYMBOLS_ADDED = re.compile(
     r"__(asan|ubsan|tsan|msan|lsan|sanitizer|sancov)_\w+"
-    r"|__(mem(cpy|move|set|chr|pcpy)|v?snprintf)_chk"
+    r"|__(mem(cpy|move|set|chr|pcpy)|v?snprintf)_chk|__explicit_bzero_chk"
     r"|__isoc23_strtou?ll?"
+    r"|nettle_(md5|sha[0-9_]+)"  # its tables of hashes: what they point to computes
 )
 
 BANNED_CALLS = (

@@ -62,7 +62,8 @@ static void draw_sweeps(struct life_plan *p)
 /* Some leave a leader sooner than the net carries its pings: that, too, must come to an end. */
 static void draw_haste(struct life_plan *p)
 {
-        static const uint32_t heartbeats[] = {0, 10, 20, 40}, timeouts[] = {0, 60, 120, 300}, steps[] = {0, 0, 300, 3000};
+        static const uint32_t heartbeats[] = {0, 10, 20, 40}, timeouts[] = {0, 60, 120, 300},
+                              steps[] = {0, 0, 300, 3000};
         struct prng r = stream(p->seed, CONCERN_HASTE);
         p->heartbeat_ms = ONE_OF(&r, heartbeats);
         p->election_timeout_ms = ONE_OF(&r, timeouts);
@@ -341,7 +342,8 @@ void life_plan_say(const struct life_plan *p, struct trace *t)
                    "tick %" PRIu32 " ms, initLimit %" PRIu32 ", syncLimit %" PRIu32 ", snapCount %" PRIu32
                    ", committed log of %" PRIu32,
                    p->tick_ms, p->init_limit, p->sync_limit, p->snap_count, p->commit_log_count);
-        trace_line(t, 0, "pings each %" PRIu32 " ms, left after %" PRIu32 " ms (0: half a tick, syncLimit); %" PRIu32
+        trace_line(t, 0,
+                   "pings each %" PRIu32 " ms, left after %" PRIu32 " ms (0: half a tick, syncLimit); %" PRIu32
                    " bytes committed at once (0: as usual)",
                    p->heartbeat_ms, p->election_timeout_ms, p->step_bytes_max);
         trace_line(t, 0, "net: up to %" PRIu32 " ms, %" PRIu32 " bytes per ms (0: all)", p->net_delay_ms,

@@ -127,14 +127,14 @@ static void test_access_is_as_in_zookeeper_unless_told(void **state)
         load_good(HEAD ONE, &c);
         assert_false(c.server.acl.skip);
         assert_false(c.server.acl.digest_off);
-        assert_string_equal(c.server.digest_algorithm, "SHA1");
+        assert_string_equal(c.server.digest_algorithm, "SHA-1");
         assert_string_equal(c.server.super_digest, "");
         assert_int_equal(c.server.enforced_scheme_count, 0);
         load_good(HEAD ONE "skip_acl = yes\ndigest_algorithm = sha-512/256\nsuper_digest = root:abc=\n"
                            "enforce_auth_schemes = digest, ip\n",
                   &c);
         assert_true(c.server.acl.skip);
-        assert_string_equal(c.server.digest_algorithm, "SHA512-256");
+        assert_string_equal(c.server.digest_algorithm, "SHA-512/256");
         assert_string_equal(c.server.super_digest, "root:abc=");
         assert_int_equal(c.server.enforced_scheme_count, 2);
         assert_string_equal(c.server.enforced_schemes[0], "digest");
