@@ -21,8 +21,11 @@ enum do_op {
         DO_VERIFY_KEY, /* the same; the value must be the last one acknowledged */
         DO_WATCH_KEY,  /* the same, with a watch */
         DO_MAKE_KEY,   /* creates it */
+        DO_DELETE_KEY,
         DO_MAKE_ROOT,
-        DO_MAKE_DIR,    /* key is the directory's number */
+        DO_DELETE_ROOT,
+        DO_MAKE_DIR, /* key is the directory's number */
+        DO_DELETE_DIR,
         DO_STAT_DIR,    /* exists: what it has is added up */
         DO_CREATE_NODE, /* key is the znode's number */
         DO_DELETE_NODE,

@@ -40,7 +40,7 @@ const char *load_usage(void)
                "  --writes PERCENT    of mixed (30)\n"
                "  --timeout MS        of the sessions (30000)\n"
                "  --root PATH         made, with everything below it (/bench)\n"
-               "  --keep              leaves what create created\n"
+               "  --keep              leaves the znodes that were made\n"
                "  --canned            the servers only echo: nothing is read back\n"
                "  --pids P[,…]        of the servers, for their processor time and memory\n"
                "Prints JSON. Ends with 0, or with 1 when any reply was wrong: a figure with an error is no figure.\n";

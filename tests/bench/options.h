@@ -44,7 +44,7 @@ struct load_options {
         double seconds, warmup_seconds;
         double rate;      /* operations per second, all connections together; 0: as fast as they come */
         const char *root; /* the znode that everything is below; it is made */
-        bool keep;        /* leaves created znodes */
+        bool keep;        /* leaves the znodes that were made */
         bool canned;      /* the servers only echo: nothing is read back */
 };
 

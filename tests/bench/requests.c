@@ -23,8 +23,11 @@ static const char *const op_names[] = {
         [DO_VERIFY_KEY] = "reading back",
         [DO_WATCH_KEY] = "watching",
         [DO_MAKE_KEY] = "making a key",
+        [DO_DELETE_KEY] = "deleting a key",
         [DO_MAKE_ROOT] = "making the root",
+        [DO_DELETE_ROOT] = "deleting the root",
         [DO_MAKE_DIR] = "making a directory",
+        [DO_DELETE_DIR] = "deleting a directory",
         [DO_STAT_DIR] = "counting",
         [DO_CREATE_NODE] = "create",
         [DO_DELETE_NODE] = "delete",
@@ -79,9 +82,11 @@ static void put_path(struct load *l, struct jute_writer *w, enum do_op op, uint3
         case DO_VERIFY_KEY:
         case DO_WATCH_KEY:
         case DO_MAKE_KEY:
+        case DO_DELETE_KEY:
                 put_number(&p, "/k", key);
                 break;
         case DO_MAKE_DIR:
+        case DO_DELETE_DIR:
         case DO_STAT_DIR:
                 put_number(&p, "/d", key);
                 break;
@@ -107,6 +112,7 @@ static void put_path(struct load *l, struct jute_writer *w, enum do_op op, uint3
                 put_number(&p, "/w", key);
                 break;
         case DO_MAKE_ROOT:
+        case DO_DELETE_ROOT:
         case DO_SYNC_ROOT:
         case DO_CLOSE:
         case DO_MAX:
@@ -151,6 +157,9 @@ static int32_t opcode_of(enum do_op op)
         case DO_STAT_DIR:
         case DO_WATCH_ABSENT:
                 return OP_EXISTS;
+        case DO_DELETE_KEY:
+        case DO_DELETE_ROOT:
+        case DO_DELETE_DIR:
         case DO_DELETE_NODE:
         case DO_DELETE_SEQ:
                 return OP_DELETE;
@@ -194,6 +203,9 @@ void request_put(struct load *l, struct conn *c, enum do_op op, uint32_t key, ui
                 put_path(l, w, op, key);
                 jute_put_bool(w, true);
                 break;
+        case DO_DELETE_KEY:
+        case DO_DELETE_ROOT:
+        case DO_DELETE_DIR:
         case DO_DELETE_NODE:
         case DO_DELETE_SEQ:
                 put_path(l, w, op, key);
@@ -324,8 +336,11 @@ void request_check(struct load *l, struct conn *c, const struct conn_request *wh
                 seq_done(l, c, what, body);
                 break;
         case DO_MAKE_KEY:
+        case DO_DELETE_KEY:
         case DO_MAKE_ROOT:
+        case DO_DELETE_ROOT:
         case DO_MAKE_DIR:
+        case DO_DELETE_DIR:
         case DO_CREATE_NODE:
         case DO_DELETE_NODE:
         case DO_DELETE_SEQ:

@@ -24,13 +24,19 @@ static void sync_all(struct load *l)
         on_each(l, DO_SYNC_ROOT);
 }
 
+static bool has_keys(const struct load *l)
+{
+        enum workload w = l->o->workload;
+        return w == WORKLOAD_SET || w == WORKLOAD_READ || w == WORKLOAD_MIXED;
+}
+
 static void prepare(struct load *l)
 {
         const struct load_options *o = l->o;
         struct pump root = {.op = DO_MAKE_ROOT, .keys = 1, .operations = 1};
         pump_run(l, &root);
         run_each(l, DO_MAKE_DIR, request_directories(l));
-        if (o->workload == WORKLOAD_SET || o->workload == WORKLOAD_READ || o->workload == WORKLOAD_MIXED)
+        if (has_keys(l))
                 run_each(l, DO_MAKE_KEY, o->keys);
         sync_all(l);
 }
@@ -80,15 +86,28 @@ static void verify(struct load *l)
                 verify_keys(l);
 }
 
+/* ---- cleaning: the next run finds what this one found ---- */
+
 /* One by one: a session's end that took all its ephemerals along could be a transaction too long for some servers. */
-static void clean(struct load *l, enum do_op op)
+static void clean_made(struct load *l, enum do_op op)
 {
-        if (op == DO_DELETE_SEQ && l->o->canned)
-                return; /* an echo gives no numbers */
         run_each(l, op, l->made);
         sync_all(l);
-        if (!l->o->canned)
-                count_children(l, 0, "znodes_left");
+        count_children(l, 0, "znodes_left");
+}
+
+static void clean(struct load *l)
+{
+        if (l->o->workload == WORKLOAD_SEQ)
+                clean_made(l, DO_DELETE_SEQ);
+        if (l->o->keep)
+                return;
+        if (l->o->workload == WORKLOAD_CREATE)
+                clean_made(l, DO_DELETE_NODE);
+        if (has_keys(l))
+                run_each(l, DO_DELETE_KEY, l->o->keys);
+        run_each(l, DO_DELETE_DIR, request_directories(l));
+        run_each(l, DO_DELETE_ROOT, 1);
 }
 
 void requests_run(struct load *l)
@@ -103,11 +122,9 @@ void requests_run(struct load *l)
         prepare(l);
         load(l, ops[l->o->workload]);
         sync_all(l);
-        if (!l->o->canned)
+        if (!l->o->canned) { /* an echo has nothing */
                 verify(l);
-        if (l->o->workload == WORKLOAD_SEQ)
-                clean(l, DO_DELETE_SEQ);
-        else if (l->o->workload == WORKLOAD_CREATE && !l->o->keep)
-                clean(l, DO_DELETE_NODE);
+                clean(l);
+        }
         on_each(l, DO_CLOSE);
 }
