@@ -9,8 +9,8 @@ import time
 import fleet
 from harness.ports import free_port
 
-# What an echo can stand in for: it has no watches, and no sessions that end.
-LOADS = {"set", "create", "seq", "read", "mixed", "churn", "storm"}
+# What an echo can stand in for: it has no sessions that end.
+LOADS = {"set", "create", "seq", "read", "mixed", "churn", "storm", "fanout"}
 DISK_SECONDS, DISK_RUNS = 2, 3
 # A setData of 1 KiB as a record of the log: its header, path, version, digest and checksum beside the value.
 RECORD_BYTES = 1024 + 96

@@ -3,11 +3,12 @@
  *
  *   baton-bench-echo PORT [VALUE_BYTES]      ends when standard input does
  *
- * It knows enough of the protocol to be driven by baton-bench-load --canned: the greeting, and which requests are
- * answered with a value, with a stat, with a path, or with nothing. */
+ * It knows enough of the protocol to be driven by baton-bench-load --canned: the greeting, which requests are answered
+ * with a value, with a stat, with a path, or with nothing, and that who read with a watch is told of the next set. */
 #include "tests/bench/fail.h"
 
 #include "election/base/alloc.h"
+#include "election/base/list.h"
 #include "election/jute/record.h"
 
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 /* Bytes of requests or answers kept for one connection. */
 #define ECHO_BYTES_MAX (64u << 20)
 #define STAT_BYTES     68
+/* Of ZooKeeper's events, the one that is told here. */
+#define EVENT_DATA_CHANGED 3
 
 struct server {
         uv_loop_t loop;
@@ -28,6 +31,7 @@ struct server {
         uint8_t *value;
         size_t value_bytes;
         int64_t sessions;
+        struct list watchers; /* struct peer; whatever it is that they watch */
 };
 
 struct peer {
@@ -35,6 +39,7 @@ struct peer {
         struct server *server;
         struct jute_writer in;
         bool greeted;
+        struct list watching; /* in server.watchers, or alone */
 };
 
 struct answer {
@@ -48,7 +53,59 @@ static void check(int r, const char *what)
                 bench_fail("%s: %s", what, uv_strerror(r));
 }
 
+static void written(uv_write_t *request, int status)
+{
+        (void)status; /* a client that is gone: the reading side closes */
+        struct answer *a = request->data;
+        jute_writer_done(&a->out);
+        mem_free(a);
+}
+
+/* Tries at once, as a server would; the rest waits for the socket. */
+static void send_answers(struct peer *p, struct jute_writer *out)
+{
+        uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
+        int n = uv_try_write((uv_stream_t *)&p->tcp, &buf, 1);
+        size_t sent = n > 0 ? (size_t)n : 0;
+        if (sent == out->len)
+                return;
+        struct answer *a = mem_alloc(sizeof *a);
+        jute_writer_init(&a->out, ECHO_BYTES_MAX);
+        jute_put_raw(&a->out, out->data + sent, out->len - sent);
+        a->request.data = a;
+        buf = uv_buf_init((char *)a->out.data, (unsigned)a->out.len);
+        if (uv_write(&a->request, (uv_stream_t *)&p->tcp, &buf, 1, written) < 0)
+                written(&a->request, 0);
+}
+
 /* ---- answers ---- */
+
+/* That the path of this setData has changed, to all that watch. */
+static void tell_watchers(struct server *s, struct jute_reader request)
+{
+        struct jute_writer w;
+        jute_writer_init(&w, ECHO_BYTES_MAX);
+        jute_put_int(&w, 0);
+        jute_put_reply_header(&w, &(struct jute_reply_header){.xid = -1, .zxid = -1});
+        jute_put_watcher_event(&w, &(struct jute_watcher_event){
+                                           .type = EVENT_DATA_CHANGED, .state = 3, .path = jute_get_str(&request)});
+        jute_patch_int(&w, 0, (int32_t)(w.len - 4));
+        while (!list_empty(&s->watchers)) {
+                struct peer *p = LIST_ENTRY(s->watchers.next, struct peer, watching);
+                list_remove(&p->watching);
+                send_answers(p, &w);
+        }
+        jute_writer_done(&w);
+}
+
+static void watch(struct peer *p, struct jute_reader request)
+{
+        (void)jute_get_str(&request);
+        if (!jute_get_bool(&request))
+                return;
+        list_remove(&p->watching);
+        list_push(&p->server->watchers, &p->watching);
+}
 
 static void put_body(const struct server *s, struct jute_writer *w, int32_t type, struct jute_reader *request)
 {
@@ -88,6 +145,10 @@ static void put_answer(struct peer *p, struct jute_writer *w, struct jute_reader
                 struct jute_request_header head;
                 jute_get_request_header(frame, &head);
                 jute_put_reply_header(w, &(struct jute_reply_header){.xid = head.xid, .zxid = 1});
+                if (head.type == OP_SET_DATA)
+                        tell_watchers(p->server, *frame);
+                if (head.type == OP_GET_DATA)
+                        watch(p, *frame);
                 put_body(p->server, w, head.type, frame);
         }
         if (frame->error || w->error)
@@ -100,33 +161,9 @@ static void put_answer(struct peer *p, struct jute_writer *w, struct jute_reader
 static void freed(uv_handle_t *handle)
 {
         struct peer *p = handle->data;
+        list_remove(&p->watching);
         jute_writer_done(&p->in);
         mem_free(p);
-}
-
-static void written(uv_write_t *request, int status)
-{
-        (void)status; /* a client that is gone: the reading side closes */
-        struct answer *a = request->data;
-        jute_writer_done(&a->out);
-        mem_free(a);
-}
-
-/* Tries at once, as a server would; the rest waits for the socket. */
-static void send_answers(struct peer *p, struct jute_writer *out)
-{
-        uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
-        int n = uv_try_write((uv_stream_t *)&p->tcp, &buf, 1);
-        size_t sent = n > 0 ? (size_t)n : 0;
-        if (sent == out->len)
-                return;
-        struct answer *a = mem_alloc(sizeof *a);
-        jute_writer_init(&a->out, ECHO_BYTES_MAX);
-        jute_put_raw(&a->out, out->data + sent, out->len - sent);
-        a->request.data = a;
-        buf = uv_buf_init((char *)a->out.data, (unsigned)a->out.len);
-        if (uv_write(&a->request, (uv_stream_t *)&p->tcp, &buf, 1, written) < 0)
-                written(&a->request, 0);
 }
 
 static void on_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -173,6 +210,7 @@ static void on_connection(uv_stream_t *listener, int status)
         struct peer *p = mem_zalloc(sizeof *p);
         p->server = s;
         jute_writer_init(&p->in, ECHO_BYTES_MAX);
+        list_init(&p->watching);
         check(uv_tcp_init(&s->loop, &p->tcp), "a connection");
         p->tcp.data = p;
         check(uv_accept(listener, (uv_stream_t *)&p->tcp), "accepting");
@@ -206,6 +244,7 @@ int main(int argc, char **argv)
                 bench_fail("PORT and perhaps VALUE_BYTES are wanted");
         s.value_bytes = argc == 3 ? number(argv[2], ECHO_VALUE_BYTES_MAX) : 1024;
         s.value = mem_zalloc(s.value_bytes);
+        list_init(&s.watchers);
         check(uv_loop_init(&s.loop), "loop");
         check(uv_tcp_init(&s.loop, &s.listener), "socket");
         s.listener.data = &s;
