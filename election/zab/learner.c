@@ -109,13 +109,19 @@ void zab__learner_dialled(struct zab *z, uint64_t now_ms, int status, struct eff
 /* Beyond it election_timeout is longer than any sync_limit: 10 ms become 11 minutes. */
 #define PATIENCE_MAX 16
 
-/* How long the leader may be silent. One that has stood still for the whole limit is given up: it pings every half
- * tick, so the silence that counts ends a quarter of a tick early and the next election begins within the limit. */
+/* How long the leader may be silent at most. One that has stood still for the whole limit is given up: it pings every
+ * half tick, so the silence that counts ends a quarter of a tick early and the next election begins within the limit.
+ */
+static uint64_t silence_by_ticks(const struct zab *z)
+{
+        uint32_t limit = z->learner.step <= STEP_SYNC ? z->config.init_limit : z->config.sync_limit;
+        return zab__ticks(z, limit) - z->config.tick_ms / 4;
+}
+
 static uint64_t silence(const struct zab *z, bool *ret_hasty)
 {
         const struct zab_learner *l = &z->learner;
-        uint32_t limit = l->step <= STEP_SYNC ? z->config.init_limit : z->config.sync_limit;
-        uint64_t most = zab__ticks(z, limit) - z->config.tick_ms / 4;
+        uint64_t most = silence_by_ticks(z);
         *ret_hasty = false;
         if (l->step != STEP_BROADCAST || l->heartbeat_ms == 0 || z->config.election_timeout_ms == 0)
                 return most;
@@ -133,6 +139,7 @@ void zab__learner_heard(struct zab *z, uint64_t now_ms)
                 return;
         uint64_t ms = silence(z, &l->hasty);
         l->suspected = false;
+        l->heard_ms = now_ms;
         l->silent_ms = now_ms + (ms > LAST_CHANCE_MS ? ms - LAST_CHANCE_MS : 0);
 }
 
@@ -148,10 +155,24 @@ void zab__learner_heartbeat(struct zab *z, uint64_t now_ms, struct jute_str data
         zab__learner_heard(z, now_ms);
 }
 
+/* What came with the leader's last word is not durable yet: with so much in the log queue that the shell does not read,
+ * it is this server that does not hear. */
+static bool disk_behind(const struct zab *z)
+{
+        const struct disk_item *oldest = z->disk.count > 0 ? zab__ring_at(&z->disk, 0) : NULL;
+        return oldest && oldest->since_ms <= z->learner.heard_ms;
+}
+
 /* Twice, with what has arrived being read in between. */
 static void silence_check(struct zab *z, uint64_t now_ms)
 {
         struct zab_learner *l = &z->learner;
+        uint64_t by_ticks_ms = l->heard_ms + silence_by_ticks(z);
+        if (l->hasty && disk_behind(z) && by_ticks_ms > now_ms + LAST_CHANCE_MS) {
+                l->hasty = l->suspected = false;
+                l->silent_ms = by_ticks_ms - LAST_CHANCE_MS;
+                return;
+        }
         if (!l->suspected) {
                 l->suspected = true;
                 l->silent_ms = now_ms + LAST_CHANCE_MS;

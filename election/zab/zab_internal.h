@@ -146,6 +146,7 @@ struct zab_learner {
         int64_t target;       /* of TRUNC or SNAP */
         int64_t floor;        /* what the sync itself covered: COMMITs up to here are repetitions */
         uint64_t silent_ms;   /* the leader must have been heard by then; UINT64_MAX while paused */
+        uint64_t heard_ms;    /* when it was heard last */
         bool suspected;       /* it was not: silent_ms is the end of its last chance */
         bool hasty;           /* silent_ms comes sooner than by sync_limit */
         int32_t heartbeat_ms; /* how often the leader says that it pings; 0: it says nothing */

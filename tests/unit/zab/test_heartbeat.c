@@ -151,6 +151,26 @@ static void test_server_that_stood_still_reads_before_it_judges(void **state)
         world_free(w);
 }
 
+/* With a log queue that does not move, nothing may be read of the leader: that is not its silence. */
+static void test_slow_disk_is_no_silence_of_the_leader(void **state)
+{
+        (void)state;
+        struct world *w = world_of_learner();
+        struct pipe *p = join(w, 1);
+        me(w)->disk_stuck = true;
+        puppet_propose(w, p, QP_PROPOSAL, z(1, 1));
+        ping(w, p, 10);
+        expect_left_after(w, SYNC_LIMIT_MS);
+        w->now_ms += ZAB_PATIENCE_MS;
+        me(w)->disk_stuck = false;
+        world_settle(w);
+        p = join(w, 2);
+        puppet_propose(w, p, QP_PROPOSAL, z(2, 1));
+        ping(w, p, 10);
+        expect_left_after(w, ELECTION_TIMEOUT_MS);
+        world_free(w);
+}
+
 /* ---- leader ---- */
 
 static struct world *world_of_leader(uint32_t heartbeat_ms, size_t step_bytes_max)
@@ -263,6 +283,7 @@ int main(void)
                 cmocka_unit_test(test_election_timeout_of_nothing_is_sync_limit),
                 cmocka_unit_test(test_patience_doubles_and_ends),
                 cmocka_unit_test(test_server_that_stood_still_reads_before_it_judges),
+                cmocka_unit_test(test_slow_disk_is_no_silence_of_the_leader),
                 cmocka_unit_test(test_leader_pings_as_often_as_it_says),
                 cmocka_unit_test(test_leader_pings_each_half_tick_at_least),
                 cmocka_unit_test(test_leader_commits_in_portions),
