@@ -22,6 +22,11 @@
 #include <unistd.h>
 #include <uv.h>
 
+/* A turn handles whatever has come on all connections, and only its end writes. One that takes longer than this does
+ * what is due, and writes to the other servers, in between: a leader is left for its silence (ZAB's election timeout).
+ */
+#define TURN_MS_MAX 50
+
 struct engine {
         struct engine_parts parts;
         uv_loop_t loop;
@@ -30,7 +35,8 @@ struct engine {
         uv_check_t after_wait;    /* ends what I/O began */
         uv_idle_t busy;           /* active while a turn left work behind: the loop must not wait */
         uv_timer_t timer;
-        uint64_t armed_ms; /* what the timer is set to; UINT64_MAX: not set */
+        uint64_t armed_ms;  /* what the timer is set to; UINT64_MAX: not set */
+        uint64_t turned_ms; /* this turn's first event, or when it was last in a hurry; 0: no event yet */
         uv_signal_t terminate, interrupt;
         struct net *net;
         struct control *control;    /* NULL: nobody supervises it, or it is over */
@@ -173,6 +179,8 @@ static void step(struct engine *e, struct event *event)
         assert(!e->stepping); /* effects never tell events from inside: net.h */
         e->stepping = true;
         event->now = now();
+        if (!e->turned_ms)
+                e->turned_ms = event->now.mono_ms;
         refresh_facts(e, event);
         server_step(e->parts.server, event, &e->fx);
         for (size_t i = 0; i < e->fx.count; i++)
@@ -184,9 +192,34 @@ static void step(struct engine *e, struct event *event)
 
 /* ---- where events come from ---- */
 
+static void submit(struct engine *e)
+{
+        log_writer_submit(e->log);
+        snapshot_writer_submit(e->snapshots);
+}
+
+/* `now_ms` is when the last event was begun with: looking at the clock once more would tell little more. */
+static void hurry(struct engine *e, uint64_t now_ms)
+{
+        struct event event = {.type = EVENT_TICK};
+        if (e->halted || now_ms < e->turned_ms + TURN_MS_MAX)
+                return;
+        e->turned_ms = now_ms;
+        if (server_deadline(e->parts.server) <= now_ms)
+                step(e, &event);
+        submit(e);
+        net_flush_peers(e->net);
+}
+
+static void handle(struct engine *e, struct event *event)
+{
+        step(e, event);
+        hurry(e, event->now.mono_ms);
+}
+
 static void on_net(void *ctx, struct event *event)
 {
-        step(ctx, event);
+        handle(ctx, event);
 }
 
 static void on_log_result(void *ctx, struct disk_result *result)
@@ -198,7 +231,7 @@ static void on_log_result(void *ctx, struct disk_result *result)
                                        .why = result->why,
                                        .fsync_us = result->sync_us,
                                        .batch = result->batch}};
-        step(ctx, &event);
+        handle(ctx, &event);
         if (!result->reloaded)
                 return;
         recovered_done(result->reloaded);
@@ -212,7 +245,7 @@ static void on_snapshot_result(void *ctx, struct disk_result *result)
         struct event event = {.type = EVENT_SNAPSHOT_DONE,
                               .status = result->status,
                               .disk = {.ticket = result->ticket, .why = result->why}};
-        step(ctx, &event);
+        handle(ctx, &event);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -318,12 +351,6 @@ static void on_busy(uv_idle_t *idle)
         (void)idle; /* that it is active is all */
 }
 
-static void submit(struct engine *e)
-{
-        log_writer_submit(e->log);
-        snapshot_writer_submit(e->snapshots);
-}
-
 /* A disk that cannot keep up slows the other servers down, before memory fills. */
 static void judge_log_queue(struct engine *e)
 {
@@ -349,6 +376,7 @@ static void end_turn(struct engine *e)
         }
         judge_log_queue(e);
         arm_timer(e);
+        e->turned_ms = 0;
         if (more)
                 (void)uv_idle_start(&e->busy, on_busy); /* fails without a callback only */
         else

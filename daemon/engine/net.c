@@ -399,6 +399,18 @@ bool net_turn(struct net *n)
         return !list_empty(&n->due);
 }
 
+void net_flush_peers(struct net *n)
+{
+        for (struct list *l = n->conns.next; l != &n->conns; l = l->next) {
+                struct conn *c = LIST_ENTRY(l, struct conn, all);
+                if (c->port != PORT_QUORUM || c->state != CONN_OPEN || c->failed)
+                        continue;
+                int r = net__flush(c);
+                if (r < 0)
+                        net__fail(c, r);
+        }
+}
+
 /* ---- effects that need no file of their own ---- */
 
 void net_read(struct net *n, conn_id conn, bool start)

@@ -46,9 +46,9 @@ enum zab_phase {
 /* How much of a snapshot stream is handed to a connection before waiting for it to be sent. */
 #define ZAB_SNAPSHOT_CHUNK_BYTES (256u << 10)
 /* Bytes of transactions that a leader commits in one call, or one transaction more. The rest follows at a tick, a
- * millisecond later: pings and clients have their turn between. A quarter of a second, where all of it is setData of
- * nothing in transactions of the greatest size. */
-#define ZAB_STEP_BYTES_MAX (4u << 20)
+ * millisecond later: pings and clients have their turn between. A twentieth of a second, where all of it is setData of
+ * nothing in one transaction of the greatest size. */
+#define ZAB_STEP_BYTES_MAX (1u << 20)
 /* Pings that must be missing before a learner leaves its leader for their sake, however short election_timeout is. */
 #define ZAB_HEARTBEATS_MISSED_MIN 4
 /* For this long after a learner left a leader sooner than by sync_limit it is twice as patient, and twice again each
