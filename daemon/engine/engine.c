@@ -36,7 +36,7 @@ struct engine {
         uv_idle_t busy;           /* active while a turn left work behind: the loop must not wait */
         uv_timer_t timer;
         uint64_t armed_ms;  /* what the timer is set to; UINT64_MAX: not set */
-        uint64_t turned_ms; /* this turn's first event, or when it was last in a hurry; 0: no event yet */
+        uint64_t turned_ms; /* this turn's first event; 0: none yet */
         uv_signal_t terminate, interrupt;
         struct net *net;
         struct control *control;    /* NULL: nobody supervises it, or it is over */
@@ -192,29 +192,11 @@ static void step(struct engine *e, struct event *event)
 
 /* ---- where events come from ---- */
 
-static void submit(struct engine *e)
-{
-        log_writer_submit(e->log);
-        snapshot_writer_submit(e->snapshots);
-}
-
-/* `now_ms` is when the last event was begun with: looking at the clock once more would tell little more. */
-static void hurry(struct engine *e, uint64_t now_ms)
-{
-        struct event event = {.type = EVENT_TICK};
-        if (e->halted || now_ms < e->turned_ms + TURN_MS_MAX)
-                return;
-        e->turned_ms = now_ms;
-        if (server_deadline(e->parts.server) <= now_ms)
-                step(e, &event);
-        submit(e);
-        net_flush_peers(e->net);
-}
-
 static void handle(struct engine *e, struct event *event)
 {
         step(e, event);
-        hurry(e, event->now.mono_ms);
+        if (event->now.mono_ms >= e->turned_ms + TURN_MS_MAX)
+                net_enough(e->net);
 }
 
 static void on_net(void *ctx, struct event *event)
@@ -349,6 +331,12 @@ static void arm_timer(struct engine *e)
 static void on_busy(uv_idle_t *idle)
 {
         (void)idle; /* that it is active is all */
+}
+
+static void submit(struct engine *e)
+{
+        log_writer_submit(e->log);
+        snapshot_writer_submit(e->snapshots);
 }
 
 /* A disk that cannot keep up slows the other servers down, before memory fills. */

@@ -146,11 +146,18 @@ void net__kill(struct conn *c)
 
 /* ---- reading ---- */
 
+/* Election is little, and must not wait. */
+static bool has_enough(const struct conn *c)
+{
+        return c->net->enough && c->port != PORT_ELECTION;
+}
+
+/* Without a buffer libuv reads nothing, says so (UV_ENOBUFS), and comes again in its next turn. */
 static void on_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
         struct conn *c = handle->data;
         (void)suggested;
-        *ret = uv_buf_init((char *)c->net->read_buffer, NET_READ_BYTES);
+        *ret = has_enough(c) ? uv_buf_init(NULL, 0) : uv_buf_init((char *)c->net->read_buffer, NET_READ_BYTES);
 }
 
 /* From inside a libuv callback only: tells at once. */
@@ -177,7 +184,7 @@ static size_t hand_over(struct conn *c, const uint8_t *data, size_t len)
 {
         size_t at = 0;
         size_t portion = net__sort(c) == CONN_CLIENT ? NET_PORTION_BYTES : len;
-        while (at < len && c->state == CONN_OPEN && !c->failed && c->holds == 0) {
+        while (at < len && c->state == CONN_OPEN && !c->failed && c->holds == 0 && !has_enough(c)) {
                 size_t n = len - at < portion ? len - at : portion;
                 struct event e = {.type = EVENT_CONN_BYTES, .bytes = {.data = data + at, .len = n}};
                 net__tell(c, &e);
@@ -196,6 +203,8 @@ static void take_in(struct conn *c, const uint8_t *data, size_t len)
         c->rest = mem_dup(data + done, len - done);
         c->rest_len = len - done;
         net__reading(c);
+        if (c->holds == 0)
+                net__due(c);
 }
 
 /* Goes on with what was left when reading had to pause. */
@@ -204,6 +213,11 @@ static void take_in_rest(struct conn *c)
         uint8_t *rest = c->rest;
         if (!rest || c->holds != 0)
                 return;
+        if (has_enough(c)) {
+                list_remove(&c->due); /* its answers may have put it there meanwhile */
+                list_push(&c->net->later, &c->due);
+                return;
+        }
         c->rest = NULL;
         take_in(c, rest, c->rest_len);
         mem_free(rest);
@@ -214,7 +228,7 @@ static void take_in_rest(struct conn *c)
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
         struct conn *c = stream->data;
-        if (len == 0 || c->state == CONN_DEAD)
+        if (len == 0 || len == UV_ENOBUFS || c->state == CONN_DEAD)
                 return;
         if (c->state == CONN_CLOSING) {
                 drained(c, len);
@@ -396,19 +410,18 @@ bool net_turn(struct net *n)
                 list_remove(&c->due);
                 turn_one(c);
         }
+        while (!list_empty(&n->later)) {
+                struct list *link = n->later.next;
+                list_remove(link);
+                list_push(&n->due, link);
+        }
+        n->enough = false;
         return !list_empty(&n->due);
 }
 
-void net_flush_peers(struct net *n)
+void net_enough(struct net *n)
 {
-        for (struct list *l = n->conns.next; l != &n->conns; l = l->next) {
-                struct conn *c = LIST_ENTRY(l, struct conn, all);
-                if (c->port != PORT_QUORUM || c->state != CONN_OPEN || c->failed)
-                        continue;
-                int r = net__flush(c);
-                if (r < 0)
-                        net__fail(c, r);
-        }
+        n->enough = true;
 }
 
 /* ---- effects that need no file of their own ---- */
@@ -451,6 +464,7 @@ struct net *net_new(uv_loop_t *loop, const struct net_limits *limits, net_event_
         map_init(&n->by_id);
         list_init(&n->conns);
         list_init(&n->due);
+        list_init(&n->later);
         list_init(&n->dialling);
         list_init(&n->closing);
         int r = uv_timer_init(loop, &n->timeouts);

@@ -111,9 +111,9 @@ void net_hold(struct net *n, enum port port, bool hold);
 /* Ends a loop turn: writes what was queued, tells what went wrong and what has been sent. Returns whether
  * something is left for the next turn, which must then not wait for I/O. */
 bool net_turn(struct net *n);
-/* In the middle of a turn: writes what is queued for the servers of the quorum port, as far as their sockets take it.
- * Tells nothing; may be called from inside the callback, between two events. */
-void net_flush_peers(struct net *n);
+/* This turn has taken long: until net_turn() has ended it, nothing more is taken in of clients and of servers' quorum
+ * connections. What is lost by that is told in the next turn. May be called from inside the callback. */
+void net_enough(struct net *n);
 
 /* ---- facts ---- */
 /* Bytes queued for clients. */

@@ -84,14 +84,15 @@ struct net {
         struct net_limits limits;
         net_event_fn fn;
         void *ctx;
-        struct map by_id;  /* connections with a name */
-        struct list conns; /* every conn whose memory lives */
-        struct list due, dialling, closing;
+        struct map by_id;                          /* connections with a name */
+        struct list conns;                         /* every conn whose memory lives */
+        struct list due, later, dialling, closing; /* later: due in the next turn */
         size_t closing_count;
         conn_id last_accepted;
         uint64_t client_backlog;
         bool held[PORT_MAX];
         bool accepting, finishing;
+        bool enough; /* net_enough() */
         struct listener *listeners[NET_LISTENERS_MAX];
         size_t listener_count;
         uv_timer_t timeouts;  /* of dialling and closing */

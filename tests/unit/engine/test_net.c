@@ -255,6 +255,71 @@ static void test_a_held_port_is_not_read_and_the_others_are(void **state)
         world_free(w);
 }
 
+/* ---- turns ---- */
+
+/* As many bytes as one turn took in, none if it had to wait. */
+static size_t bytes_of_a_turn(struct world *w)
+{
+        size_t before = w->byte_count;
+        (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+        (void)net_turn(w->net);
+        return w->byte_count - before;
+}
+
+/* Whatever all clients have sent: a turn that has enough leaves it for the next, in order, and nothing is lost. */
+static void test_a_turn_that_has_enough_takes_nothing_more_in(void **state)
+{
+        enum { CLIENTS = 5, EACH = 5 * NET_PORTION_BYTES };
+        struct world *w = world_new(&net_limits_default);
+        (void)state;
+        (void)world_listen_on(w, PORT_CLIENT, "127.0.0.1");
+        int fds[CLIENTS];
+        char sent[EACH];
+        for (int i = 0; i < CLIENTS; i++)
+                fds[i] = world_join(w, PORT_CLIENT);
+        for (int i = 0; i < CLIENTS; i++) {
+                memset(sent, 'a' + i, sizeof sent);
+                peer_send(fds[i], sent, sizeof sent);
+        }
+        w->enough = true;
+        size_t turns = 0;
+        while (w->byte_count < (size_t)CLIENTS * EACH) {
+                /* One portion before the turn's end, and one of a rest in it. */
+                size_t n = bytes_of_a_turn(w);
+                assert_true(n <= (size_t)2 * 2 * NET_PORTION_BYTES);
+                turns += n > 0;
+        }
+        assert_true(turns >= (size_t)CLIENTS * 2);
+        size_t each['a' + CLIENTS] = {0};
+        for (size_t i = 0; i < w->byte_count; i++)
+                each[w->bytes[i]]++;
+        for (int i = 0; i < CLIENTS; i++) {
+                assert_int_equal(each['a' + i], EACH);
+                (void)close(fds[i]);
+        }
+        world_free(w);
+}
+
+static void test_enough_holds_up_no_election(void **state)
+{
+        struct world *w = world_new(&net_limits_default);
+        (void)state;
+        (void)world_listen_on(w, PORT_ELECTION, "127.0.0.1");
+        (void)world_listen_on(w, PORT_QUORUM, "127.0.0.1");
+        int voter = world_join(w, PORT_ELECTION), peer = world_join(w, PORT_QUORUM);
+        peer_send(peer, "p", 1);
+        peer_send(voter, "v", 1);
+        net_enough(w->net);
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+        (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+        assert_int_equal(w->byte_count, 1);
+        assert_int_equal(w->bytes[0], 'v');
+        world_await_bytes(w, 2);
+        (void)close(voter);
+        (void)close(peer);
+        world_free(w);
+}
+
 /* ---- back-pressure ---- */
 
 static void test_a_client_that_does_not_read_is_dropped_at_its_limit(void **state)
@@ -435,6 +500,8 @@ int main(void)
                 cmocka_unit_test(test_sent_is_told_when_all_before_it_is_in_the_socket),
                 cmocka_unit_test(test_a_stopped_connection_is_not_read_until_it_is_started),
                 cmocka_unit_test(test_a_held_port_is_not_read_and_the_others_are),
+                cmocka_unit_test(test_a_turn_that_has_enough_takes_nothing_more_in),
+                cmocka_unit_test(test_enough_holds_up_no_election),
                 cmocka_unit_test(test_a_client_that_does_not_read_is_dropped_at_its_limit),
                 cmocka_unit_test(test_a_burst_that_the_socket_takes_is_no_backlog),
                 cmocka_unit_test(test_a_server_has_a_limit_of_its_own),
