@@ -118,7 +118,8 @@ def test_who_is_told_to_end_leaves_the_directory_empty(backup, target, tmp_path,
     slow = tmp_path / newest.name       # the one that reads it waits for the rest
     os.mkfifo(slow)
     running = subprocess.Popen([str(servers.ENGINE.parent / "batonctl"), "restore", "--data-dir", str(target.data_dir),
-                                "--id", "1", str(slow)], stderr=subprocess.PIPE, text=True)
+                                "--id", "1", str(slow)], stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))   # nohup's child ignores it
     try:
         with open(slow, "wb") as rest:
             rest.write(half)

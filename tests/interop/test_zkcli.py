@@ -56,6 +56,9 @@ def parted(text):
         mark = re.fullmatch(r".*Node does not exist: /mark-(\d+)", line) or re.fullmatch(r".*for /mark-(\d+)", line)
         if mark:
             assert int(mark.group(1)) == len(answers), "answer %s after %d of them" % (mark.group(1), len(answers))
+            event = line.partition("Node does not exist")[0]    # of another thread, before it ended its line
+            if event.startswith("WatchedEvent"):
+                events.append(event)
             answers.append(current)
             current = []
         elif line.startswith("WatchedEvent"):
