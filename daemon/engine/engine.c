@@ -22,11 +22,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* A turn handles whatever has come on all connections, and only its end writes. One that takes longer than this does
- * what is due, and writes to the other servers, in between: a leader is left for its silence (ZAB's election timeout).
- */
-#define TURN_MS_MAX 50
-
 struct engine {
         struct engine_parts parts;
         uv_loop_t loop;
@@ -35,8 +30,7 @@ struct engine {
         uv_check_t after_wait;    /* ends what I/O began */
         uv_idle_t busy;           /* active while a turn left work behind: the loop must not wait */
         uv_timer_t timer;
-        uint64_t armed_ms;  /* what the timer is set to; UINT64_MAX: not set */
-        uint64_t turned_ms; /* this turn's first event; 0: none yet */
+        uint64_t armed_ms; /* what the timer is set to; UINT64_MAX: not set */
         uv_signal_t terminate, interrupt;
         struct net *net;
         struct control *control;    /* NULL: nobody supervises it, or it is over */
@@ -179,8 +173,6 @@ static void step(struct engine *e, struct event *event)
         assert(!e->stepping); /* effects never tell events from inside: net.h */
         e->stepping = true;
         event->now = now();
-        if (!e->turned_ms)
-                e->turned_ms = event->now.mono_ms;
         refresh_facts(e, event);
         server_step(e->parts.server, event, &e->fx);
         for (size_t i = 0; i < e->fx.count; i++)
@@ -192,16 +184,9 @@ static void step(struct engine *e, struct event *event)
 
 /* ---- where events come from ---- */
 
-static void handle(struct engine *e, struct event *event)
-{
-        step(e, event);
-        if (event->now.mono_ms >= e->turned_ms + TURN_MS_MAX)
-                net_enough(e->net);
-}
-
 static void on_net(void *ctx, struct event *event)
 {
-        handle(ctx, event);
+        step(ctx, event);
 }
 
 static void on_log_result(void *ctx, struct disk_result *result)
@@ -213,7 +198,7 @@ static void on_log_result(void *ctx, struct disk_result *result)
                                        .why = result->why,
                                        .fsync_us = result->sync_us,
                                        .batch = result->batch}};
-        handle(ctx, &event);
+        step(ctx, &event);
         if (!result->reloaded)
                 return;
         recovered_done(result->reloaded);
@@ -227,7 +212,7 @@ static void on_snapshot_result(void *ctx, struct disk_result *result)
         struct event event = {.type = EVENT_SNAPSHOT_DONE,
                               .status = result->status,
                               .disk = {.ticket = result->ticket, .why = result->why}};
-        handle(ctx, &event);
+        step(ctx, &event);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -364,7 +349,6 @@ static void end_turn(struct engine *e)
         }
         judge_log_queue(e);
         arm_timer(e);
-        e->turned_ms = 0;
         if (more)
                 (void)uv_idle_start(&e->busy, on_busy); /* fails without a callback only */
         else

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 const struct net_limits net_limits_default = {
@@ -18,6 +19,7 @@ const struct net_limits net_limits_default = {
         .close_timeout_ms = NET_CLOSE_TIMEOUT_MS,
         .closing_max = NET_CLOSING_MAX,
         .client_listen_backlog = NET_LISTEN_BACKLOG,
+        .turn_ns = NET_TURN_NS,
 };
 
 /* ---- deadlines ---- */
@@ -98,8 +100,12 @@ void net__unname(struct conn *c)
 
 void net__tell(struct conn *c, struct event *e)
 {
+        struct net *n = c->net;
+        enum port port = c->port;
+        uint64_t began_ns = uv_hrtime();
         e->conn = c->id;
-        c->net->fn(c->net->ctx, e);
+        n->fn(n->ctx, e);
+        n->spent_ns[port] += uv_hrtime() - began_ns;
 }
 
 void net__due(struct conn *c)
@@ -146,10 +152,31 @@ void net__kill(struct conn *c)
 
 /* ---- reading ---- */
 
-/* Election is little, and must not wait. */
-static bool has_enough(const struct conn *c)
+/* What clients, or servers, have sent has taken its time of this turn. Election is little, and must not wait. */
+static bool time_is_spent(const struct conn *c)
 {
-        return c->net->enough && c->port != PORT_ELECTION;
+        return c->port != PORT_ELECTION && c->net->spent_ns[c->port] >= c->net->limits.turn_ns;
+}
+
+/* A turn ends before it has handled all there is (NET_TURN_NS), but epoll tells of connections in the same order again.
+ * So clients go in rounds: until a turn has refused nobody, who was read in this round waits for those who were not.
+ * Servers are few: each is read once in every turn, and further only while there is time. */
+static bool must_wait(struct conn *c)
+{
+        struct net *n = c->net;
+        bool again = c->read_turn == n->turn; /* libuv reads on while there is more */
+        n->asked = true;
+        if (c->port == PORT_ELECTION || c->state == CONN_CLOSING)
+                return false;
+        if (time_is_spent(c) && (c->port == PORT_CLIENT || again)) {
+                n->refused |= c->port == PORT_CLIENT && c->read_round != n->round;
+                return true;
+        }
+        if (c->port == PORT_CLIENT && c->read_round == n->round && !again)
+                return true;
+        c->read_turn = n->turn;
+        c->read_round = n->round;
+        return false;
 }
 
 /* Without a buffer libuv reads nothing, says so (UV_ENOBUFS), and comes again in its next turn. */
@@ -157,7 +184,7 @@ static void on_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
         struct conn *c = handle->data;
         (void)suggested;
-        *ret = has_enough(c) ? uv_buf_init(NULL, 0) : uv_buf_init((char *)c->net->read_buffer, NET_READ_BYTES);
+        *ret = must_wait(c) ? uv_buf_init(NULL, 0) : uv_buf_init((char *)c->net->read_buffer, NET_READ_BYTES);
 }
 
 /* From inside a libuv callback only: tells at once. */
@@ -184,7 +211,7 @@ static size_t hand_over(struct conn *c, const uint8_t *data, size_t len)
 {
         size_t at = 0;
         size_t portion = net__sort(c) == CONN_CLIENT ? NET_PORTION_BYTES : len;
-        while (at < len && c->state == CONN_OPEN && !c->failed && c->holds == 0 && !has_enough(c)) {
+        while (at < len && c->state == CONN_OPEN && !c->failed && c->holds == 0 && !(at > 0 && time_is_spent(c))) {
                 size_t n = len - at < portion ? len - at : portion;
                 struct event e = {.type = EVENT_CONN_BYTES, .bytes = {.data = data + at, .len = n}};
                 net__tell(c, &e);
@@ -213,7 +240,7 @@ static void take_in_rest(struct conn *c)
         uint8_t *rest = c->rest;
         if (!rest || c->holds != 0)
                 return;
-        if (has_enough(c)) {
+        if (time_is_spent(c)) {
                 list_remove(&c->due); /* its answers may have put it there meanwhile */
                 list_push(&c->net->later, &c->due);
                 return;
@@ -415,13 +442,11 @@ bool net_turn(struct net *n)
                 list_remove(link);
                 list_push(&n->due, link);
         }
-        n->enough = false;
+        memset(n->spent_ns, 0, sizeof n->spent_ns);
+        n->turn += n->asked;
+        n->round += n->asked && !n->refused;
+        n->asked = n->refused = false;
         return !list_empty(&n->due);
-}
-
-void net_enough(struct net *n)
-{
-        n->enough = true;
 }
 
 /* ---- effects that need no file of their own ---- */
@@ -460,7 +485,7 @@ size_t net_connections(const struct net *n)
 struct net *net_new(uv_loop_t *loop, const struct net_limits *limits, net_event_fn fn, void *ctx)
 {
         struct net *n = mem_zalloc(sizeof *n);
-        *n = (struct net){.loop = loop, .limits = *limits, .fn = fn, .ctx = ctx};
+        *n = (struct net){.loop = loop, .limits = *limits, .fn = fn, .ctx = ctx, .turn = 1, .round = 1};
         map_init(&n->by_id);
         list_init(&n->conns);
         list_init(&n->due);

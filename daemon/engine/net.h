@@ -57,6 +57,10 @@
 /* Connections flushed, failed or notified in one turn; the rest wait for the next, so that reading and
  * timers get their share. */
 #define NET_TURN_MAX 4096
+/* What is told of clients, and of servers, in one turn ends after so many nanoseconds each, and goes on in the next:
+ * all that is written, and timers, wait for a turn's end, and a leader that is not heard is left (struct zab_config,
+ * election_timeout_ms). */
+#define NET_TURN_NS 50000000
 /* An election connection is idle for days and then has to work at once. What the other machine's kernel has
  * not acknowledged for this long is lost, and so is the connection, which is made again; an idle one is
  * probed after as long. Left to TCP alone, a cut of a minute without a reset would hold the channel up for
@@ -73,6 +77,7 @@ struct net_limits {
         size_t client_read_pause_bytes;
         uint32_t dial_timeout_ms, close_timeout_ms;
         size_t closing_max;
+        uint64_t turn_ns;          /* NET_TURN_NS */
         int client_listen_backlog; /* NET_LISTEN_BACKLOG; other ports always have that */
 };
 /* All of the above. */
@@ -111,9 +116,6 @@ void net_hold(struct net *n, enum port port, bool hold);
 /* Ends a loop turn: writes what was queued, tells what went wrong and what has been sent. Returns whether
  * something is left for the next turn, which must then not wait for I/O. */
 bool net_turn(struct net *n);
-/* This turn has taken long: until net_turn() has ended it, nothing more is taken in of clients and of servers' quorum
- * connections. What is lost by that is told in the next turn. May be called from inside the callback. */
-void net_enough(struct net *n);
 
 /* ---- facts ---- */
 /* Bytes queued for clients. */

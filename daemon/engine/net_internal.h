@@ -61,9 +61,10 @@ struct conn {
         size_t writing;
         uv_shutdown_t shutdown;
         unsigned holds;
-        uint8_t *rest;   /* read, not yet handed over; NULL for nothing */
-        size_t rest_len; /* at most NET_READ_BYTES */
-        int failure;     /* -errno to be told by net_turn() */
+        uint8_t *rest;                  /* read, not yet handed over; NULL for nothing */
+        size_t rest_len;                /* at most NET_READ_BYTES */
+        int failure;                    /* -errno to be told by net_turn() */
+        uint64_t read_turn, read_round; /* the last in which it was read */
         bool failed;
         bool reading;
         bool ended;          /* closing: the other side has sent its last byte */
@@ -92,7 +93,9 @@ struct net {
         uint64_t client_backlog;
         bool held[PORT_MAX];
         bool accepting, finishing;
-        bool enough; /* net_enough() */
+        uint64_t spent_ns[PORT_MAX]; /* by what was told of each in this turn */
+        uint64_t turn, round;        /* see must_wait() */
+        bool asked, refused; /* in this turn: for a buffer; and a client, that had not been read in this round */
         struct listener *listeners[NET_LISTENERS_MAX];
         size_t listener_count;
         uv_timer_t timeouts;  /* of dialling and closing */

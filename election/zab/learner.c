@@ -24,8 +24,6 @@ static void dial(struct zab *z, struct effects *fx)
 void zab__learner_enter(struct zab *z, uint64_t now_ms, int64_t leader_sid, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
-        if (now_ms >= z->patient_until_ms)
-                z->patience = 0;
         *l = (struct zab_learner){
                 .step = STEP_DIAL,
                 .leader_sid = leader_sid,
@@ -137,6 +135,8 @@ void zab__learner_heard(struct zab *z, uint64_t now_ms)
         struct zab_learner *l = &z->learner;
         if (l->paused)
                 return;
+        if (now_ms >= z->patient_until_ms)
+                z->patience = 0;
         uint64_t ms = silence(z, &l->hasty);
         l->suspected = false;
         l->heard_ms = now_ms;
@@ -169,8 +169,9 @@ static void silence_check(struct zab *z, uint64_t now_ms)
         struct zab_learner *l = &z->learner;
         uint64_t by_ticks_ms = l->heard_ms + silence_by_ticks(z);
         if (l->hasty && disk_behind(z) && by_ticks_ms > now_ms + LAST_CHANCE_MS) {
-                l->hasty = l->suspected = false;
-                l->silent_ms = by_ticks_ms - LAST_CHANCE_MS;
+                uint64_t last = by_ticks_ms - LAST_CHANCE_MS, next = now_ms + LAST_CHANCE_MS;
+                l->suspected = false;
+                l->silent_ms = next < last ? next : last;
                 return;
         }
         if (!l->suspected) {

@@ -187,7 +187,7 @@ static void on_newleader(struct zab *z, uint64_t now_ms, int64_t zxid, struct ef
 
 /* The second ACK is what Java sends too; leaders ignore it. Proposals' ACKs follow it: a Java leader
  * takes the first ACK it reads for NEWLEADER's (ZOOKEEPER-4685). */
-static void on_uptodate(struct zab *z, struct effects *fx)
+static void on_uptodate(struct zab *z, uint64_t now_ms, struct effects *fx)
 {
         struct zab_learner *l = &z->learner;
         if (l->step != STEP_UPTODATE) {
@@ -196,6 +196,7 @@ static void on_uptodate(struct zab *z, struct effects *fx)
         }
         ack_newleader(z, fx);
         l->step = STEP_BROADCAST;
+        zab__learner_heard(z, now_ms);
         zab__set_phase(z, z->role, ZAB_BROADCAST, "synchronised", fx);
         zab__learner_acks(z, fx);
         /* By now the leader has this server's acknowledgement, and is established should it have needed it. */
@@ -230,9 +231,12 @@ void zab__learner_sync_packet(struct zab *z, uint64_t now_ms, const struct jute_
                 on_newleader(z, now_ms, q->zxid, fx);
                 break;
         case QP_UPTODATE:
-                on_uptodate(z, fx);
+                on_uptodate(z, now_ms, fx);
                 break;
-        default: /* PING among them: no answer before activation */
+        case QP_PING: /* no answer before activation */
+                zab__learner_heartbeat(z, now_ms, q->data);
+                break;
+        default:
                 break;
         }
 }

@@ -29,8 +29,6 @@ static void tell(struct world *w, const char *format, ...)
 
 static void on_bytes(struct world *w, const struct event *e)
 {
-        if (w->enough)
-                net_enough(w->net);
         if (w->echo) {
                 struct blob *b = blob_copy(e->bytes.data, e->bytes.len);
                 net_send(w->net, e->conn, b);

@@ -18,7 +18,6 @@ struct world {
         uv_timer_t pulse; /* the test's own side needs a turn from time to time */
         uint64_t begun_ms;
         bool echo, in_effect;
-        bool enough;   /* each portion that is told is enough for its turn */
         size_t answer; /* each byte that is read is answered with this many */
         /* what was told, in order: "+2 " accepted, "!1=0 " dialled, "-2=0 " closed, "s2 " sent */
         char told[4096];

@@ -257,20 +257,37 @@ static void test_a_held_port_is_not_read_and_the_others_are(void **state)
 
 /* ---- turns ---- */
 
-/* As many bytes as one turn took in, none if it had to wait. */
+/* As the engine turns: what was left behind, then what has come. Returns as many bytes as were taken in. */
 static size_t bytes_of_a_turn(struct world *w)
 {
         size_t before = w->byte_count;
+        (void)net_turn(w->net);
         (void)uv_run(&w->loop, UV_RUN_NOWAIT);
         (void)net_turn(w->net);
         return w->byte_count - before;
 }
 
-/* Whatever all clients have sent: a turn that has enough leaves it for the next, in order, and nothing is lost. */
-static void test_a_turn_that_has_enough_takes_nothing_more_in(void **state)
+/* Each portion of clients, and of servers, is all that its turn has time for. */
+static struct world *world_of_short_turns(void)
+{
+        struct net_limits limits = net_limits_default;
+        limits.turn_ns = 1;
+        return world_new(&limits);
+}
+
+static size_t count_of(const struct world *w, char c)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < w->byte_count; i++)
+                n += w->bytes[i] == (uint8_t)c;
+        return n;
+}
+
+/* Whatever all clients have sent: a turn leaves what it has no time for to the next, and nothing is lost. */
+static void test_a_turn_without_time_takes_nothing_more_in(void **state)
 {
         enum { CLIENTS = 5, EACH = 5 * NET_PORTION_BYTES };
-        struct world *w = world_new(&net_limits_default);
+        struct world *w = world_of_short_turns();
         (void)state;
         (void)world_listen_on(w, PORT_CLIENT, "127.0.0.1");
         int fds[CLIENTS];
@@ -281,42 +298,78 @@ static void test_a_turn_that_has_enough_takes_nothing_more_in(void **state)
                 memset(sent, 'a' + i, sizeof sent);
                 peer_send(fds[i], sent, sizeof sent);
         }
-        w->enough = true;
         size_t turns = 0;
         while (w->byte_count < (size_t)CLIENTS * EACH) {
-                /* One portion before the turn's end, and one of a rest in it. */
                 size_t n = bytes_of_a_turn(w);
-                assert_true(n <= (size_t)2 * 2 * NET_PORTION_BYTES);
+                assert_true(n <= (size_t)2 * NET_PORTION_BYTES); /* one that was left, and one that has come */
                 turns += n > 0;
         }
         assert_true(turns >= (size_t)CLIENTS * 2);
-        size_t each['a' + CLIENTS] = {0};
-        for (size_t i = 0; i < w->byte_count; i++)
-                each[w->bytes[i]]++;
         for (int i = 0; i < CLIENTS; i++) {
-                assert_int_equal(each['a' + i], EACH);
+                assert_int_equal(count_of(w, (char)('a' + i)), EACH);
                 (void)close(fds[i]);
         }
         world_free(w);
 }
 
-static void test_enough_holds_up_no_election(void **state)
+static void keep_full(int fd, char c)
 {
-        struct world *w = world_new(&net_limits_default);
+        static char much[64 << 10];
+        memset(much, c, sizeof much);
+        while (send(fd, much, sizeof much, MSG_DONTWAIT) > 0)
+                continue;
+}
+
+/* epoll tells of those first that it told of before. */
+static void test_whoever_never_runs_dry_keeps_nobody_waiting(void **state)
+{
+        (void)state;
+        for (int port = PORT_QUORUM; port <= PORT_CLIENT; port++) {
+                struct world *w = world_of_short_turns();
+                (void)world_listen_on(w, PORT_CLIENT, "127.0.0.1");
+                if (port != PORT_CLIENT)
+                        (void)world_listen_on(w, (enum port)port, "127.0.0.1");
+                int busy[2] = {world_join(w, (enum port)port), world_join(w, (enum port)port)};
+                int quiet = world_join(w, PORT_CLIENT);
+                peer_send(quiet, "q", 1);
+                int turns = 0;
+                for (; count_of(w, 'q') == 0; turns++) {
+                        w->byte_count = 0;
+                        keep_full(busy[0], 'b');
+                        keep_full(busy[1], 'b');
+                        (void)bytes_of_a_turn(w);
+                        assert_true(turns < 10);
+                }
+                (void)close(busy[0]);
+                (void)close(busy[1]);
+                (void)close(quiet);
+                world_free(w);
+        }
+}
+
+static void test_servers_are_heard_in_each_turn(void **state)
+{
+        struct world *w = world_of_short_turns();
         (void)state;
         (void)world_listen_on(w, PORT_ELECTION, "127.0.0.1");
         (void)world_listen_on(w, PORT_QUORUM, "127.0.0.1");
-        int voter = world_join(w, PORT_ELECTION), peer = world_join(w, PORT_QUORUM);
-        peer_send(peer, "p", 1);
-        peer_send(voter, "v", 1);
-        net_enough(w->net);
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-        (void)uv_run(&w->loop, UV_RUN_NOWAIT);
-        assert_int_equal(w->byte_count, 1);
-        assert_int_equal(w->bytes[0], 'v');
-        world_await_bytes(w, 2);
-        (void)close(voter);
+        (void)world_listen_on(w, PORT_CLIENT, "127.0.0.1");
+        int client = world_join(w, PORT_CLIENT), busy = world_join(w, PORT_QUORUM);
+        int peer = world_join(w, PORT_QUORUM), voter = world_join(w, PORT_ELECTION);
+        for (int i = 0; i < 50; i++) {
+                w->byte_count = 0;
+                keep_full(client, 'c');
+                keep_full(busy, 'b');
+                peer_send(peer, "p", 1);
+                peer_send(voter, "v", 1);
+                (void)bytes_of_a_turn(w);
+                assert_int_equal(count_of(w, 'p'), 1);
+                assert_int_equal(count_of(w, 'v'), 1);
+        }
+        (void)close(client);
+        (void)close(busy);
         (void)close(peer);
+        (void)close(voter);
         world_free(w);
 }
 
@@ -500,8 +553,9 @@ int main(void)
                 cmocka_unit_test(test_sent_is_told_when_all_before_it_is_in_the_socket),
                 cmocka_unit_test(test_a_stopped_connection_is_not_read_until_it_is_started),
                 cmocka_unit_test(test_a_held_port_is_not_read_and_the_others_are),
-                cmocka_unit_test(test_a_turn_that_has_enough_takes_nothing_more_in),
-                cmocka_unit_test(test_enough_holds_up_no_election),
+                cmocka_unit_test(test_a_turn_without_time_takes_nothing_more_in),
+                cmocka_unit_test(test_whoever_never_runs_dry_keeps_nobody_waiting),
+                cmocka_unit_test(test_servers_are_heard_in_each_turn),
                 cmocka_unit_test(test_a_client_that_does_not_read_is_dropped_at_its_limit),
                 cmocka_unit_test(test_a_burst_that_the_socket_takes_is_no_backlog),
                 cmocka_unit_test(test_a_server_has_a_limit_of_its_own),

@@ -129,8 +129,13 @@ static void test_patience_doubles_and_ends(void **state)
                 /* A timeout below the last chance is that. */
                 expect_left_after(w, after[i] < LAST_CHANCE_MS ? LAST_CHANCE_MS : after[i]);
         }
-        world_run(w, ZAB_PATIENCE_MS);
-        ping(w, join(w, 10), 3);
+        /* The minute counts from when it was left, whatever is done meanwhile. */
+        struct pipe *p = join(w, 10);
+        for (uint64_t ms = 0; ms < ZAB_PATIENCE_MS; ms += 10) {
+                ping(w, p, 3);
+                world_run(w, 10);
+        }
+        ping(w, p, 3);
         expect_left_after(w, LAST_CHANCE_MS);
         world_free(w);
 }
@@ -165,8 +170,33 @@ static void test_slow_disk_is_no_silence_of_the_leader(void **state)
         me(w)->disk_stuck = false;
         world_settle(w);
         p = join(w, 2);
+        me(w)->disk_stuck = true;
         puppet_propose(w, p, QP_PROPOSAL, z(2, 1));
         ping(w, p, 10);
+        world_run(w, ELECTION_TIMEOUT_MS);
+        assert_true(me(w)->serving);
+        me(w)->disk_stuck = false; /* what is silent now is the leader */
+        world_settle(w);
+        world_run(w, (uint64_t)2 * LAST_CHANCE_MS);
+        assert_int_equal(zab_role(me(w)->zab), ZAB_IDLE);
+        world_free(w);
+}
+
+/* It may stand still as soon as it has let this server serve, and has pinged before that. */
+static void test_pings_before_uptodate_tell_how_often_they_come(void **state)
+{
+        (void)state;
+        struct world *w = world_of_learner();
+        world_follow(w, 1, 2);
+        struct pipe *p = puppet_accept(w, 2);
+        (void)puppet_expect(w, p, QP_FOLLOWERINFO);
+        puppet_send(w, p, QP_LEADERINFO, z(1, 0), "\0\1\0\0", 4);
+        (void)puppet_expect(w, p, QP_ACKEPOCH);
+        puppet_plain(w, p, QP_DIFF, 0);
+        puppet_send(w, p, QP_NEWLEADER, z(1, 0), "version=0", 9);
+        (void)puppet_expect(w, p, QP_ACK);
+        ping(w, p, 10);
+        puppet_plain(w, p, QP_UPTODATE, -1);
         expect_left_after(w, ELECTION_TIMEOUT_MS);
         world_free(w);
 }
@@ -284,6 +314,7 @@ int main(void)
                 cmocka_unit_test(test_patience_doubles_and_ends),
                 cmocka_unit_test(test_server_that_stood_still_reads_before_it_judges),
                 cmocka_unit_test(test_slow_disk_is_no_silence_of_the_leader),
+                cmocka_unit_test(test_pings_before_uptodate_tell_how_often_they_come),
                 cmocka_unit_test(test_leader_pings_as_often_as_it_says),
                 cmocka_unit_test(test_leader_pings_each_half_tick_at_least),
                 cmocka_unit_test(test_leader_commits_in_portions),
