@@ -50,7 +50,7 @@ enum zab_phase {
  * nothing in one transaction of the greatest size. */
 #define ZAB_STEP_BYTES_MAX (1u << 20)
 /* Pings that must be missing before a learner leaves its leader for their sake, however short election_timeout is. */
-#define ZAB_HEARTBEATS_MISSED_MIN 4
+#define ZAB_HEARTBEATS_MISSED_MIN 3
 /* For this long after a learner left a leader sooner than by sync_limit it is twice as patient, and twice again each
  * further time, up to sync_limit: a machine that is too slow for its election timeout must not elect for ever. */
 #define ZAB_PATIENCE_MS 60000

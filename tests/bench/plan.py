@@ -80,7 +80,7 @@ WORKLOADS = {
     "mixed-10": Workload("90 % getData, 10 % setData, 32 x 16", "mixed --writes 10"),
     "mixed-30": Workload("70 % getData, 30 % setData, 32 x 16", "mixed --writes 30"),
     "set-half": Workload("setData 1 KiB at half the reference's maximum, 32 x 16", "set",
-                         rate_of="set-512", rate_part=0.5),
+                         rate_of="set-512", rate_part=0.5, seconds=5.0),
     "create-512": Workload("create 1 KiB, 32 x 16", "create"),
     "seq-512": Workload("sequential ephemerals, 32 x 16", "seq"),
     "churn": Workload("connect, create an ephemeral, close: 32 at once", "churn --connections 33"),

@@ -95,8 +95,8 @@ static void test_defaults_are_those_of_the_headers(void **state)
         assert_int_equal(c.server.tick_ms, 2000);
         assert_int_equal(c.server.init_limit, 10);
         assert_int_equal(c.server.sync_limit, 5);
-        assert_int_equal(c.server.heartbeat_ms, 200);
-        assert_int_equal(c.server.election_timeout_ms, 1200);
+        assert_int_equal(c.server.heartbeat_ms, 400);
+        assert_int_equal(c.server.election_timeout_ms, 1300);
         assert_int_equal(c.server.min_session_timeout_ms, 4000);
         assert_int_equal(c.server.max_session_timeout_ms, 40000);
         assert_int_equal(c.server.snap_count, SERVER_SNAP_COUNT_DEFAULT);
@@ -276,10 +276,10 @@ static const struct refusal refusals[] = {
          "min_session_timeout (5000 ms) is above max_session_timeout (4000 ms, 20 ticks)"},
         {HEAD ONE "max_session_timeout = 3999\n", 7,
          "min_session_timeout (4000 ms, 2 ticks) is above max_session_timeout (3999 ms)"},
-        {HEAD ONE "election_timeout = 799\n", 7,
-         "election_timeout (799 ms) is below 4 times heartbeat_interval (200 ms)"},
-        {HEAD ONE "heartbeat_interval = 301\n", 7,
-         "election_timeout (1200 ms) is below 4 times heartbeat_interval (301 ms)"},
+        {HEAD ONE "election_timeout = 1199\n", 7,
+         "election_timeout (1199 ms) is below 3 times heartbeat_interval (400 ms)"},
+        {HEAD ONE "heartbeat_interval = 434\n", 7,
+         "election_timeout (1300 ms) is below 3 times heartbeat_interval (434 ms)"},
         {HEAD ONE "tick_time = 600000\ninit_limit = 5000\n", 8,
          "5000 ticks of 600000 ms are longer than 2147483647 ms"},
 };

@@ -97,8 +97,8 @@ static void test_as_many_pings_must_be_missing(void **state)
         (void)state;
         struct world *w = world_of_learner();
         struct pipe *p = join(w, 1);
-        ping(w, p, 15);
-        expect_left_after(w, (uint64_t)15 * ZAB_HEARTBEATS_MISSED_MIN);
+        ping(w, p, 20);
+        expect_left_after(w, (uint64_t)20 * ZAB_HEARTBEATS_MISSED_MIN);
         world_free(w);
 }
 
