@@ -17,7 +17,7 @@ class Workload:
     rate_part: float = 0.0
     rate_own: bool = False              # of each kind's own throughput, not of the reference's
     rounds: int = 0                     # 0: as many as are asked for
-    around: float = 1.2                 # seconds that a run takes besides, about
+    around: float = 0.8                 # seconds that a run takes besides, about
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Growth:
 EXPIRY_SESSIONS, EXPIRY_OTHERS = 5000, 6
 
 WORKLOADS = {
-    "set-1": Workload("setData 1 KiB, 1 client, 1 outstanding", "set --connections 1 --outstanding 1"),
+    "set-1": Workload("setData 1 KiB, 1 client, 1 outstanding", "set --connections 1 --outstanding 1", around=3.5),
     "set-512": Workload("setData 1 KiB, 32 x 16", "set --connections 32 --outstanding 16"),
-    "read-1": Workload("getData 1 KiB, 1 client, 1 outstanding", "read --connections 1 --outstanding 1"),
+    "read-1": Workload("getData 1 KiB, 1 client, 1 outstanding", "read --connections 1 --outstanding 1", around=1.3),
     "read-512": Workload("getData 1 KiB, 32 x 16", "read --connections 32 --outstanding 16"),
     "mixed-10": Workload("90 % getData, 10 % setData, 32 x 16", "mixed --writes 10"),
     "mixed-30": Workload("70 % getData, 30 % setData, 32 x 16", "mixed --writes 30"),
@@ -225,17 +225,17 @@ TARGETS = (
 )
 
 MEASURES = {
-    "start-empty": Measure("start of three empty servers", 5, 3),
+    "start-empty": Measure("start of three empty servers", 3, 3),
     "after-load": Measure("memory after this load", 0.1),
     "idle": Measure("idle, 1,000 sessions", 11),
-    "session-memory": Measure("memory of 5,000 sessions", 7),
-    "watch-memory": Measure("memory of 200,000 watches", 8),
+    "session-memory": Measure("memory of 5,000 sessions", 4),
+    "watch-memory": Measure("memory of 200,000 watches", 5),
     "start-10k": Measure("10,000 znodes", 8),
     "start-100k": Measure("100,000 znodes", 14),
-    "million": Measure("1,000,000 znodes", 45),
-    "gap-kill": Measure("leader killed, 3 rounds", 20),
-    "gap-stop": Measure("leader stopped cleanly, 3 rounds", 20),
-    "gap-freeze": Measure("leader frozen", 25),
+    "million": Measure("1,000,000 znodes", 29),
+    "gap-kill": Measure("leader killed, 3 rounds", 6),
+    "gap-stop": Measure("leader stopped cleanly, 3 rounds", 10),
+    "gap-freeze": Measure("leader frozen", 8),
 }
 # The order in which the table's are made.
 TABLE = ("start-empty", "set-1", "set-512", "read-1", "read-512", "mixed-10", "set-half", "churn", "storm",
