@@ -48,7 +48,6 @@ static void client_free(struct client *k)
 static void client_forget(struct client *k)
 {
         struct clients *c = k->all;
-        c->stats.closed++;
         client__orphan_queue(k);
         client__drop_input(k);
         watches_drop(c->watches, k->conn);
@@ -270,6 +269,7 @@ bool clients_closed(struct clients *c, const struct event *e, struct effects *fx
                 return false;
         if (e->status == -ENOBUFS)
                 c->stats.dropped_slow++;
+        c->stats.left += e->status == 0;
         client__submit_held(k, e, fx);
         client_forget(k);
         return true;

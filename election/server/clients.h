@@ -123,7 +123,7 @@ struct clients_stats {
         struct histogram read_us, update_us; /* of those that read, of those that wrote */
         uint64_t watch_bytes;                /* sent as events of watches */
         uint64_t connects, resumes;          /* ConnectRequests; those that resume a session */
-        uint64_t closed;                     /* connections that came to an end */
+        uint64_t left;                       /* connections that the client ended, without closing its session */
         uint64_t bad_input;                  /* connections closed because of what they sent */
         uint64_t rejected;                   /* connections refused by a limit */
         uint64_t dropped_slow;               /* connections dropped because they did not read */

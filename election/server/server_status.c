@@ -55,7 +55,7 @@ static void mntr_connections(const struct clients_stats *c, const struct status_
         v->real(v->ctx, "connection_drop_probability", 0, 1, 1);
         v->number(v->ctx, "connection_request_count", (int64_t)c->connects);
         v->number(v->ctx, "connection_revalidate_count", (int64_t)c->resumes);
-        v->number(v->ctx, "connection_drop_count", (int64_t)c->closed);
+        v->number(v->ctx, "connection_drop_count", (int64_t)c->left);
         v->number(v->ctx, "connection_rejected", (int64_t)c->rejected);
         v->number(v->ctx, "cnxn_closed_without_zk_server_running", (int64_t)c->not_serving);
         v->number(v->ctx, "sessionless_connections_expired", (int64_t)c->sessionless_expired);

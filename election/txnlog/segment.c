@@ -19,6 +19,12 @@
 
 /* A segment grows by its next step when less than this is left in it; as in Java. */
 #define RESERVE_BYTES 4096u
+/* Reserved blocks that nobody has written to are marked so, and the first sync of each has to have the mark removed,
+ * which takes a commit of the file system's journal. So a small group that comes to such blocks writes zeros to many of
+ * them, which its sync pays for, and those of the next groups find them written. A large group is worth its own commit,
+ * and should not write twice as much. */
+#define ZEROS_BYTES       (1u << 20)
+#define SMALL_GROUP_BYTES (64u << 10)
 
 void txnlog__segment_init(struct txnlog__segment *s, const struct storage *io, const struct store_config *config)
 {
@@ -100,7 +106,7 @@ static int create(struct txnlog__segment *s)
         jute_writer_reset(&s->pending);
         if (r < 0)
                 return r;
-        s->end = s->allocated = TXNLOG__HEADER_SIZE;
+        s->end = s->allocated = s->written = TXNLOG__HEADER_SIZE;
         r = reserve(s, s->end);
         if (r >= 0)
                 r = s->io->sync(s->file);
@@ -126,6 +132,24 @@ int txnlog__segment_open(struct txnlog__segment *s, int64_t zxid, char why[STORE
         return 0;
 }
 
+/* After a group of `len` bytes. Never beyond what is reserved, so that nothing is written that could fail for want of
+ * room; where a file system can't reserve, there may be none, and the zeros were only for speed. */
+static int write_ahead(struct txnlog__segment *s, size_t len)
+{
+        static uint8_t zeros[ZEROS_BYTES]; /* not const: so it takes no room, in the program or in memory */
+        if (s->end <= s->written)
+                return 0;
+        s->written = s->end;
+        if (len > SMALL_GROUP_BYTES || s->allocated <= s->end)
+                return 0;
+        uint64_t room = s->allocated - s->end;
+        size_t ahead = room < ZEROS_BYTES ? (size_t)room : ZEROS_BYTES;
+        int r = s->io->write_at(s->file, s->end, zeros, ahead);
+        if (r >= 0)
+                s->written += ahead;
+        return r == -ENOSPC ? 0 : r;
+}
+
 static int flush(struct txnlog__segment *s, char why[STORE_WHY_MAX])
 {
         size_t len = s->pending.len;
@@ -142,6 +166,9 @@ static int flush(struct txnlog__segment *s, char why[STORE_WHY_MAX])
         if (s->allocated < s->end)
                 s->allocated = s->end;
         s->unsynced = true;
+        r = write_ahead(s, len);
+        if (r < 0)
+                return fail(s, r, "write failed", why);
         jute_writer_reset(&s->pending);
         if (s->pending.capacity > 2 * TXNLOG__PENDING_BYTES) {
                 size_t max = s->pending.max;

@@ -234,6 +234,21 @@ def test_far_more_requests_than_may_be_under_way_are_answered_in_order(connect):
     assert client.exists(root).num_children == PIPELINED // 3
 
 
+def test_mntr_counts_the_connections_that_clients_left(lab, ours):
+    server = lab.ensemble({1: ours}, words="*").start()[1]
+
+    def dropped():
+        return float(server.monitor()["connection_drop_count"])
+    before = dropped()
+    with Client(server.address) as client:
+        client.close_session()
+    assert dropped() == before
+    with Raw(server.address) as leaving:
+        leaving.send(connect_frame())
+        assert leaving.read_frame()
+    wait_until(lambda: dropped() == before + 1, 10, "the connection that was left is counted")
+
+
 def test_by_default_a_rush_is_neither_throttled_nor_refused(lab, ours):
     """Connections and requests far beyond what serves them at once: as ZooKeeper, whose throttles are off unless set."""
     server = lab.ensemble({1: ours}, words="*", baton_extra={"max_client_connections": 0}).start()[1]

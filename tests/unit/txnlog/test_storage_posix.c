@@ -406,6 +406,79 @@ static void test_a_damaged_record_in_a_real_file_is_a_loss(void **state)
         blob_unref(b);
 }
 
+/* ---- zeros ahead of small groups: what is written to a real file ---- */
+
+static struct {
+        const struct storage *io;
+        size_t writes, zeros; /* of these, such as hold nothing else */
+        uint64_t zeros_end;
+} seen;
+
+static int counting_write(struct storage_file *f, uint64_t offset, const void *data, size_t len)
+{
+        const uint8_t *bytes = data;
+        bool zeros = bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
+        seen.writes++;
+        seen.zeros += zeros;
+        if (zeros)
+                seen.zeros_end = offset + len;
+        return seen.io->write_at(f, offset, data, len);
+}
+
+static void write_group(struct fixture *f, int64_t first, int64_t last, size_t bytes)
+{
+        struct effects fx;
+        seen.writes = seen.zeros = 0;
+        effects_init(&fx);
+        for (int64_t n = first; n <= last; n++) {
+                struct blob *b = fixture_payload(ZXID(1, n), bytes);
+                (void)effect_log_append(&fx, b, 0, (uint32_t)b->len, ZXID(1, n));
+                blob_unref(b);
+        }
+        for (size_t i = 0; i < fx.count; i++)
+                assert_int_equal(store_perform(f->store, &fx.list[i], NULL, f->why), 0);
+        effects_done(&fx);
+        assert_int_equal(fixture_sync(f), 0);
+}
+
+/* The sync of a group into blocks that were written to before needs no commit of the file system's journal. */
+static void test_small_groups_find_blocks_that_were_written_to(void **state)
+{
+        struct place *p = *state;
+        struct fixture f;
+        struct recovered r;
+        must_open(p);
+        seen.io = storage_posix_io(p->posix);
+        struct storage counting = *seen.io;
+        counting.write_at = counting_write;
+        fixture_init(&f);
+        f.config.preallocate_bytes = 4u << 20;
+        f.store = store_new(&counting, &f.config);
+        assert_int_equal(store_recover(f.store, &r, f.why), 0);
+        recovered_done(&r);
+        fixture_enter_epoch(&f, 1);
+        write_group(&f, 1, 1, 1000); /* the file is made with it */
+        assert_int_equal(seen.zeros, 1);
+        assert_true(seen.zeros_end >= 1u << 20);
+        write_group(&f, 2, 20, 1000);
+        assert_int_equal(seen.zeros, 0);
+        write_group(&f, 21, 170, 10000); /* past them, and large */
+        assert_int_equal(seen.zeros, 0);
+        write_group(&f, 171, 171, 1000);
+        assert_int_equal(seen.zeros, 1);
+        write_group(&f, 172, 172, 1000);
+        assert_int_equal(seen.zeros, 0);
+        for (int64_t n = 173; n < 420; n++) /* up to the end of what is reserved, and on */
+                write_group(&f, n, n, 10000);
+        store_free(f.store);
+        f.store = store_new(seen.io, &f.config);
+        assert_int_equal(store_recover(f.store, &r, f.why), 0);
+        assert_int_equal(r.last_zxid, ZXID(1, 419));
+        assert_false(r.torn || r.lost);
+        recovered_done(&r);
+        fixture_done(&f);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -417,6 +490,7 @@ int main(void)
                 TEST(test_foreign_myid_is_refused),
                 TEST(test_file_in_the_way_is_explained),
                 TEST(test_files_do_as_storage_says),
+                TEST(test_small_groups_find_blocks_that_were_written_to),
                 TEST(test_small_texts_stand_above_the_files),
                 TEST(test_a_directory_whose_sync_failed_is_never_synced_again),
                 TEST(test_a_pipe_in_the_place_of_a_file_is_refused),
