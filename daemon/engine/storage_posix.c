@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #define DIR_MODE    0750
@@ -421,6 +423,13 @@ static int open_all(struct storage_posix *p, const char *data_dir, int64_t sid, 
         return 0;
 }
 
+/* Others may do the same; of these it is known. */
+static bool writes_in_place(int fd)
+{
+        struct statfs fs;
+        return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC);
+}
+
 int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix **ret, char why[STORAGE_POSIX_WHY_MAX])
 {
         struct storage_posix *p = mem_zalloc(sizeof *p);
@@ -451,6 +460,7 @@ int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix *
                 storage_posix_close(p);
                 return r;
         }
+        p->io.in_place = writes_in_place(p->fd);
         *ret = p;
         return 0;
 }

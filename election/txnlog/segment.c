@@ -132,22 +132,18 @@ int txnlog__segment_open(struct txnlog__segment *s, int64_t zxid, char why[STORE
         return 0;
 }
 
-/* After a group of `len` bytes. Never beyond what is reserved, so that nothing is written that could fail for want of
- * room; where a file system can't reserve, there may be none, and the zeros were only for speed. */
+/* After a group of `len` bytes. Never beyond what is reserved; if there is no room for them all the same, the zeros
+ * were only for speed. */
 static int write_ahead(struct txnlog__segment *s, size_t len)
 {
         static uint8_t zeros[ZEROS_BYTES]; /* not const: so it takes no room, in the program or in memory */
-        if (s->end <= s->written)
+        uint64_t from = s->end, room = s->allocated - s->end;
+        if (!s->io->in_place || from < s->written || len > SMALL_GROUP_BYTES || room == 0)
                 return 0;
-        s->written = s->end;
-        if (len > SMALL_GROUP_BYTES || s->allocated <= s->end)
-                return 0;
-        uint64_t room = s->allocated - s->end;
         size_t ahead = room < ZEROS_BYTES ? (size_t)room : ZEROS_BYTES;
-        int r = s->io->write_at(s->file, s->end, zeros, ahead);
-        if (r >= 0)
-                s->written += ahead;
-        return r == -ENOSPC ? 0 : r;
+        s->written = from + ahead;
+        int r = s->io->write_at(s->file, from, zeros, ahead);
+        return r == -ENOSPC || r == -EDQUOT ? 0 : r;
 }
 
 static int flush(struct txnlog__segment *s, char why[STORE_WHY_MAX])
@@ -165,8 +161,9 @@ static int flush(struct txnlog__segment *s, char why[STORE_WHY_MAX])
         s->end += len;
         if (s->allocated < s->end)
                 s->allocated = s->end;
+        bool whole = !s->unsynced; /* so far: what is left of a large group is not a small one */
         s->unsynced = true;
-        r = write_ahead(s, len);
+        r = whole ? write_ahead(s, len) : 0;
         if (r < 0)
                 return fail(s, r, "write failed", why);
         jute_writer_reset(&s->pending);

@@ -9,6 +9,7 @@
 #ifndef BATON_TXNLOG_STORAGE_H
 #define BATON_TXNLOG_STORAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,9 @@ struct storage_file; /* an open file, defined by the implementation */
 
 struct storage {
         void *ctx;
+        /* What has been written is written over where it stands: a reserved block that holds zeros is as safe from a
+         * full disk as one that was never written to. Not so where a file system copies on write. */
+        bool in_place;
         /* Calls `fn` for each name in the directory. */
         int (*list)(void *ctx, void (*fn)(void *fn_ctx, const char *name), void *fn_ctx);
         /* Opens for reading; -ENOENT. */

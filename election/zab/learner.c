@@ -116,18 +116,30 @@ static uint64_t silence_by_ticks(const struct zab *z)
         return zab__ticks(z, limit) - z->config.tick_ms / 4;
 }
 
-static uint64_t silence(const struct zab *z, bool *ret_hasty)
+/* The same where pings tell how often they come, without patience; UINT64_MAX: they don't, or it does not matter. */
+static uint64_t silence_by_pings(const struct zab *z)
 {
         const struct zab_learner *l = &z->learner;
-        uint64_t most = silence_by_ticks(z);
-        *ret_hasty = false;
         if (l->step != STEP_BROADCAST || l->heartbeat_ms == 0 || z->config.election_timeout_ms == 0)
-                return most;
-        uint64_t hasty = z->config.election_timeout_ms;
+                return UINT64_MAX;
         uint64_t least = (uint64_t)l->heartbeat_ms * ZAB_HEARTBEATS_MISSED_MIN;
-        hasty = (hasty > least ? hasty : least) << z->patience;
-        *ret_hasty = hasty < most;
-        return *ret_hasty ? hasty : most;
+        return z->config.election_timeout_ms > least ? z->config.election_timeout_ms : least;
+}
+
+static uint64_t silence(const struct zab *z, bool *ret_hasty)
+{
+        uint64_t by_ticks = silence_by_ticks(z), by_pings = silence_by_pings(z);
+        *ret_hasty = by_pings < by_ticks && by_pings << z->patience < by_ticks;
+        return *ret_hasty ? by_pings << z->patience : by_ticks;
+}
+
+/* It ends when it was not needed for a minute. */
+static void patience_end(struct zab *z, uint64_t now_ms)
+{
+        if (z->patience > 0 && now_ms - z->learner.heard_ms >= silence_by_pings(z))
+                z->patient_until_ms = now_ms + ZAB_PATIENCE_MS;
+        if (now_ms >= z->patient_until_ms)
+                z->patience = 0;
 }
 
 void zab__learner_heard(struct zab *z, uint64_t now_ms)
@@ -135,8 +147,7 @@ void zab__learner_heard(struct zab *z, uint64_t now_ms)
         struct zab_learner *l = &z->learner;
         if (l->paused)
                 return;
-        if (now_ms >= z->patient_until_ms)
-                z->patience = 0;
+        patience_end(z, now_ms);
         uint64_t ms = silence(z, &l->hasty);
         l->suspected = false;
         l->heard_ms = now_ms;
@@ -174,6 +185,8 @@ static void silence_check(struct zab *z, uint64_t now_ms)
                 l->silent_ms = next < last ? next : last;
                 return;
         }
+        if (by_ticks_ms <= now_ms + LAST_CHANCE_MS)
+                l->hasty = false; /* it would be left without haste, too */
         if (!l->suspected) {
                 l->suspected = true;
                 l->silent_ms = now_ms + LAST_CHANCE_MS;

@@ -51,8 +51,9 @@ enum zab_phase {
 #define ZAB_STEP_BYTES_MAX (1u << 20)
 /* Pings that must be missing before a learner leaves its leader for their sake, however short election_timeout is. */
 #define ZAB_HEARTBEATS_MISSED_MIN 3
-/* For this long after a learner left a leader sooner than by sync_limit it is twice as patient, and twice again each
- * further time, up to sync_limit: a machine that is too slow for its election timeout must not elect for ever. */
+/* A learner that left a leader sooner than by sync_limit is twice as patient, and twice again each further time, up to
+ * sync_limit, until it had no need of that for this long: a machine that is too slow for its election timeout must not
+ * elect for ever. */
 #define ZAB_PATIENCE_MS 60000
 /* Proposals not yet committed: what eight servers of this program forward at most (CLIENTS_OUTSTANDING_MAX each),
  * and half of what a learner bears (ZAB_TAIL_MAX). A learner that forwards more is dropped: it can't be left

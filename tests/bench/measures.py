@@ -29,14 +29,9 @@ def _cpu_ticks(pid):
 
 
 def _ran_ns(pid):
-    """Exactly, where ticks only say who was running at their moment: an idle server wakes up just then."""
-    total = 0
-    for task in Path("/proc/%d/task" % pid).iterdir():
-        try:
-            total += int((task / "schedstat").read_text().split()[0])
-        except OSError:
-            continue                    # it has just ended
-    return total
+    """Exactly, and with threads that have ended: its processor clock, numbered as clock_getcpuclockid(3) does. Ticks say only
+    who was running at their moment, and an idle server wakes up just then."""
+    return time.clock_gettime_ns((~pid << 3) | 2)
 
 
 def _switches(pid):

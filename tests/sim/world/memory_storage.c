@@ -488,6 +488,7 @@ struct memory_storage *memory_storage_new(void)
         struct memory_storage *d = mem_zalloc(sizeof *d);
         d->io = (struct storage){
                 .ctx = d,
+                .in_place = true,
                 .list = memory_list,
                 .open = memory_open,
                 .create = memory_create,

@@ -451,6 +451,7 @@ static void test_small_groups_find_blocks_that_were_written_to(void **state)
         seen.io = storage_posix_io(p->posix);
         struct storage counting = *seen.io;
         counting.write_at = counting_write;
+        counting.in_place = true; /* whatever the test's disk is */
         fixture_init(&f);
         f.config.preallocate_bytes = 4u << 20;
         f.store = store_new(&counting, &f.config);
@@ -468,7 +469,15 @@ static void test_small_groups_find_blocks_that_were_written_to(void **state)
         assert_int_equal(seen.zeros, 1);
         write_group(&f, 172, 172, 1000);
         assert_int_equal(seen.zeros, 0);
-        for (int64_t n = 173; n < 420; n++) /* up to the end of what is reserved, and on */
+        write_group(&f, 173, 300, 10000);
+        write_group(&f, 301, 327, 10000); /* a whole portion and a little more: large all the same */
+        assert_int_equal(seen.writes, 2);
+        assert_int_equal(seen.zeros, 0);
+        counting.in_place = false;
+        write_group(&f, 328, 328, 1000);
+        assert_int_equal(seen.zeros, 0);
+        counting.in_place = true;
+        for (int64_t n = 329; n < 420; n++) /* up to the end of what is reserved, and on */
                 write_group(&f, n, n, 10000);
         store_free(f.store);
         f.store = store_new(seen.io, &f.config);

@@ -140,6 +140,29 @@ static void test_patience_doubles_and_ends(void **state)
         world_free(w);
 }
 
+static void test_patience_lasts_while_it_is_needed(void **state)
+{
+        (void)state;
+        struct world *w = world_of_learner();
+        w->election_timeout_ms = 40;
+        boot_anew(w);
+        ping(w, join(w, 1), 10);
+        expect_left_after(w, 40);
+        struct pipe *p = join(w, 2);
+        for (uint64_t ms = 0; ms < 2 * ZAB_PATIENCE_MS; ms += 50) { /* slow, again and again */
+                ping(w, p, 10);
+                world_run(w, 50);
+        }
+        assert_true(me(w)->serving);
+        for (uint64_t ms = 0; ms < ZAB_PATIENCE_MS; ms += 10) {
+                ping(w, p, 10);
+                world_run(w, 10);
+        }
+        ping(w, p, 10);
+        expect_left_after(w, 40);
+        world_free(w);
+}
+
 /* It was this server that stood still: what has arrived meanwhile is read before anybody is left. */
 static void test_server_that_stood_still_reads_before_it_judges(void **state)
 {
@@ -312,6 +335,7 @@ int main(void)
                 cmocka_unit_test(test_as_many_pings_must_be_missing),
                 cmocka_unit_test(test_election_timeout_of_nothing_is_sync_limit),
                 cmocka_unit_test(test_patience_doubles_and_ends),
+                cmocka_unit_test(test_patience_lasts_while_it_is_needed),
                 cmocka_unit_test(test_server_that_stood_still_reads_before_it_judges),
                 cmocka_unit_test(test_slow_disk_is_no_silence_of_the_leader),
                 cmocka_unit_test(test_pings_before_uptodate_tell_how_often_they_come),
