@@ -108,6 +108,7 @@ def sit(options, kinds, names):
             len(names), ", ".join(kinds), max(1, expected / 60), limit / 60), file=sys.stderr, flush=True)
         one.bound(limit)
         one.machine["before"] = one.machine["after"] = ceilings.machine()
+        one.machine["others"] = ceilings.others()
         one.keeping = lambda: write_json(one, path)
         try:
             one.measure(names)

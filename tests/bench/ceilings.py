@@ -64,6 +64,19 @@ def disk(group, folder=None):
         return sorted(runs, key=lambda run: run["records_per_second"])[DISK_RUNS // 2]
 
 
+def _busy_jiffies():
+    user, nice, system, _, _, interrupts, soft = map(int, open("/proc/stat", encoding="utf-8").readline().split()[1:8])
+    return user + nice + system + interrupts + soft
+
+
+def others():
+    """The part of all processors that is used while nothing is measured yet, over a second."""
+    began, before = time.monotonic(), _busy_jiffies()
+    time.sleep(1)
+    used = (_busy_jiffies() - before) / os.sysconf("SC_CLK_TCK")
+    return used / (time.monotonic() - began) / os.cpu_count()
+
+
 def machine():
     """What the figures were measured on."""
     cpu = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")

@@ -17,14 +17,14 @@ import tables
 PAGE = fleet.ROOT / "docs" / "performance.md"
 PLOTS = fleet.ROOT / "docs" / "plots"
 BEGIN, END = "<!-- what follows is written by tests/bench/page.py -->\n", "<!-- end -->\n"
-# What waits for a processor before the first server is started.
-BUSY_LOAD = 0.5
+# The part of the processors that others may use before the first server is started.
+BUSY_PART = 0.05
 
 
 def machine_line(found):
     before, after = found["machine"]["before"], found["machine"]["after"]
     busy = " **Other work ran on the machine at the same time: these figures are provisional.**" if (
-        before["load_average"][0] > BUSY_LOAD) else ""
+        found["machine"].get("others", 0) > BUSY_PART) else ""
     return ("%s. %s, %d processors, %d GiB, Linux %s, file system %s; load average %.1f before, %.1f after. "
             "%d s in all.%s" % (
                 found["date"], before["processor"], before["processors"], round(before["memory_bytes"] / 2 ** 30),
