@@ -279,12 +279,9 @@ static void test_leader_pings_each_half_tick_at_least(void **state)
         }
 }
 
-/* What a quorum has may be much at once: pings and clients have their turn before all of it is committed. */
-static void test_leader_commits_in_portions(void **state)
+/* Of four proposals it is known in one call that a quorum has them. */
+static void four_at_once(struct world *w, struct pipe *p)
 {
-        (void)state;
-        struct world *w = world_of_leader(0, 1);
-        struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
         me(w)->disk_stuck = true;
         world_proposals(w, 1, 4);
         for (int64_t i = 1; i <= 4; i++) {
@@ -296,6 +293,15 @@ static void test_leader_commits_in_portions(void **state)
         while (disk_perform(me(w)))
                 ;
         world_disk_report(w, 1);
+}
+
+/* What a quorum has may be much at once: pings and clients have their turn before all of it is committed. */
+static void test_leader_commits_in_portions(void **state)
+{
+        (void)state;
+        struct world *w = world_of_leader(0, 1);
+        struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
+        four_at_once(w, p);
         for (int64_t i = 1; i <= 4; i++) {
                 assert_int_equal(zab_last_committed(me(w)->zab), z(1, i));
                 world_run(w, 1);
@@ -311,14 +317,7 @@ static void test_leader_that_stops_commits_the_rest(void **state)
         (void)state;
         struct world *w = world_of_leader(0, 1);
         struct pipe *p = puppet_join(w, 1, 2, 0, 0, 0);
-        me(w)->disk_stuck = true;
-        world_proposals(w, 1, 4);
-        for (int64_t i = 1; i <= 4; i++)
-                puppet_plain(w, p, QP_ACK, z(1, i));
-        me(w)->disk_stuck = false;
-        while (disk_perform(me(w)))
-                ;
-        world_disk_report(w, 1);
+        four_at_once(w, p);
         world_stop(w, 1);
         assert_int_equal(zab_role(me(w)->zab), ZAB_LEADING);
         world_run(w, 3);
