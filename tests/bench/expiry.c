@@ -99,7 +99,7 @@ static void await_all(struct load *l, const struct expiry *e)
         for (uint64_t since = now_ns(); l->dir_children != EXPIRY_READERS * e->sessions;) {
                 l->dir_children = l->dir_changes = 0;
                 pump_run(l, &stat);
-                load_check_progress(since, "every ephemeral");
+                load_check_progress(l, since, "every ephemeral");
         }
         l->dir_children = l->dir_changes = 0;
 }
@@ -118,7 +118,7 @@ static void run(struct load *l, struct expiry *e)
         load_mark(l, &l->from);
         while (e->last_ns == 0) {
                 load_turn(l, now_ns() + SECOND_NS / 10);
-                load_check_progress(e->heard_ns, "requests of others");
+                load_check_progress(l, e->heard_ns, "requests of others");
                 if (now_ns() > end)
                         bench_fail("%" PRId64 " ephemerals are left %d seconds after their sessions were due",
                                    e->left[0], EXPIRY_SECONDS_MAX);
@@ -174,7 +174,8 @@ void expiry_run(struct load *l)
         for (uint32_t i = EXPIRY_OTHERS; i < o->connections; i++)
                 request_put(l, &l->conns[i], DO_CREATE_OWN, i, now_ns());
         for (uint32_t i = EXPIRY_OTHERS; i < o->connections; i++) {
-                for (uint64_t since = now_ns(); l->conns[i].count > 0; load_check_progress(since, "making ephemerals"))
+                for (uint64_t since = now_ns(); l->conns[i].count > 0;
+                     load_check_progress(l, since, "making ephemerals"))
                         load_turn(l, now_ns() + SECOND_NS);
         }
         await_all(l, &e);

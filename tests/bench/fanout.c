@@ -58,7 +58,7 @@ static uint64_t one_round(struct load *l, struct fanout *f)
         request_put(l, &l->conns[0], DO_SET_KEY, 0, f->began_ns);
         while (f->notified < l->o->connections || !f->written) {
                 load_turn(l, now_ns() + SECOND_NS);
-                load_check_progress(f->last_ns, "notifications");
+                load_check_progress(l, f->last_ns, "notifications");
         }
         l->on_event = NULL;
         l->on_reply = NULL;

@@ -11,14 +11,6 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-static void ping_all(struct load *l)
-{
-        for (uint32_t i = 0; i < l->o->connections; i++) {
-                conn_ping(&l->conns[i]);
-                load_touch(l, &l->conns[i]);
-        }
-}
-
 static bool input_ended(void)
 {
         struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -45,13 +37,12 @@ void hold_run(struct load *l)
         load_mark(l, &l->to);
         if (puts("holding") < 0 || fflush(stdout) != 0)
                 bench_fail("standard output: %s", strerror(errno));
-        /* A third of the timeout, as clients do. */
-        uint64_t every = (uint64_t)o->timeout_ms * 1000000 / 3, next = now_ns() + every;
+        uint64_t every = load_ping_ns(l), next = now_ns() + every;
         while (!input_ended()) {
                 load_turn(l, now_ns() + SECOND_NS / 10);
                 if (now_ns() >= next) {
                         next += every;
-                        ping_all(l);
+                        load_ping_all(l);
                 }
         }
         struct pump close = {.op = DO_CLOSE, .keys = 1, .operations = o->connections, .outstanding = 1};

@@ -67,8 +67,9 @@ struct load {
         uint8_t *value;  /* a value to be sent: stamp, key, then what fill says */
         uint64_t stamps; /* given out */
         uint64_t random;
-        uint64_t made;  /* znodes that this run created */
-        uint32_t *seqs; /* the numbers that servers gave, by key */
+        uint64_t pinged_ns; /* when all were pinged last */
+        uint64_t made;      /* znodes that this run created */
+        uint32_t *seqs;     /* the numbers that servers gave, by key */
         size_t seqs_size;
         int64_t dir_children, dir_changes; /* added up by DO_STAT_DIR */
         struct load_mark from, to;         /* of the measured time */
@@ -100,8 +101,13 @@ void load_open_all(struct load *l, uint32_t at_once);
 void load_touch(struct load *l, struct conn *c);
 /* One turn: waits for what comes, at most until `until_ns`, handles it and writes. */
 void load_turn(struct load *l, uint64_t until_ns);
-/* Ends the run when nothing came for too long: called by all that wait for replies. */
-void load_check_progress(uint64_t since_ns, const char *what);
+/* Called by all that wait for replies, in each turn. Pings, as a client that waits does, when nothing came for
+ * load_ping_ns(); ends the run when nothing came for too long. */
+void load_check_progress(struct load *l, uint64_t since_ns, const char *what);
+/* A ping on each connection that has a session. */
+void load_ping_all(struct load *l);
+/* How soon a client pings that has nothing else to say: a third of the timeout, as ZooKeeper's do. */
+uint64_t load_ping_ns(const struct load *l);
 
 /* Marks the beginning and the end of the measured time. */
 void load_mark(const struct load *l, struct load_mark *ret);

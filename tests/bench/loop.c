@@ -164,11 +164,29 @@ void load_turn(struct load *l, uint64_t until_ns)
         flush_all(l);
 }
 
-void load_check_progress(uint64_t since_ns, const char *what)
+void load_ping_all(struct load *l)
 {
-        uint64_t now = now_ns();
-        if (now > since_ns && now - since_ns > SILENCE_SECONDS_MAX * SECOND_NS)
+        l->pinged_ns = now_ns();
+        for (uint32_t i = 0; i < l->o->connections; i++) {
+                if (l->conns[i].state != CONN_READY)
+                        continue;
+                conn_ping(&l->conns[i]);
+                load_touch(l, &l->conns[i]);
+        }
+}
+
+uint64_t load_ping_ns(const struct load *l)
+{
+        return (uint64_t)l->o->timeout_ms * 1000000 / 3;
+}
+
+void load_check_progress(struct load *l, uint64_t since_ns, const char *what)
+{
+        uint64_t now = now_ns(), silent = now > since_ns ? now - since_ns : 0;
+        if (silent > SILENCE_SECONDS_MAX * SECOND_NS)
                 bench_fail("%s: nothing has come for %d seconds", what, SILENCE_SECONDS_MAX);
+        if (silent >= load_ping_ns(l) && now - l->pinged_ns >= load_ping_ns(l))
+                load_ping_all(l);
 }
 
 /* ---- opening them all ---- */
@@ -198,7 +216,7 @@ void load_open_all(struct load *l, uint32_t at_once)
                 load_open(l, &l->conns[o.next++]);
         while (l->ready < l->o->connections) {
                 load_turn(l, now_ns() + SECOND_NS);
-                load_check_progress(o.last_ns, "opening connections");
+                load_check_progress(l, o.last_ns, "opening connections");
         }
         l->on_ready = NULL;
         l->context = NULL;

@@ -146,7 +146,7 @@ void pump_run(struct load *l, struct pump *p)
                 load_turn(l, next_moment(p, begun, until));
                 look_at_clock(l, p, &begun);
                 if (p->done < p->issued)
-                        load_check_progress(p->last_ns, "requests");
+                        load_check_progress(l, p->last_ns, "requests");
         }
         l->on_reply = NULL;
         l->context = NULL;

@@ -83,7 +83,7 @@ void churn_run(struct load *l)
         struct pump dir = {.op = DO_MAKE_DIR, .keys = 1, .operations = 1, .connections = 1};
         struct conn *observer = &l->conns[0];
         load_open(l, observer);
-        for (uint64_t since = now_ns(); observer->state != CONN_READY; load_check_progress(since, "connecting"))
+        for (uint64_t since = now_ns(); observer->state != CONN_READY; load_check_progress(l, since, "connecting"))
                 load_turn(l, now_ns() + SECOND_NS);
         pump_run(l, &root);
         pump_run(l, &dir);
@@ -100,7 +100,7 @@ void churn_run(struct load *l)
         bool begun = false, over = false;
         while (h.living || !over) {
                 load_turn(l, !begun ? h.measures_ns : over ? now_ns() + SECOND_NS : h.ends_ns);
-                load_check_progress(h.last_ns, "churn");
+                load_check_progress(l, h.last_ns, "churn");
                 if (!begun && now_ns() >= h.measures_ns) {
                         begun = true;
                         load_mark(l, &l->from);

@@ -27,9 +27,14 @@ static bool read_whole(int fd, uint8_t *to, size_t size)
         return true;
 }
 
+/* Whether the process keeps its answer to a request until a ping comes. */
+static bool keeps_answers;
+
 /* The greeting's answer has a session; every other one the request's xid, and no error. */
 static void echo(int listener)
 {
+        static const uint8_t ping[4] = {0xff, 0xff, 0xff, 0xfe};
+        uint8_t kept[4] = {0};
         int fd = accept(listener, NULL, NULL);
         uint8_t head[4], frame[FRAME_MAX];
         for (bool greeted = false; read_whole(fd, head, sizeof head); greeted = true) {
@@ -43,6 +48,12 @@ static void echo(int listener)
                         memset(answer, 0, size);
                         answer[3] = 16;
                         memcpy(answer + 4, frame, 4);
+                        if (keeps_answers && memcmp(frame, ping, sizeof ping) != 0) {
+                                memcpy(kept, frame, sizeof kept);
+                                continue;
+                        }
+                        if (keeps_answers)
+                                memcpy(answer + 4, kept, sizeof kept);
                 }
                 if (write(fd, answer, size) != (ssize_t)size)
                         break;
@@ -79,6 +90,13 @@ static int connected(void **state)
         load_init(&l, &options);
         load_open_all(&l, 1);
         return 0;
+}
+
+static int connected_to_one_that_keeps_answers(void **state)
+{
+        keeps_answers = true;
+        options.timeout_ms = 30;
+        return connected(state);
 }
 
 static int over(void **state)
@@ -120,11 +138,23 @@ static void test_only_what_is_measured_counts(void **state)
         assert_true(l.to.at_ns > l.from.at_ns);
 }
 
+/* As ZooKeeper 3.8.0 now and then does with an only client's only request. */
+static void test_an_answer_that_does_not_come_is_pinged_for(void **state)
+{
+        (void)state;
+        struct pump p = {.op = DO_SYNC_ROOT, .keys = 1, .operations = 1, .outstanding = 1};
+        pump_run(&l, &p);
+        assert_int_equal(p.done, 1);
+        assert_true(l.pinged_ns > 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_a_pump_that_is_run_again_sends_again, connected, over),
                 cmocka_unit_test_setup_teardown(test_only_what_is_measured_counts, connected, over),
+                cmocka_unit_test_setup_teardown(test_an_answer_that_does_not_come_is_pinged_for,
+                                                connected_to_one_that_keeps_answers, over),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
