@@ -460,7 +460,7 @@ static void test_small_groups_find_blocks_that_were_written_to(void **state)
         fixture_enter_epoch(&f, 1);
         write_group(&f, 1, 1, 1000); /* the file is made with it */
         assert_int_equal(seen.zeros, 1);
-        assert_true(seen.zeros_end >= 1u << 20);
+        assert_true(seen.zeros_end > 64u << 10); /* more than the largest group that finds them */
         write_group(&f, 2, 20, 1000);
         assert_int_equal(seen.zeros, 0);
         write_group(&f, 21, 170, 10000); /* past them, and large */
