@@ -185,6 +185,11 @@ static int posix_sync(struct storage_file *f)
         return fdatasync(f->fd) < 0 ? -errno : 0; /* never tried again, not even after EINTR */
 }
 
+static void posix_uncache(struct storage_file *f, uint64_t offset, uint64_t len)
+{
+        (void)posix_fadvise(f->fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED); /* a hint */
+}
+
 static void posix_close(struct storage_file *f)
 {
         (void)close(f->fd); /* what had to be durable was synced */
@@ -448,6 +453,7 @@ int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix *
                 .allocate = posix_allocate,
                 .truncate = posix_truncate,
                 .sync = posix_sync,
+                .uncache = posix_uncache,
                 .close = posix_close,
                 .rename = posix_rename,
                 .remove = posix_remove,

@@ -22,10 +22,14 @@
 /* Reserved blocks that nobody has written to are marked so, and the first sync of each has to have the mark removed,
  * which takes a commit of the file system's journal. So a small group that comes to such blocks writes zeros to many of
  * them, which its sync pays for, and those of the next groups find them written. A large group is worth its own commit,
- * and should not write twice as much. Zeros in memory that was never used take 3 ms to 6 ms for each MiB on a virtual
- * machine: so many that a commit does not count, so few that nobody waits for them. */
+ * and should not write twice as much. A MiB of zeros takes 3 ms to 6 ms where the page cache has to grow into memory
+ * that a virtual machine was not given yet: 128 KiB are few enough that nobody waits for them, and enough that a commit
+ * for each does not count. */
 #define ZEROS_BYTES       (128u << 10)
 #define SMALL_GROUP_BYTES (64u << 10)
+/* Nobody reads the log before the next start, and the page cache would grow by all of it, into memory that may be dear:
+ * it is given back in portions, and the next ones find it. */
+#define UNCACHE_BYTES (256u << 10)
 
 void txnlog__segment_init(struct txnlog__segment *s, const struct storage *io, const struct store_config *config)
 {
@@ -108,6 +112,7 @@ static int create(struct txnlog__segment *s)
         if (r < 0)
                 return r;
         s->end = s->allocated = s->written = TXNLOG__HEADER_SIZE;
+        s->uncached = 0;
         r = reserve(s, s->end);
         if (r >= 0)
                 r = s->io->sync(s->file);
@@ -188,6 +193,15 @@ int txnlog__segment_append(struct txnlog__segment *s, const uint8_t *payload, ui
         return 0;
 }
 
+/* After a sync. */
+static void uncache(struct txnlog__segment *s)
+{
+        if (!s->io->uncache || s->end - s->uncached < UNCACHE_BYTES)
+                return;
+        s->io->uncache(s->file, s->uncached, s->end - s->uncached);
+        s->uncached = s->end;
+}
+
 int txnlog__segment_sync(struct txnlog__segment *s, char why[STORE_WHY_MAX])
 {
         if (!s->file)
@@ -202,6 +216,7 @@ int txnlog__segment_sync(struct txnlog__segment *s, char why[STORE_WHY_MAX])
                 if (r < 0)
                         return fail(s, r, "sync failed", why);
                 s->unsynced = false;
+                uncache(s);
         }
         if (s->unnamed && !PLANTED(M11_DIRECTORY_NOT_SYNCED)) {
                 r = s->io->sync_dir(s->io->ctx);

@@ -38,6 +38,9 @@ struct storage {
         int (*truncate)(struct storage_file *f, uint64_t size_bytes);
         /* Data and what is needed to read it back (fdatasync). */
         int (*sync)(struct storage_file *f);
+        /* What was synced there will not be read soon: the system may use the memory for something else. A hint; NULL
+         * where there is nothing to be told (posix_fadvise(2), POSIX_FADV_DONTNEED). */
+        void (*uncache)(struct storage_file *f, uint64_t offset, uint64_t len);
         void (*close)(struct storage_file *f);
         int (*rename)(void *ctx, const char *from, const char *to);
         int (*remove)(void *ctx, const char *name);

@@ -163,6 +163,7 @@ struct txnlog__segment {
         uint64_t end;       /* of what has been written */
         uint64_t allocated; /* known size of the file */
         uint64_t written;   /* what stands before it has been written to: records, then zeros */
+        uint64_t uncached;  /* the system was told that it need not keep what stands before it */
         uint64_t preallocate;
         struct jute_writer pending; /* appended, not yet written */
         bool unsynced, unnamed;     /* data, directory entry not durable */

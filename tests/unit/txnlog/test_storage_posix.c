@@ -412,6 +412,8 @@ static struct {
         const struct storage *io;
         size_t writes, zeros; /* of these, such as hold nothing else */
         uint64_t zeros_end;
+        uint64_t synced_end, uncached_end; /* of what was written before the last sync, and of what was given back */
+        uint64_t records_end;              /* of what was written and is no zeros */
 } seen;
 
 static int counting_write(struct storage_file *f, uint64_t offset, const void *data, size_t len)
@@ -422,7 +424,24 @@ static int counting_write(struct storage_file *f, uint64_t offset, const void *d
         seen.zeros += zeros;
         if (zeros)
                 seen.zeros_end = offset + len;
+        else
+                seen.records_end = offset + len;
         return seen.io->write_at(f, offset, data, len);
+}
+
+static int noting_sync(struct storage_file *f)
+{
+        seen.synced_end = seen.records_end;
+        return seen.io->sync(f);
+}
+
+/* Never what was not synced, nor zeros that the next group finds; and one portion after the other. */
+static void checking_uncache(struct storage_file *f, uint64_t offset, uint64_t len)
+{
+        assert_int_equal(offset, seen.uncached_end);
+        seen.uncached_end = offset + len;
+        assert_int_equal(seen.uncached_end, seen.synced_end);
+        seen.io->uncache(f, offset, len);
 }
 
 static void write_group(struct fixture *f, int64_t first, int64_t last, size_t bytes)
@@ -439,6 +458,37 @@ static void write_group(struct fixture *f, int64_t first, int64_t last, size_t b
                 assert_int_equal(store_perform(f->store, &fx.list[i], NULL, f->why), 0);
         effects_done(&fx);
         assert_int_equal(fixture_sync(f), 0);
+}
+
+/* The page cache keeps no more of the log than a portion and the zeros ahead of it. */
+static void test_a_log_that_was_synced_is_not_kept_in_memory(void **state)
+{
+        struct place *p = *state;
+        struct fixture f;
+        struct recovered r;
+        must_open(p);
+        seen.io = storage_posix_io(p->posix);
+        seen.uncached_end = 0;
+        struct storage counting = *seen.io;
+        counting.write_at = counting_write;
+        counting.sync = noting_sync;
+        counting.uncache = checking_uncache;
+        fixture_init(&f);
+        f.store = store_new(&counting, &f.config);
+        assert_int_equal(store_recover(f.store, &r, f.why), 0);
+        recovered_done(&r);
+        fixture_enter_epoch(&f, 1);
+        for (int64_t n = 1; n <= 400; n++) {
+                write_group(&f, n, n, 2000);
+                assert_true(seen.records_end - seen.uncached_end <= 256u << 10);
+        }
+        assert_true(seen.uncached_end > 700000);
+        store_free(f.store);
+        f.store = store_new(seen.io, &f.config);
+        assert_int_equal(store_recover(f.store, &r, f.why), 0);
+        assert_int_equal(r.last_zxid, ZXID(1, 400));
+        recovered_done(&r);
+        fixture_done(&f);
 }
 
 /* The sync of a group into blocks that were written to before needs no commit of the file system's journal. */
@@ -499,6 +549,7 @@ int main(void)
                 TEST(test_foreign_myid_is_refused),
                 TEST(test_file_in_the_way_is_explained),
                 TEST(test_files_do_as_storage_says),
+                TEST(test_a_log_that_was_synced_is_not_kept_in_memory),
                 TEST(test_small_groups_find_blocks_that_were_written_to),
                 TEST(test_small_texts_stand_above_the_files),
                 TEST(test_a_directory_whose_sync_failed_is_never_synced_again),
