@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Baton beside ZooKeeper and etcd on the same work, in turn on one machine in one sitting; a table, and JSON.
 
-    ./dev bench                     the table of targets, about 10 minutes
+    ./dev bench                     the table of targets: a quarter of an hour, ten minutes without etcd
     ./dev bench WORKLOAD…           some workloads, measures or curves; --list names them
     ./dev bench all                 everything, with a plot of each curve
 
@@ -40,6 +40,7 @@ def sections(results, limits, kinds, reference):
     yield "All work", tables.WORKLOAD_HEAD, tables.workload_rows(results, kinds, reference)
     for other in [kind for kind in kinds if kind not in (plan.BATON, reference)]:
         yield "Baton beside %s" % other, tables.other_head(other), tables.other_rows(results, other)
+    yield "From a write to its last watcher", tables.FANOUT_HEAD, tables.fanout_rows(results, kinds)
     yield "The parts of a gap: medians in ms", tables.GAP_HEAD, tables.gap_rows(results, kinds)
     yield "5,000 sessions that lose their connections at once: medians in ms", tables.EXPIRY_HEAD, \
         tables.expiry_rows(results, kinds)
@@ -100,8 +101,9 @@ def sit(options, kinds, names):
     path = options.json or OUT / "bench.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        one = sitting.Sitting(kinds, options.against, options.rounds, home)
-        expected = plan.seconds_of_all(names, kinds, options.rounds)
+        least = plan.ROUNDS_OF_ALL if "all" in options.words else 1
+        one = sitting.Sitting(kinds, options.against, options.rounds, home, least, " ".join(["./dev bench", *sys.argv[1:]]))
+        expected = plan.seconds_of_all(names, kinds, options.rounds, least)
         limit = options.minutes * 60 if options.minutes else (
             sitting.LIMIT_LEAST_S + sitting.LIMIT_FACTOR * expected)
         print("%d things to measure, of %s: about %.0f minutes; nothing new is begun after %.0f" % (

@@ -11,9 +11,7 @@ from harness.ports import free_port
 
 # What an echo can stand in for: it has no sessions that end.
 LOADS = {"set", "create", "seq", "read", "mixed", "churn", "storm", "fanout"}
-DISK_SECONDS, DISK_RUNS = 2, 3
-# A setData of 1 KiB as a record of the log: its header, path, version, digest and checksum beside the value.
-RECORD_BYTES = 1024 + 96
+DISK_SECONDS, DISK_RUNS = 1, 3
 PREALLOCATED_BYTES = 64 << 20
 
 
@@ -54,14 +52,21 @@ def echo(words, seconds, warmup):
         return fleet.run_load([*command, "--canned"])
 
 
-def disk(group, folder=None):
-    """Records a second, appended and synced in groups of `group`, where servers keep their data: the middle run."""
+def disk(record_bytes, group, processes, folder=None):
+    """Records a second of a process that appends and syncs them in groups of `group`, where servers keep their data, while
+    so many do: of the slowest that a majority needs, in the middle run."""
+    group = max(1, round(group))
+    rates = []
     with tempfile.TemporaryDirectory(prefix="bench-disk-", dir=folder) as home:
-        command = [str(fleet.DISK), home, str(RECORD_BYTES), str(max(1, round(group))), str(DISK_SECONDS),
-                   str(PREALLOCATED_BYTES)]
-        runs = [json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
-                for _ in range(DISK_RUNS)]
-        return sorted(runs, key=lambda run: run["records_per_second"])[DISK_RUNS // 2]
+        command = [str(fleet.DISK), home, str(record_bytes), str(group), str(DISK_SECONDS), str(PREALLOCATED_BYTES)]
+        for _ in range(DISK_RUNS):
+            running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+            said = [process.communicate()[0] for process in running]
+            if any(process.returncode for process in running):
+                raise fleet.Failed("%s: a process of %d failed" % (" ".join(command), processes))
+            each = sorted((json.loads(text)["records_per_second"] for text in said), reverse=True)
+            rates.append(each[processes // 2])
+    return {"group": group, "processes": processes, "records_per_second": sorted(rates)[DISK_RUNS // 2]}
 
 
 def _busy_jiffies():
@@ -77,12 +82,28 @@ def others():
     return used / (time.monotonic() - began) / os.cpu_count()
 
 
+def _first_line(*command):
+    """Of what a program says about itself, on either output; or "" where there is none."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True, cwd=fleet.ROOT)
+        return done.stdout.partition("\n")[0].strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _file_system(folder):
+    """The type of what `folder` is on: the longest mount point that it is below."""
+    mounts = [line.split()[1:3] for line in open("/proc/self/mounts", encoding="utf-8")]
+    return max((len(at), kind) for at, kind in mounts if (folder + "/").startswith(at.rstrip("/") + "/"))[1]
+
+
 def machine():
-    """What the figures were measured on."""
+    """What the figures were measured on, and with."""
     cpu = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
                 if line.startswith("model name")), "unknown")
     return {"processor": cpu, "processors": os.cpu_count(), "kernel": os.uname().release,
-            "file_system": subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], stdout=subprocess.PIPE,
-                                          check=True, text=True).stdout.strip(),
+            "file_system": _file_system(os.path.realpath(tempfile.gettempdir())),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "commit": _first_line("git", "describe", "--always", "--dirty"),
+            "java": _first_line("java", "-version"), "go": _first_line("go", "version"),
             "load_average": list(os.getloadavg())}

@@ -125,7 +125,8 @@ static void run(struct load *l, struct expiry *e)
         }
         load_mark(l, &l->to);
         for (uint32_t i = 0; i < EXPIRY_OTHERS; i++) {
-                while (l->conns[i].count > 0)
+                for (uint64_t since = now_ns(); l->conns[i].count > 0;
+                     load_check_progress(l, since, "the last answers"))
                         load_turn(l, now_ns() + SECOND_NS);
         }
         l->on_reply = NULL;

@@ -28,6 +28,7 @@ enum do_op {
         DO_DELETE_DIR,
         DO_STAT_DIR,    /* exists: what it has is added up */
         DO_CREATE_NODE, /* key is the znode's number */
+        DO_READ_NODE,
         DO_DELETE_NODE,
         DO_CREATE_SEQ,
         DO_DELETE_SEQ,   /* key is the how manieth of this run */
@@ -68,6 +69,7 @@ struct load {
         uint64_t stamps; /* given out */
         uint64_t random;
         uint64_t pinged_ns; /* when all were pinged last */
+        uint64_t stalls;    /* times that an awaited answer had to be pinged for */
         uint64_t made;      /* znodes that this run created */
         uint32_t *seqs;     /* the numbers that servers gave, by key */
         size_t seqs_size;
@@ -102,7 +104,7 @@ void load_touch(struct load *l, struct conn *c);
 /* One turn: waits for what comes, at most until `until_ns`, handles it and writes. */
 void load_turn(struct load *l, uint64_t until_ns);
 /* Called by all that wait for replies, in each turn. Pings, as a client that waits does, when nothing came for
- * load_ping_ns(); ends the run when nothing came for too long. */
+ * load_ping_ns(), and counts that in l->stalls; ends the run when nothing came for too long. */
 void load_check_progress(struct load *l, uint64_t since_ns, const char *what);
 /* A ping on each connection that has a session. */
 void load_ping_all(struct load *l);

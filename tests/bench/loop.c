@@ -177,7 +177,14 @@ void load_ping_all(struct load *l)
 
 uint64_t load_ping_ns(const struct load *l)
 {
-        return (uint64_t)l->o->timeout_ms * 1000000 / 3;
+        int32_t timeout_ms = (int32_t)l->o->timeout_ms;
+        for (uint32_t i = 0; i < l->o->connections; i++) {
+                if (l->conns[i].state != CONN_READY)
+                        continue;
+                timeout_ms = l->conns[i].timeout_ms; /* as granted: all ask for the same */
+                break;
+        }
+        return (uint64_t)timeout_ms * 1000000 / 3;
 }
 
 void load_check_progress(struct load *l, uint64_t since_ns, const char *what)
@@ -185,8 +192,10 @@ void load_check_progress(struct load *l, uint64_t since_ns, const char *what)
         uint64_t now = now_ns(), silent = now > since_ns ? now - since_ns : 0;
         if (silent > SILENCE_SECONDS_MAX * SECOND_NS)
                 bench_fail("%s: nothing has come for %d seconds", what, SILENCE_SECONDS_MAX);
-        if (silent >= load_ping_ns(l) && now - l->pinged_ns >= load_ping_ns(l))
-                load_ping_all(l);
+        if (silent < load_ping_ns(l) || now - l->pinged_ns < load_ping_ns(l))
+                return;
+        l->stalls++;
+        load_ping_all(l);
 }
 
 /* ---- opening them all ---- */

@@ -15,7 +15,8 @@ SETTLE_S = 1.0                          # what a server does after the last repl
 WARMING_S = 4.0
 # Settled are the servers of a kind that used no more than so much (a tick is 10 ms) while they were looked at.
 SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
-GAP_ROUNDS = {"kill": 3, "stop": 3, "pause": 1}
+# No snapshots: each costs in proportion to the tree, and a short run beside a large tree would tell of nothing else.
+GROWING_SNAP_COUNT = 100_000_000
 
 
 def rss(made):
@@ -125,13 +126,13 @@ def filled(count):
     return measure
 
 
-def gaps(lab, kind, way):
-    """A result for each round: milliseconds without a write when the leader goes, under the settings that each has by
-    default, and the parts of it where the servers' logs tell them. A text where a round went wrong, else ""."""
+def gap(lab, kind, way):
+    """Milliseconds without a write when the leader of a new ensemble goes, under the settings that each kind has by
+    default, and the parts of it where the servers' logs tell them."""
     if kind == plan.ETCD:
-        return etcd_servers.gaps(lab, way, GAP_ROUNDS[way])
+        return etcd_servers.gap(lab, way)
     with tempfile.TemporaryDirectory(prefix="bench-gap-") as home:
-        return failover.measure(kind, [way], GAP_ROUNDS[way], home, **fleet.settings(home))[way], ""
+        return failover.measure(kind, [way], 1, home, **fleet.settings(home))[way][0]
 
 
 class Growing:
@@ -139,7 +140,7 @@ class Growing:
 
     def __init__(self, lab, kind, word):
         self.word, self.level, self.held = word, 0, None
-        self.made = fleet.ensemble(lab, kind, 1)
+        self.made = fleet.ensemble(lab, kind, 1, snap_count=GROWING_SNAP_COUNT)
         fleet.start(self.made)
         # Or the first level would tell of compilers and of memory that the first load takes for good.
         for words in plan.GROWTH_LOADS.values():

@@ -32,11 +32,18 @@ def machine_line(found):
                 found["seconds_taken"], busy))
 
 
+def versions_line(found):
+    """What was measured, and with which Java and Go."""
+    parts = ["%s %s" % pair for pair in found["versions"].items()]
+    return "Baton's commit is %s. Versions: %s." % (found["machine"]["before"]["commit"] or "unknown", ", ".join(
+        [*parts, *filter(None, (found["machine"]["before"]["java"], found["machine"]["before"]["go"]))]))
+
+
 def text_of(found):
-    parts = [machine_line(found), "Versions: %s." % ", ".join("%s %s" % pair for pair in found["versions"].items())]
+    parts = ["### `%s`" % found["command"], machine_line(found), versions_line(found)]
     for title, head, rows in bench.sections(found["results"], found["limits"], found["kinds"], found["reference"]):
         if rows:
-            parts += ["### " + title, tables.markdown_table(head, rows)]
+            parts += ["#### " + title, tables.markdown_table(head, rows)]
     if found["errors"]:
         parts += ["Runs that went wrong, and are not in the figures:", "\n".join("- " + e for e in found["errors"])]
     PLOTS.mkdir(exist_ok=True)

@@ -57,7 +57,7 @@ class Measure:
     """What is not one run of the load generator (measures.py)."""
     title: str
     seconds: float                      # that it takes for each kind and round, about
-    rounds: int = 1                     # whatever is asked for: they are long
+    rounds: int = 1                     # in the table, whatever is asked for: they are long
 
 
 @dataclass(frozen=True)
@@ -233,17 +233,22 @@ MEASURES = {
     "start-10k": Measure("10,000 znodes", 8),
     "start-100k": Measure("100,000 znodes", 14),
     "million": Measure("1,000,000 znodes", 29),
-    "gap-kill": Measure("leader killed, 3 rounds", 6),
-    "gap-stop": Measure("leader stopped cleanly, 3 rounds", 10),
-    "gap-freeze": Measure("leader frozen", 8),
+    "gap-kill": Measure("leader killed", 5, 3),
+    "gap-stop": Measure("leader stopped cleanly", 7, 3),
+    "gap-freeze": Measure("leader frozen", 13),
 }
+# Rounds of each measure when everything is measured, at least.
+ROUNDS_OF_ALL = 3
 # The order in which the table's are made.
 TABLE = ("start-empty", "set-1", "set-512", "read-1", "read-512", "mixed-10", "set-half", "churn", "storm",
          "fanout-1000", "after-load", "idle", "session-memory", "watch-memory", "set-512-alone", "million", "gap-kill",
          "gap-stop", "gap-freeze")
 
-# Writes per second of one server, as a part of what append and fdatasync of the same groups do.
-DISK_WORKLOAD, DISK_PART = "set-512-alone", 0.5
+# Writes per second as a part of what append and fdatasync of the same groups do, in as many processes at once as there
+# are servers; the target is that of one server. With the bytes that a record of each has in the log: values of 1 KiB,
+# but in sequential ephemerals, and what stands around them.
+DISK_WORKLOADS = {"set-1": 1110, "set-512": 1110, "create-512": 1145, "seq-512": 125, "set-512-alone": 1110}
+DISK_TARGET, DISK_PART = "set-512-alone", 0.5
 
 # What is measured of etcd: the loads that its generator has (etcd/load), and what asks nothing of ZooKeeper's own.
 ETCD_LOADS = {"set", "read", "mixed", "create", "fanout"}
@@ -282,15 +287,20 @@ def with_what_they_need(names):
 
 # ---- how long it takes
 
+DISK_SECONDS = 4.0                      # the disk's limit, of a kind in a workload
 ENSEMBLE_SECONDS = 5.0                  # three servers of a kind, started and stopped
 ECHO_SECONDS = 1.0                      # an echo, besides the load on it
 
 
-def seconds_of(name, kinds, rounds):
+def rounds_of(name, least):
+    return max(MEASURES[name].rounds, least)
+
+
+def seconds_of(name, kinds, rounds, least=1):
     """How long all rounds of all kinds take, about."""
     count = sum(can(kind, name) for kind in kinds)
     if name in MEASURES:
-        return MEASURES[name].seconds * MEASURES[name].rounds * count
+        return MEASURES[name].seconds * rounds_of(name, least) * count
     if name in GROWTHS:
         growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 1.6
         loads = len(growth.levels) * GROWTH_ROUNDS * len(GROWTH_LOADS)
@@ -298,9 +308,10 @@ def seconds_of(name, kinds, rounds):
     work = WORKLOADS[name]
     run = work.seconds + work.warmup + work.around
     echo = 0 if work.rate_of else work.seconds + work.warmup + ECHO_SECONDS
-    return run * (work.rounds or rounds) * count + echo
+    disk = DISK_SECONDS * count if name in DISK_WORKLOADS else 0
+    return run * (work.rounds or rounds) * count + echo + disk
 
 
-def seconds_of_all(names, kinds, rounds):
+def seconds_of_all(names, kinds, rounds, least=1):
     sizes = {WORKLOADS[name].servers for name in names if name in WORKLOADS}
-    return sum(seconds_of(name, kinds, rounds) for name in names) + ENSEMBLE_SECONDS * len(sizes) * len(kinds)
+    return sum(seconds_of(name, kinds, rounds, least) for name in names) + ENSEMBLE_SECONDS * len(sizes) * len(kinds)

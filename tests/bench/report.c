@@ -127,6 +127,7 @@ json_t *report_of(const struct load *l)
         (void)json_object_set_new(r, "value_bytes", json_integer(o->value_bytes));
         (void)json_object_set_new(r, "write_percent", json_integer(o->write_percent));
         (void)json_object_set_new(r, "rate", json_real(o->rate));
+        (void)json_object_set_new(r, "stalls", json_integer((json_int_t)l->stalls));
         (void)json_object_set_new(r, "seconds", json_real(seconds));
         (void)json_object_set_new(r, "operations", json_integer((json_int_t)l->measured));
         (void)json_object_set_new(r, "per_second", json_real(seconds > 0 ? (double)l->measured / seconds : 0));

@@ -30,6 +30,7 @@ static const char *const op_names[] = {
         [DO_DELETE_DIR] = "deleting a directory",
         [DO_STAT_DIR] = "counting",
         [DO_CREATE_NODE] = "create",
+        [DO_READ_NODE] = "reading back",
         [DO_DELETE_NODE] = "delete",
         [DO_CREATE_SEQ] = "create sequential",
         [DO_DELETE_SEQ] = "delete sequential",
@@ -91,6 +92,7 @@ static void put_path(struct load *l, struct jute_writer *w, enum do_op op, uint3
                 put_number(&p, "/d", key);
                 break;
         case DO_CREATE_NODE:
+        case DO_READ_NODE:
         case DO_DELETE_NODE:
                 put_number(&p, "/d", key % request_directories(l));
                 put_number(&p, "/n", key);
@@ -151,6 +153,7 @@ static int32_t opcode_of(enum do_op op)
         case DO_SET_KEY:
                 return OP_SET_DATA;
         case DO_READ_KEY:
+        case DO_READ_NODE:
         case DO_VERIFY_KEY:
         case DO_WATCH_KEY:
                 return OP_GET_DATA;
@@ -193,6 +196,7 @@ void request_put(struct load *l, struct conn *c, enum do_op op, uint32_t key, ui
                 jute_put_int(w, -1);
                 break;
         case DO_READ_KEY:
+        case DO_READ_NODE:
         case DO_VERIFY_KEY:
         case DO_STAT_DIR:
                 put_path(l, w, op, key);
@@ -325,6 +329,7 @@ void request_check(struct load *l, struct conn *c, const struct conn_request *wh
                 set_done(l, c, what, body);
                 break;
         case DO_READ_KEY:
+        case DO_READ_NODE:
         case DO_VERIFY_KEY:
         case DO_WATCH_KEY:
                 read_done(l, c, what, body);

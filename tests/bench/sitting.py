@@ -18,12 +18,13 @@ LIMIT_FACTOR, LIMIT_LEAST_S = 2.0, 120
 class Sitting:
     """`results`: what was measured -> kind -> results of the rounds."""
 
-    def __init__(self, kinds, reference, rounds, home):
+    def __init__(self, kinds, reference, rounds, home, least=1, command=""):
         self.kinds, self.reference, self.rounds = kinds, reference, rounds
+        self.least, self.command = least, command       # rounds of each measure; what was typed
         self.lab = servers.Lab(home)
         self.results, self.limits, self.errors = {}, {"echo": {}, "disk": {}}, []
         self.versions = {}              # kind -> what a server of it says
-        self.groups = {}                # kind -> records for each sync, in the workload that the disk is compared with
+        self.groups = {}                # (workload, kind) -> records for each sync, of those the disk is compared with
         self.machine = {}
         self.up = {}                    # kind -> its ensemble, of those that take turns now
         self.began = time.monotonic()
@@ -78,19 +79,19 @@ class Sitting:
         if "million" in names:
             self.alone("million")
         for name in [n for n in names if n in measures.GAPS]:
-            for kind in self.of(name):
-                self.attempt(name, kind, self.gaps, name, kind)
+            for _ in range(plan.rounds_of(name, self.least)):
+                for kind in self.of(name):
+                    self.attempt(name, kind, self.gap, name, kind)
         for name in [n for n in names if n in plan.WORKLOADS and not plan.WORKLOADS[n].rate_of]:
             if name in self.results and plan.WORKLOADS[name].load.split()[0] in ceilings.LOADS:
                 self.attempt(name, "echo", self.echo, name)
-        if plan.DISK_WORKLOAD in self.results:
-            for kind in self.groups:
-                self.attempt("disk", kind, self.disk, kind)
+        for name, kind in self.groups:
+            self.attempt("disk as in " + name, kind, self.disk, name, kind)
         for name in [n for n in names if n in plan.GROWTHS]:
             self.growth(name)
 
     def alone(self, name):
-        for _ in range(plan.MEASURES[name].rounds):
+        for _ in range(plan.rounds_of(name, self.least)):
             for kind in self.of(name):
                 self.attempt(name, kind, lambda kind=kind: self.keep(name, kind, measures.ALONE[name](self.lab, kind)))
 
@@ -104,7 +105,7 @@ class Sitting:
                 self.attempt(what, kind, self.start, made, kind, count)
         for name in names:
             once = name in measures.ON_ENSEMBLE
-            for _ in range(plan.MEASURES[name].rounds if once else plan.WORKLOADS[name].rounds or self.rounds):
+            for _ in range(plan.rounds_of(name, self.least) if once else plan.WORKLOADS[name].rounds or self.rounds):
                 for kind in [k for k in self.of(name) if k in made]:
                     run = self.look if once else self.load
                     if not self.attempt(name, kind, run, name, kind, made[kind]) and not fleet.sound(made[kind]):
@@ -136,7 +137,7 @@ class Sitting:
 
     def load(self, name, kind, ensemble):
         work = plan.WORKLOADS[name]
-        watched = name == plan.DISK_WORKLOAD
+        watched = name in plan.DISK_WORKLOADS
         measures.settle(*self.up.values())
         before = fleet.log_position(ensemble[1]) if watched else None
         found = fleet.load(ensemble, work.load, seconds=work.seconds, warmup=work.warmup, rate=self.rate(work, kind))
@@ -144,7 +145,10 @@ class Sitting:
             # Making the znodes is in both numbers; it is little beside the load.
             transactions, synced = (now - then for now, then in zip(fleet.log_position(ensemble[1]), before))
             if synced > 0:
-                self.groups.setdefault(kind, []).append(transactions / synced)
+                self.groups.setdefault((name, kind), []).append(transactions / synced)
+        if found.get("stalls"):
+            # Rates and latencies of such a run are those of the pause; a bug, if it is baton.
+            raise fleet.Failed("an answer came only after a ping, %d times" % found["stalls"])
         self.keep(name, kind, found)
 
     def rate(self, work, kind):
@@ -156,12 +160,8 @@ class Sitting:
             raise fleet.Failed("no throughput of %s to take a part of" % work.rate_of)
         return work.rate_part * tables.spread(samples)["median"]
 
-    def gaps(self, name, kind):
-        results, error = measures.gaps(self.lab, kind, measures.GAPS[name])
-        for result in results:
-            self.keep(name, kind, result)
-        if error:
-            raise fleet.Failed(error)
+    def gap(self, name, kind):
+        self.keep(name, kind, measures.gap(self.lab, kind, measures.GAPS[name]))
 
     # --- growth
 
@@ -194,10 +194,10 @@ class Sitting:
         self.limits["echo"][name] = ceilings.echo(work.load, work.seconds, work.warmup)
         self.keeping()
 
-    def disk(self, kind):
-        group = tables.spread(self.groups[kind])["median"]
-        self.say("disk, groups of %.0f as %s made" % (group, kind))
-        self.limits["disk"][kind] = ceilings.disk(group)
+    def disk(self, name, kind):
+        group = tables.spread(self.groups[name, kind])["median"]
+        self.limits["disk"].setdefault(name, {})[kind] = ceilings.disk(
+            plan.DISK_WORKLOADS[name], group, plan.WORKLOADS[name].servers)
         self.keeping()
 
     def close(self):
@@ -211,7 +211,7 @@ class Sitting:
 
     def as_json(self):
         return json.dumps({
-            "date": time.strftime("%Y-%m-%d", time.gmtime()), "versions": self.versions, "machine": self.machine,
+            "date": time.strftime("%Y-%m-%d", time.gmtime()), "command": self.command, "versions": self.versions, "machine": self.machine,
             "kinds": self.kinds, "reference": self.reference,
             "settings": {**fleet.SETTINGS, "java": fleet.JAVA, "baton": fleet.BATON_EXTRA, "etcd": etcd_servers.SETTINGS},
             "seconds_taken": round(time.monotonic() - self.began), "results": self.results, "limits": self.limits,

@@ -47,6 +47,8 @@ def three(results, workload, kind, metric, scale):
     samples = samples_of(results, workload, kind, metric)
     if not samples:
         return "-"
+    if len(samples) == 1:
+        return number(samples[0] * scale)
     s = spread(samples)
     return " / ".join(number(s[key] * scale) for key in ("min", "median", "max"))
 
@@ -76,13 +78,17 @@ def limit_rows(results, limits, kinds):
             ours = statistics.median(samples)
             rows.append([plan.WORKLOADS[name].title, kind, number(ours), "echo on loopback",
                          number(limit["per_second"]), "%.0f %%" % (100 * ours / limit["per_second"]), ""])
-    for kind, found in limits.get("disk", {}).items():
-        ours = statistics.median(samples_of(results, plan.DISK_WORKLOAD, kind, "per_second"))
-        part = ours / found["records_per_second"]
-        target = "" if kind != plan.BATON else "pass" if part >= plan.DISK_PART else "MISS"
-        rows.append([plan.WORKLOADS[plan.DISK_WORKLOAD].title, kind, number(ours),
-                     "append + fdatasync, groups of %d" % found["group"], number(found["records_per_second"]),
-                     "%.0f %%" % (100 * part), target])
+    for name, by_kind in limits.get("disk", {}).items():
+        for kind, found in by_kind.items():
+            samples = samples_of(results, name, kind, "per_second")
+            if not samples:
+                continue
+            part = statistics.median(samples) / found["records_per_second"]
+            judged = name == plan.DISK_TARGET and kind == plan.BATON
+            rows.append([plan.WORKLOADS[name].title, kind, number(statistics.median(samples)),
+                         "append + fdatasync, groups of %d, %d at once" % (found["group"], found["processes"]),
+                         number(found["records_per_second"]), "%.0f %%" % (100 * part),
+                         ("pass" if part >= plan.DISK_PART else "MISS") if judged else ""])
     return rows
 
 
@@ -105,11 +111,27 @@ def workload_rows(results, kinds, reference):
             for key in ("p50", "p99", "p99.9"):
                 cells.append(number(statistics.median(samples_of(results, name, kind, "latency_us." + key)) / 1e3))
             cells.append(number(statistics.median(samples_of(results, name, kind, "servers_us_per_operation"))))
-            limit = max(value_at(r, "generator")["part_of_a_processor"] for r in by_kind[kind])
+            generators = [r["generator"] for r in by_kind[kind]]
+            share = "%.0f %%" % (100 * max(g["part_of_a_processor"] for g in generators))
+            if any(g.get("was_the_limit") for g in generators):
+                share += " (the limit)"
             if missed_rate(by_kind[kind]):
                 cells[0] += " (rate not kept)"
-            rows.append([plan.WORKLOADS[name].title, kind, *cells, "-" if ratio is None else "%.2fx" % ratio,
-                         "%.0f %%" % (100 * limit)])
+            # At a rate that was set the operations are those that were asked for.
+            told = ratio is not None and not plan.WORKLOADS[name].rate_of
+            rows.append([plan.WORKLOADS[name].title, kind, *cells, "%.2fx" % ratio if told else "-", share])
+    return rows
+
+
+def fanout_rows(results, kinds):
+    """How long it takes until the last watcher is told, over all writes of a run: medians of the runs."""
+    rows = []
+    for name in ("fanout-1000", "fanout-10000"):
+        for kind in kinds:
+            told = {name: {kind: [r["verified"] for r in results.get(name, {}).get(kind, ()) if "verified" in r]}}
+            if told[name][kind]:
+                rows.append([plan.WORKLOADS[name].title, kind, three(told, name, kind, "round_us.p50", 1e-3),
+                             middle(told, name, kind, "round_us.p99", 1e-3), middle(told, name, kind, "round_us.max", 1e-3)])
     return rows
 
 
@@ -185,6 +207,7 @@ def other_head(other):
     return ["work: medians", plan.BATON, other, "ratio"]
 
 
+FANOUT_HEAD = ["work", "servers", "the last is told after ms: min / median / max", "p99 ms", "longest ms"]
 GAP_HEAD = ["leader", "servers", "gap", *phases.PARTS]
 EXPIRY_HEAD = ["servers", "first gone after due", "last gone after due", "first to last", "others' write before: p50",
                "longest", "longest write after the cut", "longest read"]

@@ -49,10 +49,28 @@ class Tables(unittest.TestCase):
         self.assertTrue(all(len(row) == len(tables.target_head(["baton", ZOOKEEPER])) for row in rows))
 
     def test_a_part_of_the_disk_is_judged_for_baton_alone(self):
-        results = {plan.DISK_WORKLOAD: {"baton": runs(40), ZOOKEEPER: runs(40)}}
-        disk = {"group": 10, "records_per_second": 100}
-        rows = tables.limit_rows(results, {"disk": {"baton": disk, ZOOKEEPER: disk}}, ["baton", ZOOKEEPER])
-        self.assertEqual([row[-2:] for row in rows], [["40 %", "MISS"], ["40 %", ""]])
+        results = {name: {"baton": runs(40), ZOOKEEPER: runs(40)} for name in (plan.DISK_TARGET, "set-1")}
+        disk = {"group": 10, "processes": 1, "records_per_second": 100}
+        limits = {"disk": {name: {"baton": disk, ZOOKEEPER: disk} for name in results}}
+        rows = tables.limit_rows(results, limits, ["baton", ZOOKEEPER])
+        self.assertEqual([row[-2:] for row in rows], [["40 %", "MISS"], ["40 %", ""], ["40 %", ""], ["40 %", ""]])
+
+    def test_one_sample_is_no_spread(self):
+        self.assertEqual(tables.three({"idle": {"baton": [{"cpu_percent": 2.0}]}}, "idle", "baton", "cpu_percent", 1), "2.00")
+
+    def test_a_rate_that_was_set_has_no_ratio_and_a_generator_at_its_limit_is_told(self):
+        limited = runs(50)
+        limited[0]["generator"] = {"part_of_a_processor": 0.97, "was_the_limit": True}
+        rows = tables.workload_rows({"set-half": {"baton": runs(10), ZOOKEEPER: limited},
+                                     "set-512": {"baton": runs(10), ZOOKEEPER: runs(5)}}, ["baton", ZOOKEEPER], ZOOKEEPER)
+        self.assertEqual([row[-2:] for row in rows], [
+            ["-", "50 %"], ["-", "97 % (the limit)"], ["2.00x", "50 %"], ["1.00x", "50 %"]])
+
+    def test_a_fanout_tells_when_the_last_watcher_was_told(self):
+        run = {"verified": {"round_us": {"p50": 8000.0, "p99": 9000.0, "max": 12000.0}}}
+        rows = tables.fanout_rows({"fanout-1000": {"baton": [run]}}, ["baton", ZOOKEEPER])
+        self.assertEqual([row[1:] for row in rows], [["baton", "8.00", "9.00", "12.0"]])
+        self.assertEqual(len(rows[0]), len(tables.FANOUT_HEAD))
 
 
 class Parts(unittest.TestCase):
