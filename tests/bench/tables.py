@@ -43,6 +43,10 @@ def number(value):
     return "%.1f" % value if abs(value) >= 10 else "%.2f" % value if abs(value) >= 0.1 else "%.3f" % value
 
 
+def percent(part):
+    return "%.0f %%" % (100 * part) if part >= 0.1 else "%.1f %%" % (100 * part)
+
+
 def three(results, workload, kind, metric, scale):
     samples = samples_of(results, workload, kind, metric)
     if not samples:
@@ -77,7 +81,7 @@ def limit_rows(results, limits, kinds):
                 continue
             ours = statistics.median(samples)
             rows.append([plan.WORKLOADS[name].title, kind, number(ours), "echo on loopback",
-                         number(limit["per_second"]), "%.0f %%" % (100 * ours / limit["per_second"]), ""])
+                         number(limit["per_second"]), percent(ours / limit["per_second"]), ""])
     for name, by_kind in limits.get("disk", {}).items():
         for kind, found in by_kind.items():
             samples = samples_of(results, name, kind, "per_second")
@@ -87,7 +91,7 @@ def limit_rows(results, limits, kinds):
             judged = name == plan.DISK_TARGET and kind == plan.BATON
             rows.append([plan.WORKLOADS[name].title, kind, number(statistics.median(samples)),
                          "append + fdatasync, groups of %d, %d at once" % (found["group"], found["processes"]),
-                         number(found["records_per_second"]), "%.0f %%" % (100 * part),
+                         number(found["records_per_second"]), percent(part),
                          ("pass" if part >= plan.DISK_PART else "MISS") if judged else ""])
     return rows
 
