@@ -383,6 +383,8 @@ static void close_all(struct engine *e)
         uv_close((uv_handle_t *)&e->busy, NULL);
         uv_close((uv_handle_t *)&e->before_wait, NULL);
         uv_close((uv_handle_t *)&e->after_wait, NULL);
+        if (e->parts.storage)
+                storage_posix_hurry(e->parts.storage);
         log_writer_stop(e->log);
         snapshot_writer_stop(e->snapshots);
 }

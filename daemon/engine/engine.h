@@ -27,9 +27,9 @@ struct engine_parts {
         struct server *server;
         struct store *store; /* recovered */
         struct snapstore *snapstore;
-        const struct storage_posix *storage; /* for its sizes; may be NULL */
-        uint64_t recovery_ms;                /* what recovery took ... */
-        uint64_t recovered_txns;             /* ... and read from the log; to be shown */
+        struct storage_posix *storage; /* for its sizes, and to be hurried at the end; may be NULL */
+        uint64_t recovery_ms;          /* what recovery took ... */
+        uint64_t recovered_txns;       /* ... and read from the log; to be shown */
 };
 
 struct engine;

@@ -68,6 +68,8 @@ static void work(void *ctx, struct disk_thread *t, const struct effect *list, si
         int r = sync_log(w, t, why);
         w->dead = r < 0;
         disk_thread_publish(t, list[count - 1].ticket, r, NULL, why);
+        if (!w->dead)
+                store_uncache(w->store);
 }
 
 static void on_result(void *ctx, struct disk_result *result)

@@ -19,6 +19,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DIR_MODE    0750
@@ -28,6 +29,12 @@
 #define MYID_NAME   "myid"
 /* Longest content of myid and baton.lock that is looked at. */
 #define TEXT_MAX 64
+/* A file that is removed slowly is cut in steps: of at least so many bytes, so many at most, with a rest after each.
+ * Where blocks are discarded when they are freed, a hundred MiB at once keep all syncs of the disk waiting for 20 ms
+ * and more. */
+#define REMOVE_STEP_BYTES (2u << 20)
+#define REMOVE_STEPS_MAX  256
+#define REMOVE_REST_NS    10000000
 /* Longest name of a small text in data_dir, ".tmp" included. */
 #define SMALL_NAME_MAX 64
 
@@ -41,6 +48,9 @@ struct storage_posix {
         int lock_fd;
         pthread_mutex_t dir_mutex;
         int dir_error; /* of the first sync of version-2 that failed */
+        pthread_mutex_t hurry_mutex;
+        pthread_cond_t hurry_wake;
+        bool hurry; /* under its mutex */
         struct storage io;
 };
 
@@ -204,6 +214,52 @@ static int posix_rename(void *ctx, const char *from, const char *to)
 static int posix_remove(void *ctx, const char *name)
 {
         return unlinkat(dir_of(ctx), name, 0) < 0 ? -errno : 0;
+}
+
+void storage_posix_hurry(struct storage_posix *p)
+{
+        pthread_mutex_lock(&p->hurry_mutex);
+        p->hurry = true;
+        pthread_cond_broadcast(&p->hurry_wake);
+        pthread_mutex_unlock(&p->hurry_mutex);
+}
+
+/* Returns whether there is time for more rests. */
+static bool rest(struct storage_posix *p)
+{
+        struct timespec until;
+        (void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail for this clock */
+        until.tv_nsec += REMOVE_REST_NS;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_nsec -= 1000000000;
+                until.tv_sec++;
+        }
+        pthread_mutex_lock(&p->hurry_mutex);
+        while (!p->hurry && pthread_cond_timedwait(&p->hurry_wake, &p->hurry_mutex, &until) == 0)
+                ;
+        bool time = !p->hurry;
+        pthread_mutex_unlock(&p->hurry_mutex);
+        return time;
+}
+
+/* The descriptor keeps the file while it is cut; a crash ends it at once, without a trace. */
+static int posix_remove_slowly(void *ctx, const char *name)
+{
+        struct storage_posix *p = ctx;
+        int fd = openat(p->fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        int r = posix_remove(ctx, name);
+        struct stat st;
+        if (fd < 0)
+                return r;
+        if (r == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0) {
+                off_t step = st.st_size / REMOVE_STEPS_MAX;
+                if (step < (off_t)REMOVE_STEP_BYTES)
+                        step = REMOVE_STEP_BYTES;
+                for (off_t left = st.st_size - step; left > 0 && ftruncate(fd, left) == 0 && rest(p); left -= step)
+                        ;
+        }
+        (void)close(fd); /* nothing of it is wanted any more */
+        return r;
 }
 
 /* The kernel tells of a failure once for each descriptor, and this one is the log writer's and the snapshot
@@ -441,6 +497,12 @@ int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix *
         why[0] = '\0';
         p->data_fd = p->fd = p->lock_fd = -1;
         (void)pthread_mutex_init(&p->dir_mutex, NULL); /* cannot fail without attributes */
+        (void)pthread_mutex_init(&p->hurry_mutex, NULL);
+        pthread_condattr_t monotonic;
+        (void)pthread_condattr_init(&monotonic); /* nor do these */
+        (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        (void)pthread_cond_init(&p->hurry_wake, &monotonic);
+        (void)pthread_condattr_destroy(&monotonic);
         p->io = (struct storage){
                 .ctx = p,
                 .list = posix_list,
@@ -457,6 +519,7 @@ int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix *
                 .close = posix_close,
                 .rename = posix_rename,
                 .remove = posix_remove,
+                .remove_slowly = posix_remove_slowly,
                 .sync_dir = posix_sync_dir,
                 .read_above = posix_read_above,
                 .write_above = posix_write_above,
@@ -484,7 +547,9 @@ void storage_posix_close(struct storage_posix *p)
         close_fd(p->fd);
         close_fd(p->lock_fd);
         close_fd(p->data_fd);
-        (void)pthread_mutex_destroy(&p->dir_mutex); /* nobody holds it */
+        (void)pthread_cond_destroy(&p->hurry_wake);
+        (void)pthread_mutex_destroy(&p->hurry_mutex); /* nobody holds them */
+        (void)pthread_mutex_destroy(&p->dir_mutex);
         mem_free(p);
 }
 

@@ -26,6 +26,9 @@ struct storage_posix;
 int storage_posix_open(const char *data_dir, int64_t sid, struct storage_posix **ret, char why[STORAGE_POSIX_WHY_MAX]);
 /* Releases the lock. Files opened through it must be closed before. Takes NULL. */
 void storage_posix_close(struct storage_posix *p);
+/* What is done slowly (remove_slowly) is done at once from now on, also what is under way: the end is near. Any thread.
+ */
+void storage_posix_hurry(struct storage_posix *p);
 /* Lives as long as `p`. */
 const struct storage *storage_posix_io(const struct storage_posix *p);
 /* Bytes of all snapshots and of all log segments, as their lengths say (mntr). 0 or -errno. */

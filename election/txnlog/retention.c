@@ -35,11 +35,13 @@ static size_t oldest_kept(const struct storage *io, const struct txnlog__files *
 }
 
 /* Removes list[0 .. count) and makes that durable. */
-static int remove_oldest(const struct storage *io, const struct txnlog__files *f, size_t count, char why[STORE_WHY_MAX])
+static int remove_oldest(const struct storage *io, const struct txnlog__files *f, size_t count, bool slowly,
+                         char why[STORE_WHY_MAX])
 {
+        int (*remove_one)(void *ctx, const char *name) = slowly && io->remove_slowly ? io->remove_slowly : io->remove;
         int r = 0;
         for (size_t i = 0; i < count; i++) {
-                r = io->remove(io->ctx, f->list[i].name);
+                r = remove_one(io->ctx, f->list[i].name);
                 if (r < 0 && r != -ENOENT)
                         return txnlog__fail(why, r, "%s can't be removed: %s", f->list[i].name, strerror(-r));
         }
@@ -57,7 +59,8 @@ static void forget_removed(struct txnlog__files *verified, int64_t oldest_zxid)
         verified->count = kept;
 }
 
-int txnlog__retain(const struct storage *io, size_t retain, struct txnlog__files *verified, char why[STORE_WHY_MAX])
+int txnlog__retain(const struct storage *io, size_t retain, struct txnlog__files *verified, bool slowly,
+                   char why[STORE_WHY_MAX])
 {
         struct txnlog__dir dir;
         int r = txnlog__dir_scan(io, &dir, why);
@@ -67,9 +70,9 @@ int txnlog__retain(const struct storage *io, size_t retain, struct txnlog__files
                 int64_t zxid = dir.snapshots.list[oldest].zxid;
                 if (oldest > 0) {
                         size_t needed = txnlog__files_upto(&dir.logs, zxid);
-                        r = remove_oldest(io, &dir.snapshots, oldest, why);
+                        r = remove_oldest(io, &dir.snapshots, oldest, slowly, why);
                         if (r >= 0)
-                                r = remove_oldest(io, &dir.logs, needed == SIZE_MAX ? 0 : needed, why);
+                                r = remove_oldest(io, &dir.logs, needed == SIZE_MAX ? 0 : needed, slowly, why);
                         forget_removed(verified, zxid);
                 }
         }

@@ -27,9 +27,11 @@
  * for each does not count. */
 #define ZEROS_BYTES       (128u << 10)
 #define SMALL_GROUP_BYTES (64u << 10)
-/* Nobody reads the log before the next start, and the page cache would grow by all of it, into memory that may be dear:
- * it is given back in portions, and the next ones find it. */
-#define UNCACHE_BYTES (256u << 10)
+/* A running server reads its log only to cut it, and the page cache would grow by all of it, into memory that may be
+ * dear: it is given back in portions, and the next ones find it. Each portion begins a little before the end of the
+ * last one: what stood there only in part, or in one piece of memory with what came behind, was kept. */
+#define UNCACHE_BYTES       (256u << 10)
+#define UNCACHE_AGAIN_BYTES (256u << 10)
 
 void txnlog__segment_init(struct txnlog__segment *s, const struct storage *io, const struct store_config *config)
 {
@@ -193,12 +195,12 @@ int txnlog__segment_append(struct txnlog__segment *s, const uint8_t *payload, ui
         return 0;
 }
 
-/* After a sync. */
-static void uncache(struct txnlog__segment *s)
+void txnlog__segment_uncache(struct txnlog__segment *s)
 {
-        if (!s->io->uncache || s->end - s->uncached < UNCACHE_BYTES)
+        if (!s->file || !s->io->uncache || s->unsynced || s->end - s->uncached < UNCACHE_BYTES)
                 return;
-        s->io->uncache(s->file, s->uncached, s->end - s->uncached);
+        uint64_t from = s->uncached > UNCACHE_AGAIN_BYTES ? s->uncached - UNCACHE_AGAIN_BYTES : 0;
+        s->io->uncache(s->file, from, s->end - from);
         s->uncached = s->end;
 }
 
@@ -216,7 +218,6 @@ int txnlog__segment_sync(struct txnlog__segment *s, char why[STORE_WHY_MAX])
                 if (r < 0)
                         return fail(s, r, "sync failed", why);
                 s->unsynced = false;
-                uncache(s);
         }
         if (s->unnamed && !PLANTED(M11_DIRECTORY_NOT_SYNCED)) {
                 r = s->io->sync_dir(s->io->ctx);

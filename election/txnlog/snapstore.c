@@ -127,8 +127,8 @@ static int end(struct snapstore *s, int64_t zxid, bool received, char why[STORE_
         txnlog__snapshot_name(f.name, zxid);
         txnlog__files_add(&s->verified, &f);
         s->failed = -EINVAL; /* nothing is being written */
-        /* Files that could not be removed do no harm; `why` says which. */
-        (void)txnlog__retain(s->io, s->retain, &s->verified, why);
+        /* Files that could not be removed do no harm; `why` says which. Who received a snapshot waits for it. */
+        (void)txnlog__retain(s->io, s->retain, &s->verified, !received, why);
         return 0;
 }
 

@@ -44,6 +44,9 @@ struct storage {
         void (*close)(struct storage_file *f);
         int (*rename)(void *ctx, const char *from, const char *to);
         int (*remove)(void *ctx, const char *name);
+        /* The same, for what may be large and nobody waits for: the name goes at once, the room bit by bit, so that
+         * giving it back keeps no sync waiting. Takes a while. NULL where that makes no difference. */
+        int (*remove_slowly)(void *ctx, const char *name);
         int (*sync_dir)(void *ctx);
         /* A small text in the directory above, which stays when this one is lost. Reading returns its length, at
          * most `size`; -ENOENT. Writing: aside, synced, renamed, that directory synced: durable on return. */

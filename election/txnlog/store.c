@@ -238,6 +238,12 @@ int store_perform(struct store *s, const struct effect *e, struct recovered *rel
         return settle(s, perform(s, e, reloaded, why), reloaded);
 }
 
+void store_uncache(struct store *s)
+{
+        if (!s->failed)
+                txnlog__segment_uncache(&s->segment);
+}
+
 int store_sync(struct store *s, char why[STORE_WHY_MAX])
 {
         assert(s->recovered || s->failed);

@@ -101,6 +101,9 @@ int store_recover(struct store *s, struct recovered *ret, char why[STORE_WHY_MAX
 int store_perform(struct store *s, const struct effect *e, struct recovered *reloaded, char why[STORE_WHY_MAX]);
 /* Makes all appends so far durable: one fdatasync, and a sync of the directory after a new segment. */
 int store_sync(struct store *s, char why[STORE_WHY_MAX]);
+/* After a sync, best when nobody waits for its result any more: lets the system forget what it keeps in memory of the
+ * log's file. */
+void store_uncache(struct store *s);
 
 /* What one snapshot file holds, looked at from outside. */
 struct snapshot_report {

@@ -177,6 +177,8 @@ int txnlog__segment_open(struct txnlog__segment *s, int64_t zxid, char why[STORE
 int txnlog__segment_append(struct txnlog__segment *s, const uint8_t *payload, uint32_t len, char why[STORE_WHY_MAX]);
 /* Makes everything appended and the directory entry durable. */
 int txnlog__segment_sync(struct txnlog__segment *s, char why[STORE_WHY_MAX]);
+/* What is synced need not stay in memory; nothing to be done while there is little of it. */
+void txnlog__segment_uncache(struct txnlog__segment *s);
 /* Cuts the padding, syncs and closes; nothing happens when none is open. */
 int txnlog__segment_leave(struct txnlog__segment *s, char why[STORE_WHY_MAX]);
 
@@ -355,8 +357,9 @@ int txnlog__truncate_redo(const struct storage *io, const struct store_config *c
 /* Fewer than this are never kept. */
 #define TXNLOG__RETAIN_MIN 3
 /* Removes what the newest `retain` valid snapshots make superfluous. `verified` remembers, between calls,
- * which files were found valid. */
-int txnlog__retain(const struct storage *io, size_t retain, struct txnlog__files *verified, char why[STORE_WHY_MAX]);
+ * which files were found valid. `slowly`: nobody waits for it, see storage.h. */
+int txnlog__retain(const struct storage *io, size_t retain, struct txnlog__files *verified, bool slowly,
+                   char why[STORE_WHY_MAX]);
 /* Adds a file to a list, keeping the order; replaces one of the same name. */
 void txnlog__files_add(struct txnlog__files *f, const struct txnlog__file *file);
 
