@@ -10,6 +10,7 @@ printed is min / median / max over the rounds, and the ratio of the medians. The
 told at the end and keeps nothing else from being measured; build/bench/bench.json is written after each run.
 """
 import argparse
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -102,7 +103,7 @@ def sit(options, kinds, names):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         least = plan.ROUNDS_OF_ALL if "all" in options.words else 1
-        one = sitting.Sitting(kinds, options.against, options.rounds, home, least, " ".join(["./dev bench", *sys.argv[1:]]))
+        one = sitting.Sitting(kinds, options.against, options.rounds, home, least, "./dev bench " + shlex.join(sys.argv[1:]))
         expected = plan.seconds_of_all(names, kinds, options.rounds, least)
         limit = options.minutes * 60 if options.minutes else (
             sitting.LIMIT_LEAST_S + sitting.LIMIT_FACTOR * expected)

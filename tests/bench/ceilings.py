@@ -82,19 +82,21 @@ def others():
     return used / (time.monotonic() - began) / os.cpu_count()
 
 
-def _first_line(*command):
-    """Of what a program says about itself, on either output; or "" where there is none."""
+def _said(*command, word=""):
+    """The first line with a word of what a program says about itself, on either output; or "" where there is none."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True, cwd=fleet.ROOT)
-        return done.stdout.partition("\n")[0].strip()
+        return next((line.strip() for line in done.stdout.splitlines() if word in line), "")
     except (OSError, subprocess.CalledProcessError):
         return ""
 
 
 def _file_system(folder):
-    """The type of what `folder` is on: the longest mount point that it is below."""
+    """The type of what `folder` is on: of the longest mount point that it is below."""
     mounts = [line.split()[1:3] for line in open("/proc/self/mounts", encoding="utf-8")]
-    return max((len(at), kind) for at, kind in mounts if (folder + "/").startswith(at.rstrip("/") + "/"))[1]
+    above = [(len(at), number, kind) for number, (at, kind) in enumerate(mounts)
+             if (folder + "/").startswith(at.rstrip("/") + "/")]
+    return max(above)[2]                # of two at one place the later covers the earlier
 
 
 def machine():
@@ -104,6 +106,6 @@ def machine():
     return {"processor": cpu, "processors": os.cpu_count(), "kernel": os.uname().release,
             "file_system": _file_system(os.path.realpath(tempfile.gettempdir())),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            "commit": _first_line("git", "describe", "--always", "--dirty"),
-            "java": _first_line("java", "-version"), "go": _first_line("go", "version"),
+            "commit": _said("git", "describe", "--always", "--dirty"),
+            "java": _said("java", "-version", word=" version "), "go": _said("go", "version"),
             "load_average": list(os.getloadavg())}

@@ -36,7 +36,7 @@ LOAD_INTERVAL_S = 0.002                 # between two writes of a load process
 LOAD_WINDOW = 16
 # A survivor that took a probe in and does not answer gets another one beside it: what an election leaves unanswered
 # is no gap for a client that asks again.
-ANOTHER_S = 0.1
+ANOTHER_S, UNANSWERED_MAX = 0.02, 64
 SETTLE_WRITES = 50                      # that must be acknowledged before the leader goes
 
 
@@ -96,15 +96,16 @@ class Load:
 class Attempt:
     """One connection that asks for a new session and a write in one go, and never blocks."""
 
-    def __init__(self, address, path):
-        self.address, self.path = address, path
-        self.request = wire.connect_frame(4000) + wire.frame(
-            wire.i32(1) + wire.i32(wire.CREATE) + wire.create_body(path, flags=wire.EPHEMERAL))
+    def __init__(self, address, paths):
+        self.address, self.paths = address, paths
         self.sock, self.received = None, b""
         self.open()
 
     def open(self):
+        """With a path of its own each time: the one before may have been made and its answer lost."""
         self.close()
+        self.request = wire.connect_frame(4000) + wire.frame(
+            wire.i32(1) + wire.i32(wire.CREATE) + wire.create_body(next(self.paths), flags=wire.EPHEMERAL))
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -156,17 +157,18 @@ class Attempt:
 def first_write(survivors, old_epoch, path):
     """Tries the survivors without pause until one acknowledges a write of a later epoch."""
     paths = ("%s-%d" % (path, number) for number in itertools.count())
-    trying = [Attempt(server.address, next(paths)) for server in survivors]
-    waiting = []                        # taken in, not answered: bounded by ROUND_TIMEOUT_S / ANOTHER_S for each survivor
+    trying = [Attempt(server.address, paths) for server in survivors]
+    waiting = []                        # taken in, and not answered yet
     deadline = time.monotonic() + ROUND_TIMEOUT_S
     try:
         while time.monotonic() < deadline:
             for i, attempt in enumerate(trying):
                 if attempt.sock is None:
                     attempt.open()
-                elif attempt.sent and time.monotonic() - attempt.opened >= ANOTHER_S:
+                elif (attempt.sent and len(waiting) < UNANSWERED_MAX and
+                      time.monotonic() - attempt.opened >= ANOTHER_S):
                     waiting.append(attempt)
-                    trying[i] = Attempt(attempt.address, next(paths))
+                    trying[i] = Attempt(attempt.address, paths)
             waiting = [attempt for attempt in waiting if attempt.sock is not None]
             ended = _look(trying + waiting, old_epoch)
             if ended:

@@ -55,19 +55,20 @@ def require(kind):
         jars.java_command(kind.rpartition("-")[2], Path(tempfile.gettempdir()))
 
 
-def ensemble(lab, kind, count, **changed):
+def ensemble(lab, kind, count, properties=(), **changed):
     """An ensemble of `count` servers of a kind, not started."""
     if kind == etcd_servers.ETCD:
         return etcd_servers.ensemble(lab, count)
-    return lab.ensemble({sid: kind for sid in range(1, count + 1)}, **settings(lab.home, **changed))
+    return lab.ensemble({sid: kind for sid in range(1, count + 1)}, **settings(lab.home, properties, **changed))
 
 
-def settings(home, **changed):
-    """As the harness takes them. `home` gets a file that Java's logging is configured with."""
+def settings(home, properties=(), **changed):
+    """As the harness takes them; `properties` are more of Java's. `home` gets a file that Java's logging is configured
+    with."""
     logging = Path(home) / "log4j.properties"
     logging.write_text(LOG4J)
     return {**SETTINGS, "baton_extra": BATON_EXTRA,
-            "java_properties": (*JAVA, "-Dlog4j.configuration=file:%s" % logging), **changed}
+            "java_properties": (*JAVA, "-Dlog4j.configuration=file:%s" % logging, *properties), **changed}
 
 
 def start(made):
@@ -109,7 +110,11 @@ def run_load(command):
                           text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise Failed("%s: %s" % (" ".join(command[1:]), done.stderr.strip()))
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    if found.get("stalls"):
+        # Its rates and latencies would be those of the pause. Of baton it would be a bug.
+        raise Failed("%s: an answer came only after a ping, %d times" % (" ".join(command[1:]), found["stalls"]))
+    return found
 
 
 def load(made, words, **how):

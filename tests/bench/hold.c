@@ -42,7 +42,7 @@ void hold_run(struct load *l)
                 load_turn(l, now_ns() + SECOND_NS / 10);
                 if (now_ns() >= next) {
                         next += every;
-                        load_ping_all(l);
+                        (void)load_ping_all(l);
                 }
         }
         struct pump close = {.op = DO_CLOSE, .keys = 1, .operations = o->connections, .outstanding = 1};

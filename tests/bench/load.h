@@ -68,6 +68,7 @@ struct load {
         uint8_t *value;  /* a value to be sent: stamp, key, then what fill says */
         uint64_t stamps; /* given out */
         uint64_t random;
+        int32_t granted_ms; /* the sessions' timeout: all ask for the same */
         uint64_t pinged_ns; /* when all were pinged last */
         uint64_t stalls;    /* times that an awaited answer had to be pinged for */
         uint64_t made;      /* znodes that this run created */
@@ -106,8 +107,8 @@ void load_turn(struct load *l, uint64_t until_ns);
 /* Called by all that wait for replies, in each turn. Pings, as a client that waits does, when nothing came for
  * load_ping_ns(), and counts that in l->stalls; ends the run when nothing came for too long. */
 void load_check_progress(struct load *l, uint64_t since_ns, const char *what);
-/* A ping on each connection that has a session. */
-void load_ping_all(struct load *l);
+/* A ping on each connection that has a session; returns how many these are. */
+uint32_t load_ping_all(struct load *l);
 /* How soon a client pings that has nothing else to say: a third of the timeout, as ZooKeeper's do. */
 uint64_t load_ping_ns(const struct load *l);
 

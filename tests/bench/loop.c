@@ -143,6 +143,7 @@ static void on_socket(struct load *l, struct conn *c, uint32_t events)
                 return;
         if (conn_read(c, on_frame, l)) {
                 l->ready++;
+                l->granted_ms = c->timeout_ms;
                 if (l->on_ready)
                         l->on_ready(l, c);
         }
@@ -164,27 +165,23 @@ void load_turn(struct load *l, uint64_t until_ns)
         flush_all(l);
 }
 
-void load_ping_all(struct load *l)
+uint32_t load_ping_all(struct load *l)
 {
+        uint32_t pinged = 0;
         l->pinged_ns = now_ns();
         for (uint32_t i = 0; i < l->o->connections; i++) {
                 if (l->conns[i].state != CONN_READY)
                         continue;
                 conn_ping(&l->conns[i]);
                 load_touch(l, &l->conns[i]);
+                pinged++;
         }
+        return pinged;
 }
 
 uint64_t load_ping_ns(const struct load *l)
 {
-        int32_t timeout_ms = (int32_t)l->o->timeout_ms;
-        for (uint32_t i = 0; i < l->o->connections; i++) {
-                if (l->conns[i].state != CONN_READY)
-                        continue;
-                timeout_ms = l->conns[i].timeout_ms; /* as granted: all ask for the same */
-                break;
-        }
-        return (uint64_t)timeout_ms * 1000000 / 3;
+        return (uint64_t)(l->granted_ms > 0 ? l->granted_ms : (int32_t)l->o->timeout_ms) * 1000000 / 3;
 }
 
 void load_check_progress(struct load *l, uint64_t since_ns, const char *what)
@@ -194,8 +191,8 @@ void load_check_progress(struct load *l, uint64_t since_ns, const char *what)
                 bench_fail("%s: nothing has come for %d seconds", what, SILENCE_SECONDS_MAX);
         if (silent < load_ping_ns(l) || now - l->pinged_ns < load_ping_ns(l))
                 return;
-        l->stalls++;
-        load_ping_all(l);
+        if (load_ping_all(l) > 0)
+                l->stalls++;
 }
 
 /* ---- opening them all ---- */

@@ -17,6 +17,10 @@ WARMING_S = 4.0
 SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
 # No snapshots: each costs in proportion to the tree, and a short run beside a large tree would tell of nothing else.
 GROWING_SNAP_COUNT = 100_000_000
+GROWING_PROPERTIES = ("-Dzookeeper.snapSizeLimitInKb=-1",)      # nor by the log's size
+# Rounds of a gap, of which the last one counts: before the first, nothing was elected but at the start. A frozen leader's is
+# a matter of timeouts.
+GAP_ROUNDS = {"kill": 2, "stop": 2, "pause": 1}
 
 
 def rss(made):
@@ -130,9 +134,9 @@ def gap(lab, kind, way):
     """Milliseconds without a write when the leader of a new ensemble goes, under the settings that each kind has by
     default, and the parts of it where the servers' logs tell them."""
     if kind == plan.ETCD:
-        return etcd_servers.gap(lab, way)
+        return etcd_servers.gap(lab, way, GAP_ROUNDS[way])
     with tempfile.TemporaryDirectory(prefix="bench-gap-") as home:
-        return failover.measure(kind, [way], 1, home, **fleet.settings(home))[way][0]
+        return failover.measure(kind, [way], GAP_ROUNDS[way], home, **fleet.settings(home))[way][-1]
 
 
 class Growing:
@@ -140,7 +144,7 @@ class Growing:
 
     def __init__(self, lab, kind, word):
         self.word, self.level, self.held = word, 0, None
-        self.made = fleet.ensemble(lab, kind, 1, snap_count=GROWING_SNAP_COUNT)
+        self.made = fleet.ensemble(lab, kind, 1, GROWING_PROPERTIES, snap_count=GROWING_SNAP_COUNT)
         fleet.start(self.made)
         # Or the first level would tell of compilers and of memory that the first load takes for good.
         for words in plan.GROWTH_LOADS.values():

@@ -35,8 +35,8 @@ def machine_line(found):
 def versions_line(found):
     """What was measured, and with which Java and Go."""
     parts = ["%s %s" % pair for pair in found["versions"].items()]
-    return "Baton's commit is %s. Versions: %s." % (found["machine"]["before"]["commit"] or "unknown", ", ".join(
-        [*parts, *filter(None, (found["machine"]["before"]["java"], found["machine"]["before"]["go"]))]))
+    return "Baton's commit is %s. Versions: %s." % (found["machine"]["before"].get("commit") or "unknown", ", ".join(
+        [*parts, *filter(None, (found["machine"]["before"].get(name) for name in ("java", "go")))]))
 
 
 def text_of(found):

@@ -200,6 +200,8 @@ def other_rows(results, other):
     rows = []
     for name, title, wanted in asked:
         for metric, unit, scale in wanted:
+            if metric == "per_second" and plan.WORKLOADS[name].rate_of:
+                continue                # what was asked for
             ratio = ratio_of(results, name, metric, plan.BATON, other)
             if ratio is not None:
                 rows.append(["%s [%s]" % (title, unit), middle(results, name, plan.BATON, metric, scale),
