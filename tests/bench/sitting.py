@@ -71,9 +71,9 @@ class Sitting:
         for name in [n for n in names if n in measures.ALONE and n != "million"]:
             self.alone(name)
         for count in (3, 1, 5):
-            here = [n for n in names if n in plan.WORKLOADS and plan.WORKLOADS[n].servers == count]
-            if count == 3:
-                here += [n for n in names if n in measures.ON_ENSEMBLE]
+            # In the order given: what looks at servers after a load means the load before it.
+            here = [n for n in names if n in plan.WORKLOADS and plan.WORKLOADS[n].servers == count or
+                    n in measures.ON_ENSEMBLE and count == 3]
             if here:
                 self.on_ensembles(count, here)
         if "million" in names:

@@ -70,6 +70,15 @@ class Sittings(unittest.TestCase):
         self.assertEqual(set(self.one.results["set-512"]), {"zookeeper-3.8"})
         self.assertEqual(set(self.one.results["read-512"]), {"baton", "zookeeper-3.8"})
 
+    def test_servers_are_looked_at_after_the_loads_before_it(self):
+        done = []
+        with mock.patch.object(sitting.Sitting, "start", lambda _self, made, kind, _count: made.update({kind: None})), \
+                mock.patch.object(sitting.Sitting, "attempt_stop", lambda *_: None), \
+                mock.patch.object(sitting.Sitting, "load", lambda _self, name, _kind, _made: done.append(name)), \
+                mock.patch.object(sitting.Sitting, "look", lambda _self, name, _kind, _made: done.append(name)):
+            self.one.measure(["set-512", "after-load", "read-512", "set-1s-1c"])
+        self.assertEqual(list(dict.fromkeys(done)), ["set-512", "after-load", "read-512", "set-1s-1c"])
+
     def test_when_the_time_is_over_nothing_is_begun_and_that_is_told_once(self):
         begun = []
         self.one.bound(0)
