@@ -18,9 +18,6 @@ SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
 # No snapshots: each costs in proportion to the tree, and a short run beside a large tree would tell of nothing else.
 GROWING_SNAP_COUNT = 100_000_000
 GROWING_PROPERTIES = ("-Dzookeeper.snapSizeLimitInKb=-1",)      # nor by the log's size
-# Rounds of a gap, of which the last one counts: before the first, nothing was elected but at the start. A frozen leader's is
-# a matter of timeouts.
-GAP_ROUNDS = {"kill": 2, "stop": 2, "pause": 1}
 
 
 def rss(made):
@@ -134,9 +131,9 @@ def gap(lab, kind, way):
     """Milliseconds without a write when the leader of a new ensemble goes, under the settings that each kind has by
     default, and the parts of it where the servers' logs tell them."""
     if kind == plan.ETCD:
-        return etcd_servers.gap(lab, way, GAP_ROUNDS[way])
+        return etcd_servers.gap(lab, way)
     with tempfile.TemporaryDirectory(prefix="bench-gap-") as home:
-        return failover.measure(kind, [way], GAP_ROUNDS[way], home, **fleet.settings(home))[way][-1]
+        return failover.measure(kind, [way], 1, home, **fleet.settings(home))[way][0]
 
 
 class Growing:

@@ -233,8 +233,8 @@ MEASURES = {
     "start-10k": Measure("10,000 znodes", 8),
     "start-100k": Measure("100,000 znodes", 14),
     "million": Measure("1,000,000 znodes", 29),
-    "gap-kill": Measure("leader killed", 7, 3),
-    "gap-stop": Measure("leader stopped cleanly", 10, 3),
+    "gap-kill": Measure("leader killed", 5, 3),
+    "gap-stop": Measure("leader stopped cleanly", 7, 3),
     "gap-freeze": Measure("leader frozen", 13),
 }
 # Rounds of each measure when everything is measured, at least.
