@@ -22,7 +22,8 @@ type options struct {
 	workload, root                 string
 	connections, outstanding, keys int
 	valueBytes, writePercent       int
-	operations                     int
+	operations, together           int
+	timeoutMs                      int
 	seconds, warmup, rate          float64
 	keep                           bool
 	leaves, signal                 int
@@ -38,7 +39,7 @@ func parse() *options {
 	o := &options{}
 	servers := flag.String("servers", "", "`ADDRESS:PORT,…`")
 	pids := flag.String("pids", "", "of the servers, for their processor time and memory")
-	flag.StringVar(&o.workload, "workload", "", "set, read, mixed, create, fanout, gap")
+	flag.StringVar(&o.workload, "workload", "", "set, read, mixed, create, churn, storm, fanout, expiry, gap, and, held until standard input\nends: sessions, watches")
 	flag.StringVar(&o.root, "root", "/bench", "what keys begin with")
 	flag.IntVar(&o.connections, "connections", 32, "spread over the servers")
 	flag.IntVar(&o.outstanding, "outstanding", 16, "calls under way on each")
@@ -46,9 +47,11 @@ func parse() *options {
 	flag.IntVar(&o.valueBytes, "size", 1024, "bytes of a value")
 	flag.IntVar(&o.writePercent, "writes", 30, "percent, of mixed")
 	flag.IntVar(&o.operations, "operations", 0, "measures so many, instead of for a time")
+	flag.IntVar(&o.together, "together", 1, "create: keys put in one transaction, to fill a server soon")
 	flag.Float64Var(&o.seconds, "seconds", 5, "measured")
 	flag.Float64Var(&o.warmup, "warmup", 1, "before that")
 	flag.Float64Var(&o.rate, "rate", 0, "operations a second, each timed from when it was due")
+	flag.IntVar(&o.timeoutMs, "timeout", 30000, "of a lease, in ms; etcd counts whole seconds")
 	flag.BoolVar(&o.keep, "keep", false, "leaves what create created")
 	flag.IntVar(&o.leaves, "leaves", 0, "gap: the process that gets the signal; it is the first of the servers")
 	flag.IntVar(&o.signal, "signal", int(syscall.SIGKILL), "gap: the signal")
@@ -62,7 +65,7 @@ func parse() *options {
 		o.serverPids = append(o.serverPids, pid)
 	}
 	if len(o.servers) == 0 || flag.NArg() > 0 || o.connections < 1 || o.outstanding < 1 || o.keys < 1 ||
-		o.valueBytes < valueHeadBytes {
+		o.valueBytes < valueHeadBytes || o.timeoutMs < 1000 || o.together < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -80,7 +83,8 @@ func main() {
 	o := parse()
 	run := map[string]func(*options) any{
 		"set": runRequests, "read": runRequests, "mixed": runRequests, "create": runRequests,
-		"fanout": runFanout, "gap": runGap,
+		"churn": runChurn, "storm": runStorm, "fanout": runFanout, "expiry": runExpiry, "sessions": runSessions,
+		"watches": runWatches, "gap": runGap,
 	}[o.workload]
 	if run == nil {
 		fail("no workload '%s'", o.workload)
@@ -96,6 +100,9 @@ func must(err error, what string) {
 		fail("%s: %v", what, err)
 	}
 }
+
+// Of a lease.
+func (o *options) ttl() int64 { return int64(o.timeoutMs / 1000) }
 
 func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second))

@@ -6,74 +6,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 )
 
 const (
 	valueHeadBytes = 12 // the stamp of its write and the number of its key
-	dialTimeout    = 10 * time.Second
-	silenceMax     = 60 * time.Second
-	opening        = 32 // connections being opened at once
 	directories    = 100
 )
-
-func dial(server string) *grpc.ClientConn {
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + server}, DialTimeout: dialTimeout,
-		MaxCallRecvMsgSize: 64 << 20})
-	must(err, "connecting to "+server)
-	return client.ActiveConnection()
-}
-
-// All of them, each with a call answered.
-func dialAll(o *options) []*grpc.ClientConn {
-	conns := make([]*grpc.ClientConn, o.connections)
-	each(o.connections, opening, func(i int) {
-		conns[i] = dial(o.servers[i%len(o.servers)])
-		_, err := pb.NewKVClient(conns[i]).Range(context.Background(), &pb.RangeRequest{Key: []byte(o.root), Serializable: true})
-		must(err, "the first call")
-		progress.Store(time.Now().UnixNano())
-	})
-	return conns
-}
-
-// Calls `do` with 0 to n - 1, `atOnce` at a time.
-func each(n, atOnce int, do func(i int)) {
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(n, atOnce) {
-		group.Add(1)
-		go func() {
-			defer group.Done()
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				do(int(i))
-			}
-		}()
-	}
-	group.Wait()
-}
-
-// When the last answer came, in nanoseconds. A bound of its own for each call would cost a timer each.
-var progress atomic.Int64
-
-// Ends the run when nothing came for too long.
-func watchProgress() {
-	progress.Store(time.Now().UnixNano())
-	go func() {
-		for range time.Tick(time.Second) {
-			if time.Since(time.Unix(0, progress.Load())) > silenceMax {
-				fail("nothing has come for %v", silenceMax)
-			}
-		}
-	}()
-}
 
 // What is known of a key: enough to say what a read must yield.
 type key struct {
@@ -92,8 +35,10 @@ type load struct {
 	made   atomic.Int64
 }
 
-func newLoad(o *options) *load {
-	l := &load{o: o, conns: dialAll(o), keys: make([]key, o.keys), filler: make([]byte, o.valueBytes)}
+func newLoad(o *options) *load { return newLoadOn(o, dialAll(o)) }
+
+func newLoadOn(o *options, conns []*grpc.ClientConn) *load {
+	l := &load{o: o, conns: conns, keys: make([]key, o.keys), filler: make([]byte, o.valueBytes)}
 	for i := range l.filler {
 		l.filler[i] = byte(i*31 + 7)
 	}
@@ -144,8 +89,19 @@ func (l *load) read(c pb.KVClient, k int, last bool) {
 }
 
 func (l *load) create(c pb.KVClient) {
-	n := l.made.Add(1) - 1
-	_, err := c.Put(context.Background(), &pb.PutRequest{Key: l.node(n), Value: l.filler})
+	n := int64(l.o.together)
+	n = l.made.Add(n) - n
+	if l.o.together == 1 {
+		_, err := c.Put(context.Background(), &pb.PutRequest{Key: l.node(n), Value: l.filler})
+		must(err, "create")
+		return
+	}
+	puts := make([]*pb.RequestOp, l.o.together)
+	for i := range puts {
+		puts[i] = &pb.RequestOp{Request: &pb.RequestOp_RequestPut{
+			RequestPut: &pb.PutRequest{Key: l.node(n + int64(i)), Value: l.filler}}}
+	}
+	_, err := c.Txn(context.Background(), &pb.TxnRequest{Success: puts})
 	must(err, "create")
 }
 
@@ -166,109 +122,26 @@ func (l *load) one(c pb.KVClient) {
 	}
 }
 
-// What one caller measured; merged when all are done.
-type caller struct {
-	latency  histogram
-	measured uint64
-}
-
-// Gives out the moments at which operations are due; what nobody takes in time is taken later, and counts from then on.
-func dueTimes(o *options, begins, ends time.Time) <-chan time.Time {
-	due := make(chan time.Time)
-	go func() {
-		runtime.LockOSThread() // it sleeps more exactly than the runtime's timers do
-		for n := 0; ; n++ {
-			at := begins.Add(seconds(float64(n) / o.rate))
-			if !at.Before(ends) {
-				close(due)
-				return
-			}
-			if wait := time.Until(at); wait > 0 {
-				t := syscall.NsecToTimespec(int64(wait))
-				_ = syscall.Nanosleep(&t, nil) // woken early, it is a little early
-			}
-			due <- at
-		}
-	}()
-	return due
-}
-
-func (l *load) run() (from, to mark, latency *histogram, measured uint64) {
-	o := l.o
-	begins := time.Now()
-	measures := begins
-	if o.operations == 0 {
-		measures = begins.Add(seconds(o.warmup))
-	}
-	ends := measures.Add(seconds(o.seconds))
-	var due <-chan time.Time
-	if o.rate > 0 {
-		due = dueTimes(o, begins, ends)
-	}
-	var issued atomic.Int64
-	next := func() (time.Time, bool) {
-		if due != nil {
-			at, more := <-due
-			return at, more
-		}
-		now := time.Now()
-		if o.operations > 0 {
-			return now, issued.Add(1) <= int64(o.operations)
-		}
-		return now, now.Before(ends)
-	}
-	callers := make([]caller, o.connections*o.outstanding)
-	var group sync.WaitGroup
-	for i := range callers {
-		group.Add(1)
-		go func(me *caller, c pb.KVClient) {
-			defer group.Done()
-			for began, more := next(); more; began, more = next() {
-				l.one(c)
-				now := time.Now()
-				progress.Store(now.UnixNano())
-				if !began.Before(measures) {
-					me.latency.add(int64(now.Sub(began)))
-				}
-				if !now.Before(measures) && (o.operations > 0 || now.Before(ends)) {
-					me.measured++
-				}
-			}
-		}(&callers[i], pb.NewKVClient(l.conns[i%o.connections]))
-	}
-	time.Sleep(time.Until(measures))
-	from = markNow(o)
-	if o.operations == 0 {
-		time.Sleep(time.Until(ends))
-		to = markNow(o)
-	}
-	group.Wait()
-	if o.operations > 0 {
-		to = markNow(o)
-	}
-	latency = &histogram{}
-	for i := range callers {
-		latency.merge(&callers[i].latency)
-		measured += callers[i].measured
-	}
-	return from, to, latency, measured
+// How many keys begin with `prefix`, and the store's revision.
+func countKeys(conn *grpc.ClientConn, prefix string, serializable bool) (count, revision int64) {
+	end := []byte(prefix)
+	end[len(end)-1]++
+	r, err := pb.NewKVClient(conn).Range(context.Background(),
+		&pb.RangeRequest{Key: []byte(prefix), RangeEnd: end, CountOnly: true, Serializable: serializable})
+	must(err, "counting")
+	return r.Count, r.Header.Revision
 }
 
 func (l *load) count(prefix string, wanted int64) {
-	end := []byte(prefix)
-	end[len(end)-1]++
-	r, err := pb.NewKVClient(l.conns[0]).Range(context.Background(),
-		&pb.RangeRequest{Key: []byte(prefix), RangeEnd: end, CountOnly: true})
-	must(err, "counting")
-	if r.Count != wanted {
-		fail("%d keys are there, %d were made", r.Count, wanted)
+	if count, _ := countKeys(l.conns[0], prefix, false); count != wanted {
+		fail("%d keys are there, %d were made", count, wanted)
 	}
 }
 
 // Everything that was made, and etcd's history of it: or the next run would find a larger store than this one did.
-func (l *load) removeAll() {
-	c, end := pb.NewKVClient(l.conns[0]), []byte(l.o.root+"0") // after everything below root + "/"
-	r, err := c.DeleteRange(context.Background(), &pb.DeleteRangeRequest{Key: []byte(l.o.root + "/"), RangeEnd: end})
+func removeAll(o *options, conn *grpc.ClientConn) {
+	c, end := pb.NewKVClient(conn), []byte(o.root+"0") // after everything below root + "/"
+	r, err := c.DeleteRange(context.Background(), &pb.DeleteRangeRequest{Key: []byte(o.root + "/"), RangeEnd: end})
 	must(err, "removing")
 	_, err = c.Compact(context.Background(), &pb.CompactionRequest{Revision: r.Header.Revision, Physical: true})
 	must(err, "compacting")
@@ -280,7 +153,7 @@ func runRequests(o *options) any {
 	if o.workload != "create" {
 		each(o.keys, 64, func(k int) { l.set(client(k), k) })
 	}
-	from, to, latency, measured := l.run()
+	from, to, latency, measured := runCallers(o, o.connections*o.outstanding, func(i int) { l.one(client(i)) })
 	verified := map[string]any{}
 	if o.workload == "create" {
 		l.count(o.root+"/d", l.made.Load())
@@ -290,7 +163,7 @@ func runRequests(o *options) any {
 		verified["keys_read_back"] = o.keys
 	}
 	if !o.keep {
-		l.removeAll()
+		removeAll(o, l.conns[0])
 	}
 	return reportOf(o, from, to, to.at.Sub(from.at), measured, latency, verified)
 }
