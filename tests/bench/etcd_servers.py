@@ -25,8 +25,6 @@ BUILD_TIMEOUT_S, SYNC_TIMEOUT_S, GAP_TIMEOUT_S = 900, 60, 120
 # The quota is the largest that is recommended, so that no run ends at the default of 2 GiB.
 SETTINGS = {"log-level": "warn", "quota-backend-bytes": str(8 << 30), "initial-cluster-state": "new"}
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM, "pause": signal.SIGSTOP}
-# What its generator can do of baton-bench-load's workloads.
-LOADS = ("set", "read", "mixed", "create", "fanout")
 
 
 def require():
@@ -56,6 +54,7 @@ def _is_new(program, source):
 
 class Server(servers.Server):
     """A member as the harness knows one: its quorum port is etcd's peer port."""
+    options = {}                        # more than SETTINGS
 
     def member_text(self):
         return "n%d=http://127.0.0.1:%d" % (self.sid, self.quorum_port)
@@ -68,7 +67,8 @@ class Server(servers.Server):
         options = {
             "name": "n%d" % self.sid, "data-dir": str(self.data_dir / "etcd"), "listen-client-urls": client,
             "advertise-client-urls": client, "listen-peer-urls": peer, "initial-advertise-peer-urls": peer,
-            "initial-cluster": ",".join(m.member_text() for m in self.members.values()), **SETTINGS}
+            "initial-cluster": ",".join(m.member_text() for m in self.members.values()), **SETTINGS,
+            **self.options}
         return [str(SERVER), *("--%s=%s" % pair for pair in options.items())]
 
     def status(self):
@@ -107,11 +107,12 @@ class Server(servers.Server):
         return (int(status["raftAppliedIndex"]), float(found[0][len(name):])) if status and found else None
 
 
-def ensemble(lab, count):
+def ensemble(lab, count, options=None):
     made = servers.Ensemble(lab.home, {})
     home = Path(lab.home) / ("etcd%d" % len(lab.ensembles))
     for sid in range(1, count + 1):
         made.members[sid] = Server(sid, ETCD, home / str(sid), made.settings, made.members)
+        made.members[sid].options = options or {}
     lab.ensembles.append(made)
     return made
 

@@ -55,10 +55,10 @@ def require(kind):
         jars.java_command(kind.rpartition("-")[2], Path(tempfile.gettempdir()))
 
 
-def ensemble(lab, kind, count, properties=(), **changed):
-    """An ensemble of `count` servers of a kind, not started."""
+def ensemble(lab, kind, count, properties=(), etcd_options=None, **changed):
+    """An ensemble of `count` servers of a kind, not started. `etcd_options` are more of etcd's."""
     if kind == etcd_servers.ETCD:
-        return etcd_servers.ensemble(lab, count)
+        return etcd_servers.ensemble(lab, count, etcd_options)
     return lab.ensemble({sid: kind for sid in range(1, count + 1)}, **settings(lab.home, properties, **changed))
 
 
@@ -117,9 +117,13 @@ def run_load(command):
     return found
 
 
-def load(made, words, **how):
+def command_for(made, words, **how):
     program = etcd_servers.LOAD if isinstance(made[1], etcd_servers.Server) else LOAD
-    return run_load(load_command(words, made.hosts(), [server.pid for server in made], program=program, **how))
+    return load_command(words, made.hosts(), [server.pid for server in made], program=program, **how)
+
+
+def load(made, words, **how):
+    return run_load(command_for(made, words, **how))
 
 
 def sound(made):
@@ -131,8 +135,11 @@ def sound(made):
 class Held:
     """Sessions or watches that the generator holds while the servers are looked at."""
 
-    def __init__(self, made, words):
-        command = load_command(words, made.hosts(), [server.pid for server in made])
+    def __init__(self, made, words, in_peace=True):
+        """In peace each session is closed at the end. That takes long with etcd, whose backend is synced for each lease
+        that is revoked, and is for nothing where the server ends as well."""
+        self.in_peace = in_peace
+        command = command_for(made, words)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline().strip()
         if line != "holding":
@@ -146,6 +153,8 @@ class Held:
         self.close()
 
     def close(self):
+        if self.process.poll() is None and not self.in_peace:
+            self.process.kill()
         if self.process.poll() is None:
             self.process.stdin.close()
             self.process.wait(LOAD_TIMEOUT_S)

@@ -18,6 +18,8 @@ SETTLE_LOOK_S, SETTLE_TICKS, SETTLE_MAX_S = 0.3, 2, 30
 # No snapshots: each costs in proportion to the tree, and a short run beside a large tree would tell of nothing else.
 GROWING_SNAP_COUNT = 100_000_000
 GROWING_PROPERTIES = ("-Dzookeeper.snapSizeLimitInKb=-1",)      # nor by the log's size
+# etcd's compaction after each run goes through all keys, and sleeps 10 ms after each thousand of them.
+GROWING_ETCD = {"compaction-batch-limit": "100000"}
 
 
 def rss(made):
@@ -90,7 +92,7 @@ def _each(lab, kind, words, count):
     fleet.start(made)
     time.sleep(SETTLE_S)
     before = rss(made)
-    with fleet.Held(made, words):
+    with fleet.Held(made, words, in_peace=False):
         time.sleep(SETTLE_S)
         found = {"bytes_each": (rss(made) - before) / count, "before_bytes": before}
     made.stop()
@@ -113,7 +115,7 @@ def filled(count):
         fleet.start(made)
         time.sleep(SETTLE_S)
         before = rss(made)
-        fleet.load(made, "create --size 100 --keep --operations %d" % count)
+        fleet.load(made, plan.fill(kind, count))
         time.sleep(SETTLE_S)
         found = {"rss_bytes": rss(made), "bytes_each": (rss(made) - before) / count}
         made.stop()
@@ -140,8 +142,8 @@ class Growing:
     """One server of a kind to which more and more of something is added, up to a level."""
 
     def __init__(self, lab, kind, word):
-        self.word, self.level, self.held = word, 0, None
-        self.made = fleet.ensemble(lab, kind, 1, GROWING_PROPERTIES, snap_count=GROWING_SNAP_COUNT)
+        self.kind, self.word, self.level, self.held = kind, word, 0, None
+        self.made = fleet.ensemble(lab, kind, 1, GROWING_PROPERTIES, GROWING_ETCD, snap_count=GROWING_SNAP_COUNT)
         fleet.start(self.made)
         # Or the first level would tell of compilers and of memory that the first load takes for good.
         for words in plan.GROWTH_LOADS.values():
@@ -149,12 +151,12 @@ class Growing:
 
     def grow(self, level):
         if self.word == "grow-znodes":
-            fleet.load(self.made, "create --size 100 --keep --operations %d" % (level - self.level))
+            fleet.load(self.made, plan.fill(self.kind, level - self.level))
         else:
             self.let_go()
             words = ("sessions --connections %d" % level if self.word == "grow-sessions" else
                      "watches --connections %d --keys %d" % (WATCH_CONNECTIONS, level // WATCH_CONNECTIONS))
-            self.held = fleet.Held(self.made, words)
+            self.held = fleet.Held(self.made, words, in_peace=level != plan.GROWTHS[self.word].levels[-1])
         self.level = level
         settle(self.made)
         return {"rss_bytes": rss(self.made)}

@@ -250,9 +250,30 @@ TABLE = ("start-empty", "set-1", "set-512", "read-1", "read-512", "mixed-10", "s
 DISK_WORKLOADS = {"set-1": 1110, "set-512": 1110, "create-512": 1145, "seq-512": 125, "set-512-alone": 1110}
 DISK_TARGET, DISK_PART = "set-512-alone", 0.5
 
-# What is measured of etcd: the loads that its generator has (etcd/load), and what asks nothing of ZooKeeper's own.
-ETCD_LOADS = {"set", "read", "mixed", "create", "fanout"}
-ETCD_MEASURES = {"start-empty", "gap-kill", "gap-stop", "gap-freeze"}
+# What is measured of etcd: the loads that its generator has (etcd/load), and all that is no load.
+ETCD_LOADS = {"set", "read", "mixed", "create", "churn", "storm", "fanout", "expiry"}
+
+
+@dataclass(frozen=True)
+class Long:
+    """What takes etcd longer than it takes the others: the seconds of a round, about, and the most rounds that it gets."""
+    seconds: float
+    rounds: int
+
+
+ETCD_LONG = {
+    "storm": Long(15, 3),
+    "expiry": Long(40, 1),
+    "idle": Long(16, 1),
+    "session-memory": Long(10, 1),
+    "watch-memory": Long(8, 1),
+    "start-10k": Long(9, 1),
+    "start-100k": Long(12, 1),
+    "million": Long(50, 1),
+    "grow-znodes": Long(50, 2),
+    "grow-sessions": Long(30, 2),
+    "grow-watches": Long(30, 2),
+}
 
 
 def can(kind, name):
@@ -262,7 +283,14 @@ def can(kind, name):
     if name in WORKLOADS:
         # A connection of gRPC takes so much of the generator's memory that 10,000 are not worth it.
         return WORKLOADS[name].load.split()[0] in ETCD_LOADS and name != "fanout-10000"
-    return name in ETCD_MEASURES
+    return True
+
+
+def fill(kind, count):
+    """The load that fills a server with znodes. Nothing of it is measured: etcd, which would take minutes for a million,
+    gets ten keys in a transaction. More would leave long entries in its log, which it keeps in memory."""
+    words = "create --size 100 --keep --operations %d"
+    return words % (count // 10) + " --together 10" if kind == ETCD else words % count
 
 
 def names_of(word):
@@ -292,24 +320,36 @@ ENSEMBLE_SECONDS = 5.0                  # three servers of a kind, started and s
 ECHO_SECONDS = 1.0                      # an echo, besides the load on it
 
 
-def rounds_of(name, least):
-    return max(MEASURES[name].rounds, least)
+def rounds_of(name, kind, rounds, least=1):
+    """Of `rounds` that were asked for, and of measures `least`."""
+    if name in MEASURES:
+        wanted = max(MEASURES[name].rounds, least)
+    else:
+        wanted = GROWTH_ROUNDS if name in GROWTHS else WORKLOADS[name].rounds or rounds
+    return min(wanted, ETCD_LONG[name].rounds) if kind == ETCD and name in ETCD_LONG else wanted
+
+
+def _seconds_of_round(name, kind):
+    long = ETCD_LONG.get(name) if kind == ETCD else None
+    if name in GROWTHS:
+        return len(GROWTHS[name].levels) * len(GROWTH_LOADS) * (CURVE_SECONDS + CURVE_WARMUP + 1.6)
+    if long:
+        return long.seconds
+    work = WORKLOADS.get(name)
+    return work.seconds + work.warmup + work.around if work else MEASURES[name].seconds
 
 
 def seconds_of(name, kinds, rounds, least=1):
     """How long all rounds of all kinds take, about."""
-    count = sum(can(kind, name) for kind in kinds)
-    if name in MEASURES:
-        return MEASURES[name].seconds * rounds_of(name, least) * count
+    kinds = [kind for kind in kinds if can(kind, name)]
+    seconds = sum(_seconds_of_round(name, kind) * rounds_of(name, kind, rounds, least) for kind in kinds)
     if name in GROWTHS:
-        growth, run = GROWTHS[name], CURVE_SECONDS + CURVE_WARMUP + 1.6
-        loads = len(growth.levels) * GROWTH_ROUNDS * len(GROWTH_LOADS)
-        return count * (growth.seconds + loads * run)
-    work = WORKLOADS[name]
-    run = work.seconds + work.warmup + work.around
-    echo = 0 if work.rate_of else work.seconds + work.warmup + ECHO_SECONDS
-    disk = DISK_SECONDS * count if name in DISK_WORKLOADS else 0
-    return run * (work.rounds or rounds) * count + echo + disk
+        return seconds + sum(ETCD_LONG[name].seconds if kind == ETCD else GROWTHS[name].seconds for kind in kinds)
+    if name in WORKLOADS:
+        work = WORKLOADS[name]
+        seconds += 0 if work.rate_of else work.seconds + work.warmup + ECHO_SECONDS
+        seconds += DISK_SECONDS * len(kinds) if name in DISK_WORKLOADS else 0
+    return seconds
 
 
 def seconds_of_all(names, kinds, rounds, least=1):

@@ -65,6 +65,11 @@ class Sitting:
         """The kinds that are measured there."""
         return [kind for kind in self.kinds if plan.can(kind, name)]
 
+    def turns(self, name):
+        """The kinds, once for each round in which they are."""
+        rounds = {kind: plan.rounds_of(name, kind, self.rounds, self.least) for kind in self.of(name)}
+        return [kind for turn in range(max(rounds.values(), default=0)) for kind in rounds if turn < rounds[kind]]
+
     # --- one after the other
 
     def measure(self, names):
@@ -79,9 +84,8 @@ class Sitting:
         if "million" in names:
             self.alone("million")
         for name in [n for n in names if n in measures.GAPS]:
-            for _ in range(plan.rounds_of(name, self.least)):
-                for kind in self.of(name):
-                    self.attempt(name, kind, self.gap, name, kind)
+            for kind in self.turns(name):
+                self.attempt(name, kind, self.gap, name, kind)
         for name in [n for n in names if n in plan.WORKLOADS and not plan.WORKLOADS[n].rate_of]:
             if name in self.results and plan.WORKLOADS[name].load.split()[0] in ceilings.LOADS:
                 self.attempt(name, "echo", self.echo, name)
@@ -91,9 +95,8 @@ class Sitting:
             self.growth(name)
 
     def alone(self, name):
-        for _ in range(plan.rounds_of(name, self.least)):
-            for kind in self.of(name):
-                self.attempt(name, kind, lambda kind=kind: self.keep(name, kind, measures.ALONE[name](self.lab, kind)))
+        for kind in self.turns(name):
+            self.attempt(name, kind, lambda kind=kind: self.keep(name, kind, measures.ALONE[name](self.lab, kind)))
 
     # --- ensembles that stay up while kinds take turns
 
@@ -104,12 +107,12 @@ class Sitting:
             if any(plan.can(kind, name) for name in names):
                 self.attempt(what, kind, self.start, made, kind, count)
         for name in names:
-            once = name in measures.ON_ENSEMBLE
-            for _ in range(plan.rounds_of(name, self.least) if once else plan.WORKLOADS[name].rounds or self.rounds):
-                for kind in [k for k in self.of(name) if k in made]:
-                    run = self.look if once else self.load
-                    if not self.attempt(name, kind, run, name, kind, made[kind]) and not fleet.sound(made[kind]):
-                        self.attempt(what + " anew", kind, self.replace, made, kind, count)
+            run = self.look if name in measures.ON_ENSEMBLE else self.load
+            for kind in self.turns(name):
+                # One that could not be replaced is no longer among them.
+                if kind in made and not self.attempt(name, kind, run, name, kind, made[kind]) and (
+                        not fleet.sound(made[kind])):
+                    self.attempt(what + " anew", kind, self.replace, made, kind, count)
         for kind, ensemble in made.items():
             self.attempt_stop(what, kind, ensemble)
 
@@ -170,9 +173,10 @@ class Sitting:
             for kind in list(growing):
                 if not self.attempt("%s to %d" % (word, level), kind, self.grow, growing, kind, word, level):
                     self.attempt_stop(word, kind, growing.pop(kind))
-            for _ in range(plan.GROWTH_ROUNDS):
+            for turn in range(plan.GROWTH_ROUNDS):
+                here = [kind for kind in growing if turn < plan.rounds_of(word, kind, self.rounds)]
                 for what, words in plan.GROWTH_LOADS.items():
-                    for kind in growing:
+                    for kind in here:
                         name = plan.growth_name(word, level, what)
                         self.attempt(name, kind, self.beside, growing[kind], name, kind, words)
         for kind, one in growing.items():

@@ -8,6 +8,7 @@ from unittest import mock
 
 import fleet
 import measures
+import plan
 import sitting
 
 
@@ -31,6 +32,12 @@ class Sittings(unittest.TestCase):
         self.assertEqual(self.one.results["start-empty"], {"zookeeper-3.8": [{"seconds": 1.0}] * 3})
         self.assertEqual(set(self.one.results["session-memory"]), {"baton", "zookeeper-3.8"})
         self.assertEqual(self.one.errors, ["start-empty, baton: AssertionError: not within 60 s"] * 3)
+
+    def test_one_with_fewer_rounds_takes_its_turns_first(self):
+        self.one.kinds = ["baton", "etcd"]
+        self.one.rounds = plan.ETCD_LONG["storm"].rounds + 1
+        self.assertEqual(self.one.turns("storm"), ["baton", "etcd"] * plan.ETCD_LONG["storm"].rounds + ["baton"])
+        self.assertEqual(self.one.turns("seq-512"), ["baton"] * self.one.rounds)
 
     def test_a_fault_of_the_measuring_is_told_too(self):
         with mock.patch.dict(measures.ALONE, {"start-empty": lambda _lab, _kind: {}["missing"]}):

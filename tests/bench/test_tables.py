@@ -127,10 +127,22 @@ class Plan(unittest.TestCase):
                 self.assertTrue(name in plan.WORKLOADS or name in plan.MEASURES or name in plan.GROWTHS, name)
 
     def test_etcd_is_asked_for_what_its_generator_has_and_no_more(self):
-        self.assertTrue(plan.can(plan.ETCD, "set-512") and plan.can(plan.ETCD, "gap-kill"))
-        for name in ("churn", "storm", "expiry", "idle", "grow-znodes", "million"):
+        for name in ("set-512", "churn", "storm", "expiry", "gap-kill", "idle", "grow-znodes", "million"):
+            self.assertTrue(plan.can(plan.ETCD, name), name)
+        for name in ("seq-512", "fanout-10000"):
             self.assertFalse(plan.can(plan.ETCD, name), name)
             self.assertTrue(plan.can("baton", name), name)
+
+    def test_etcd_gets_fewer_rounds_of_what_takes_it_long(self):
+        for name, long in plan.ETCD_LONG.items():
+            self.assertEqual(plan.rounds_of(name, plan.ETCD, 5, plan.ROUNDS_OF_ALL), long.rounds, name)
+            self.assertGreater(plan.rounds_of(name, "baton", 5, plan.ROUNDS_OF_ALL), long.rounds, name)
+        self.assertEqual(plan.rounds_of("storm", plan.ETCD, 1), 1)
+        self.assertEqual(plan.rounds_of("set-512", plan.ETCD, 7), 7)
+
+    def test_a_server_is_filled_with_as_many_znodes_whatever_its_kind(self):
+        self.assertIn("--operations 10000", plan.fill("baton", 10000))
+        self.assertIn("--operations 1000 --together 10", plan.fill(plan.ETCD, 10000))
 
     def test_everything_has_a_time_and_more_kinds_take_more(self):
         for name in plan.names_of("all"):
