@@ -143,7 +143,7 @@ class Held:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline().strip()
         if line != "holding":
-            self.process.wait()
+            self.process.communicate()
             raise Failed("%s: does not hold ('%s')" % (" ".join(command[1:]), line))
 
     def __enter__(self):
@@ -153,12 +153,15 @@ class Held:
         self.close()
 
     def close(self):
-        if self.process.poll() is None and not self.in_peace:
+        """Raises Failed when it did not hold until now, or could not let go: what was measured meanwhile is no figure."""
+        held = self.process.poll() is None
+        if held and not self.in_peace:
             self.process.kill()
-        if self.process.poll() is None:
-            self.process.stdin.close()
-            self.process.wait(LOAD_TIMEOUT_S)
+        self.process.stdin.close()
+        code = self.process.wait(LOAD_TIMEOUT_S)
         self.process.stdout.close()
+        if not held or self.in_peace and code != 0:
+            raise Failed("%s: did not hold to the end" % " ".join(self.process.args[1:]))
 
 
 def version(server):

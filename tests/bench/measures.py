@@ -166,13 +166,15 @@ class Growing:
         return fleet.load(self.made, words, seconds=plan.CURVE_SECONDS, warmup=plan.CURVE_WARMUP)
 
     def let_go(self):
-        if self.held:
-            self.held.close()
-            self.held = None
+        held, self.held = self.held, None
+        if held:
+            held.close()
 
     def stop(self):
-        self.let_go()
-        self.made.stop()
+        try:
+            self.let_go()
+        finally:
+            self.made.stop()
 
 
 # Those that look at the ensemble which is under load anyway, and those that bring servers of their own.

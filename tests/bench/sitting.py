@@ -132,7 +132,7 @@ class Sitting:
         """Also when the time is over."""
         try:
             ensemble.stop()
-        except AssertionError as e:
+        except (AssertionError, fleet.Failed) as e:
             self.failed(what, kind, e)
 
     def look(self, name, kind, ensemble):

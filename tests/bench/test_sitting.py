@@ -102,5 +102,26 @@ class Sittings(unittest.TestCase):
         self.assertEqual(kept, [{"set-512": {"baton": [{"per_second": 1}]}}])
 
 
+class Holding(unittest.TestCase):
+    def hold(self, script, in_peace=True):
+        with mock.patch.object(fleet, "command_for", lambda *_: ["/bin/sh", "-c", script]):
+            return fleet.Held(None, "sessions", in_peace)
+
+    def test_who_holds_until_the_input_ends_has_held(self):
+        with self.hold("echo holding; read line; exit 0"):
+            pass
+
+    def test_who_is_not_waited_for_may_end_as_it_likes(self):
+        with self.hold("echo holding; read line; sleep 60", in_peace=False):
+            pass
+
+    def test_who_ends_before_that_or_with_an_error_is_told(self):
+        ended = self.hold("echo holding; exit 0", in_peace=False)
+        ended.process.wait()
+        self.assertRaises(fleet.Failed, ended.close)
+        self.assertRaises(fleet.Failed, self.hold("echo holding; read line; exit 1").close)
+        self.assertRaises(fleet.Failed, self.hold, "exit 1")
+
+
 if __name__ == "__main__":
     unittest.main()
