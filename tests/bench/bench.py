@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Baton beside ZooKeeper and etcd on the same work, in turn on one machine in one sitting; a table, and JSON.
 
-    ./dev bench                     the table of targets: some 17 minutes, ten without etcd
+    ./dev bench                     the table of targets: under twenty minutes, ten without etcd
     ./dev bench WORKLOAD…           some workloads, measures or curves; --list names them
     ./dev bench all                 everything, with a plot of each curve
 
