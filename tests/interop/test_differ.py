@@ -4,7 +4,7 @@ import struct
 import pytest
 
 from conftest import need
-from differ import lab, matrix, shrink
+from differ import lab, matrix, record, shrink
 from harness import servers
 
 SEEDS = 80
@@ -121,3 +121,7 @@ def test_what_is_altered_is_found(twins):
         less, again = shrink.shrink(twins.pair, steps, found)
         assert again.what == found.what and len(less) <= min(len(steps), 6), (canary.__name__, less)
         twins.pair.theirs.alter = None
+
+
+def test_directories_are_equally_long():
+    assert {len(record.root_of(side, n)) for side in "ab" for n in (0, 999, 250000)} == {len(record.SAMPLE_ROOT)}

@@ -55,7 +55,7 @@ def one(op, fields, mangle=None, xid=None):
 
 
 def length_of(op, fields):
-    return len(record.encode(op, fields, "/ad0/1000", lambda z: 0))
+    return len(record.encode(op, fields, record.SAMPLE_ROOT, lambda z: 0))
 
 
 def name_of(op):

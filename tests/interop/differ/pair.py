@@ -4,6 +4,7 @@ import collections
 from harness import wire
 from harness.wire import Session
 
+from . import record
 from .sequence import Connect, Drop, Raw, RawConnect, Requests, Resume
 
 # `step` is the number of the step, or the count of steps for what is looked at in the end.
@@ -29,13 +30,12 @@ class Pair:
     def play(self, steps, transcript=None):
         """The first Difference, or None. `transcript` gets (step, messages of ours, of theirs)."""
         self.played += 1
-        root = "d%d/%d" % (self.played // 200, self.played)
         if self.in_turn:
-            sides = [list(rounds(steps, [target], "/%s%s" % (side, root), self.spread))
+            sides = [list(rounds(steps, [target], record.root_of(side, self.played), self.spread))
                      for side, target in zip("ab", self.both())]
             together = ((a[0], a[1] + b[1]) for a, b in zip(*sides))
         else:
-            together = rounds(steps, self.both(), "/a" + root, self.spread)
+            together = rounds(steps, self.both(), record.root_of("a", self.played), self.spread)
         for n, (step, got) in enumerate(together):
             if transcript is not None:
                 transcript.append((step, got[0], got[1]))

@@ -17,6 +17,12 @@ SET_WATCHES2, ADD_WATCH, WHO_AM_I = 105, 106, 107
 CONFIG = "/zookeeper/config"
 QUOTA = "/zookeeper/quota"
 
+# The directory of a sequence. All are as long as this one: then a byte to be spoilt, drawn before there is a
+# directory, is the same byte whenever the sequence is played.
+SAMPLE_ROOT = "/xxxx/xxxx"
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+PLAYS_IN_ONE_PLACE = 200                # few enough for a list of children
+
 NAMES = {
     wire.CREATE: "create", wire.DELETE: "delete", wire.EXISTS: "exists", wire.GET_DATA: "getData",
     wire.SET_DATA: "setData", wire.GET_ACL: "getACL", wire.SET_ACL: "setACL",
@@ -72,6 +78,19 @@ def short(value):
 
 def request(op, xid=None, mangle=None, **fields):
     return Request(op, fields, xid, mangle)
+
+
+def root_of(side, played):
+    """The directory of a sequence: a place of its own for each."""
+    return "/%sd%s/%s" % (side, _digits(played // PLAYS_IN_ONE_PLACE, 2), _digits(played, 4))
+
+
+def _digits(n, count):
+    out = ""
+    for _ in range(count):
+        n, digit = divmod(n, len(DIGITS))
+        out = DIGITS[digit] + out
+    return out
 
 
 def places(root):

@@ -323,7 +323,7 @@ ODD_XIDS = (0, -3, -2, -4, -8, 2**31 - 1, -2**31, 77)
 
 def mangle(d, op, fields):
     """A body that is not what it should be."""
-    length = len(record.encode(op, fields, "/xxxx/xxxx", lambda z: 0))
+    length = len(record.encode(op, fields, record.SAMPLE_ROOT, lambda z: 0))
     at = d.rng.randrange(length + 1)
     return d.choice((("cut", at), ("cut", at), ("add", b"\x00" * d.choice((1, 4, 100))),
                      ("put", at, d.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\x00")))))
