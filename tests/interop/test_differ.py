@@ -4,8 +4,8 @@ import struct
 import pytest
 
 from conftest import need
-from differ import lab, matrix, record, shrink
-from harness import servers
+from differ import lab, matrix, record, sequence, shrink
+from harness import servers, wire
 
 SEEDS = 80
 ENSEMBLE_SEEDS = 30
@@ -125,3 +125,16 @@ def test_what_is_altered_is_found(twins):
 
 def test_directories_are_equally_long():
     assert {len(record.root_of(side, n)) for side in "ab" for n in (0, 999, 250000)} == {len(record.SAMPLE_ROOT)}
+
+
+def test_what_ends_zookeeper_is_not_drawn():
+    def spoilt(op, mangle, **fields):
+        return sequence.ends_zookeeper(record.request(op, mangle=mangle, **fields))
+    create = {"path": "~/e", "data": b"", "acl": [(31, "world", "anyone")], "flags": 0, "ttl": 1}
+    body = record.encode(record.CREATE_TTL, create, record.SAMPLE_ROOT, None)
+    negative, less = ("put", len(body) - 8, b"\xff\xff\xff\xff"), ("cut", len(body) - 1)
+    assert spoilt(record.CREATE_TTL, negative, **create)
+    assert not spoilt(record.CREATE_TTL, negative, **{**create, "flags": 5})        # refused for its time
+    assert not spoilt(record.CREATE_TTL, less, **create)
+    assert spoilt(wire.MULTI, negative, ops=[(record.CREATE_TTL, create)])
+    assert spoilt(wire.SET_DATA, ("put", 60, b"\x00"), path="Q/zookeeper_stats", data=b"count=1,bytes=0", version=-1)

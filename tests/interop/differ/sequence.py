@@ -273,6 +273,7 @@ def descendants(d):
 LIMITS = (b"count=2,bytes=20", b"count=-1,bytes=100", b"count=1,bytes=5=;byteHardLimit=10;countHardLimit=3",
           b"count=-1,bytes=-1=;byteHardLimit=50;countHardLimit=4", b"count=3,bytes=30", b"count=0,bytes=0",
           b"count=-1,bytes=-1=;countHardLimit=2", b"count=-1,bytes=-1=;byteHardLimit=9;")
+STATS = ("Q/zookeeper_stats", "Q/a/zookeeper_stats", "Q/b/zookeeper_stats")
 ODD_LIMITS = (b"count=,bytes=", b"bytes=5", b"count=2;bytes=9", b"count=1,bytes=5,byteHardLimit=10")
 
 
@@ -325,8 +326,36 @@ def mangle(d, op, fields):
     """A body that is not what it should be."""
     length = len(record.encode(op, fields, record.SAMPLE_ROOT, lambda z: 0))
     at = d.rng.randrange(length + 1)
-    return d.choice((("cut", at), ("cut", at), ("add", b"\x00" * d.choice((1, 4, 100))),
+    spoil = d.choice((("cut", at), ("cut", at), ("add", b"\x00" * d.choice((1, 4, 100))),
                      ("put", at, d.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\x00")))))
+    return None if ends_zookeeper(record.Request(op, fields, None, spoil)) else spoil
+
+
+def ends_zookeeper(req):
+    """Whether it has been spoilt into what ZooKeeper takes, and ends of as soon as it applies it
+    (docs/compatibility.md): a createTTL with other flags and a negative time, a new text for the stats of a quota."""
+    if req.op == record.CREATE_TTL:
+        return has_a_negative_time(record.body_of(req, record.SAMPLE_ROOT, lambda z: 0))
+    if req.mangle[0] != "put":
+        return False
+    if req.op == wire.MULTI:            # whose operations may have moved: not looked at one by one
+        return any(op == record.CREATE_TTL for op, _ in req.fields["ops"])
+    return req.op == wire.SET_DATA and req.fields["path"] in STATS
+
+
+def has_a_negative_time(create_ttl_body):
+    """And the flags of another kind of node."""
+    r = wire.Reader(create_ttl_body)
+    try:
+        for _ in ("path", "data"):
+            r.buf()
+        for _ in range(max(r.i32(), 0)):
+            r.i32()
+            for _ in ("scheme", "id"):
+                r.buf()
+        return r.i32() not in (5, 6) and r.i64() < 0
+    except ValueError:                  # it can't be read
+        return False
 
 
 def one_request(d, drawn):
