@@ -28,11 +28,11 @@ def play(rig, seeds, options=""):
     """Fails with the smallest sequence that shows the first difference."""
     for seed in seeds:
         steps = rig.sequence(seed)
-        found = rig.pair.play(steps)
+        found = rig.play(steps)
         if found:
-            less, _ = shrink.shrink(rig.pair, steps, found)
+            less, _ = shrink.shrink(rig, steps, found)
             transcript = []
-            rig.pair.play(less, transcript)
+            rig.play(less, transcript)
             pytest.fail("seed %d: %s\n%s\nreplay: ./dev differ --seed %d --trace%s" % (
                 seed, found.what, shrink.show(transcript, rig.names()), seed, options))
 
@@ -56,7 +56,7 @@ def test_bad_input_is_answered_as_by_zookeeper(rig, ours):
     """By system: every request, cut at each byte, with wrong lengths, paths, versions, flags, ACLs, sizes."""
     one = rig(ours, need(servers.ZOOKEEPER_39))
     differ = ["%s: %s\n%s" % (name, label, shrink.show(transcript, one.names()))
-              for name, prelude, cases in matrix.groups() for label, transcript in matrix.play(one.pair, name, prelude, cases)]
+              for name, prelude, cases in matrix.groups() for label, transcript in matrix.play(one, name, prelude, cases)]
     assert not differ, "%d differ; ./dev differ --matrix shows all\n%s" % (len(differ), "\n".join(differ[:5]))
 
 
@@ -113,14 +113,26 @@ def test_what_is_altered_is_found(twins):
         twins.pair.theirs.alter = canary
         for seed in seeds:
             steps = twins.sequence(seed)
-            found = twins.pair.play(steps)
+            found = twins.play(steps)
             if found:
                 break
         else:
             pytest.fail("%s is not found" % canary.__name__)
-        less, again = shrink.shrink(twins.pair, steps, found)
+        less, again = shrink.shrink(twins, steps, found)
         assert again.what == found.what and len(less) <= min(len(steps), 6), (canary.__name__, less)
         twins.pair.theirs.alter = None
+
+
+def test_a_server_that_ends_is_named(twins):
+    """With what was played, and what it said; fresh ones play on."""
+    steps = twins.sequence(1)
+    twins.lab.servers()[1].process.kill()
+    with pytest.raises(lab.Ended) as caught:
+        twins.play(steps)
+    assert caught.value.what == "%r stopped serving" % twins.lab.servers()[1]
+    assert "ended with code -9; its log:" in str(caught.value)
+    twins.recover(caught.value)
+    assert twins.play(steps) is None
 
 
 def test_directories_are_equally_long():

@@ -9,6 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from differ import lab, matrix, sequence, shrink  # noqa: E402 (the path is set just above)
 from harness import servers  # noqa: E402
 
+ENDS_MAX = 5                            # of servers: more say nothing new, and each start of a Java takes its time
+
 
 def arguments():
     parser = argparse.ArgumentParser(prog="./dev differ", description=(
@@ -50,21 +52,23 @@ def main():
 
 def run(args, areas, rig):
     began = time.monotonic()
-    differences = {}
+    differences, ends = {}, 0
     seeds = [args.seed] if args.seed is not None else range(args.first, args.first + args.seeds)
     done = 0
     for seed in seeds:
         steps = rig.sequence(seed, areas)
         if args.keep:
             steps = [steps[int(n)] for n in args.keep.split(",")]
-        found, text = examine(rig, seed, steps, args, differences)
+        try:
+            examine(rig, seed, steps, args, differences)
+        except lab.Ended as ended:
+            differences.setdefault(ended.what, []).append(seed)
+            print("\nseed %d: %s\nreplay: %s" % (seed, ended, replay_command(seed, args)), flush=True)
+            ends += 1
+            rig.recover(ended)
         done += 1
-        if found:
-            differences.setdefault(found.what, []).append(seed)
-            if text:
-                print(text, flush=True)
-            if len(differences) >= args.stop_after:
-                break
+        if len(differences) >= args.stop_after or ends >= ENDS_MAX:
+            break
         if args.minutes and time.monotonic() - began > args.minutes * 60:
             break
     took = time.monotonic() - began
@@ -77,37 +81,43 @@ def run(args, areas, rig):
 
 def run_matrix(args, rig):
     began = time.monotonic()
-    total = differences = 0
+    total = differences = ends = 0
     for name, prelude, cases in matrix.groups(args.matrix):
         total += len(cases)
-        found = list(matrix.play(rig.pair, name, prelude, cases))
+        try:
+            found = list(matrix.play(rig, name, prelude, cases))
+        except lab.Ended as ended:
+            found = [(str(ended), [])]
+            ends += 1
+            rig.recover(ended)
         differences += len(found)
         print("%s: %d cases%s" % (name, len(cases), ", %d differ" % len(found) if found else ""), flush=True)
         for label, transcript in found[:args.stop_after]:
             print("  %s\n%s" % (label, shrink.show(transcript, rig.names())), flush=True)
+        if ends >= ENDS_MAX:
+            break
     print("%d cases, %.1f s: %s" % (total, time.monotonic() - began, "%d differ" % differences if differences else
                                     "no difference"))
     return differences
 
 
-def examine(rig, seed, steps, args, known):
-    """The difference that this sequence shows, and its text if it is none of those known."""
+def examine(rig, seed, steps, args, differences):
+    """Notes the difference that this sequence shows, and shows it if it is none of those known."""
     transcript = [] if args.trace else None
-    found = rig.pair.play(steps, transcript)
+    found = rig.play(steps, transcript)
     if args.trace:
         print(shrink.show(transcript, rig.names()))
     if not found:
-        return None, ""
-    if found.what in known:
-        rig.renew()
-        return found, ""
-    less, again = shrink.shrink(rig.pair, steps, found)
-    transcript = []
-    found_last = rig.pair.play(less, transcript) or again
-    text = "\nseed %d, step %d: %s\n%s\nreplay: %s" % (
-        seed, found.step, found.what, shrink.show(transcript, rig.names()), replay_command(seed, args))
+        return
+    seeds = differences.setdefault(found.what, [])
+    seeds.append(seed)
+    if len(seeds) == 1:                 # its name first: a server may end while it is made smaller
+        print("\nseed %d, step %d: %s" % (seed, found.step, found.what), flush=True)
+        less, _ = shrink.shrink(rig, steps, found)
+        transcript = []
+        rig.play(less, transcript)
+        print("%s\nreplay: %s" % (shrink.show(transcript, rig.names()), replay_command(seed, args)), flush=True)
     rig.renew()
-    return found_last, text
 
 
 def replay_command(seed, args):

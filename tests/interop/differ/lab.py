@@ -1,12 +1,13 @@
 """The servers of a differential test: two sides with the same settings, in memory."""
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import servers
+from harness import servers, wire
 
-from . import sequence
+from . import sequence, shrink
 from .pair import Pair
 from .target import Target
 
@@ -47,6 +48,27 @@ def settings(setup, ensemble):
     return properties, keys
 
 
+END_TIMEOUT_S = 3.0                     # how long a server that serves no more may take to be gone
+
+
+class Ended(Exception):
+    """Servers serve no more: which, at what, and what they said. `transcript` has what was answered by then."""
+
+    def __init__(self, ended, steps, transcript, names):
+        self.servers = ended
+        self.what = "%s stopped serving" % " and ".join(map(repr, ended))
+        last = [shrink.show_step(step) for step in steps[len(transcript):][:1]]
+        super().__init__("\n".join([self.what, shrink.show(transcript, names)] + last + [_end_of(s) for s in ended]))
+
+
+def _end_of(server):
+    try:
+        how = "ended with code %d" % server.process.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        how = "runs, but does not serve"
+    return "%r %s; its log:\n%s" % (server, how, server.log_of_end())
+
+
 class Rig:
     """Both sides, started; renew() gives fresh ones. `mixed`: both are members of one ensemble, led by
     "ours" or "theirs"."""
@@ -72,6 +94,32 @@ class Rig:
     def sequence(self, seed, areas=sequence.AREAS):
         """The steps of a seed, but for what these servers must not be asked."""
         return sequence.generate(seed, areas, not self.mixed, bool(self.mixed) or self.count > 1)
+
+    def play(self, steps, transcript=None):
+        """As Pair.play(). Raises Ended where a server has stopped serving."""
+        transcript = [] if transcript is None else transcript
+        try:
+            found = self.pair.play(steps, transcript)
+        except (OSError, wire.Disconnected, wire.Expired) as e:
+            self._assert_served(steps, transcript, e)
+            raise
+        if found:                       # perhaps of that
+            self._assert_served(steps, transcript)
+        return found
+
+    def _assert_served(self, steps, transcript, cause=None):
+        ended = [s for s in self.lab.servers() if s.mode() is None]
+        if ended:
+            raise Ended(ended, steps, transcript, self.names()) from cause
+
+    def recover(self, ended):
+        """Fresh servers after an end that is told of elsewhere."""
+        try:
+            self._stop()
+        except AssertionError:          # how servers of ours ended
+            if not any(s.kind == servers.BATON for s in ended.servers):
+                raise
+        self.renew()
 
     def renew(self):
         self._stop()
@@ -102,6 +150,6 @@ class Rig:
             for target in self.pair.both():
                 target.close()
             self.pair = None
-        if self.lab is not None:
-            self.lab.close()
-            self.lab = None
+        lab, self.lab = self.lab, None
+        if lab is not None:
+            lab.close()

@@ -299,7 +299,7 @@ def groups(wanted=""):
                 yield name, prelude, cases
 
 
-def play(pair, name, prelude, cases):
+def play(rig, name, prelude, cases):
     """Plays a group. Yields (label, transcript) of each case that makes a difference."""
     while cases:
         steps, owner = list(prelude), [None] * len(prelude)
@@ -307,13 +307,13 @@ def play(pair, name, prelude, cases):
             steps += case[1]
             owner += [case] * len(case[1])
         transcript = []
-        found = pair.play(steps, transcript)
+        found = rig.play(steps, transcript)
         if not found:
             return
         if found.step >= len(steps):    # seen in the end only: the cases one by one, if there are more
             if len(cases) > 1:
                 for case in cases:
-                    yield from play(pair, name, prelude, [case])
+                    yield from play(rig, name, prelude, [case])
             else:
                 yield cases[0][0], transcript[len(prelude):]
             return

@@ -1,5 +1,6 @@
 """Plays a sequence against two targets at once and tells where they part."""
 import collections
+import contextlib
 
 from harness import wire
 from harness.wire import Session
@@ -36,11 +37,12 @@ class Pair:
             together = ((a[0], a[1] + b[1]) for a, b in zip(*sides))
         else:
             together = rounds(steps, self.both(), record.root_of("a", self.played), self.spread)
-        for n, (step, got) in enumerate(together):
-            if transcript is not None:
-                transcript.append((step, got[0], got[1]))
-            if got[0] != got[1]:
-                return Difference(n, what_differs(got[0], got[1]), got[0], got[1])
+        with contextlib.closing(together):      # here, so that what fails at the end of a sequence is heard of
+            for n, (step, got) in enumerate(together):
+                if transcript is not None:
+                    transcript.append((step, got[0], got[1]))
+                if got[0] != got[1]:
+                    return Difference(n, what_differs(got[0], got[1]), got[0], got[1])
         return None
 
 

@@ -4,7 +4,7 @@ from .sequence import Requests
 PLAYS_MAX = 150
 
 
-def shrink(pair, steps, found):
+def shrink(rig, steps, found):
     """Takes away steps, then requests of a batch, then operations of a multi, as long as the same
     thing differs. Returns (steps, difference)."""
     plays = 0
@@ -12,7 +12,7 @@ def shrink(pair, steps, found):
     def still(candidate):
         nonlocal plays
         plays += 1
-        again = pair.play(candidate)
+        again = rig.play(candidate)
         return again if again and again.what == found.what else None
 
     steps = steps[:found.step + 1]

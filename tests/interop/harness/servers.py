@@ -269,6 +269,12 @@ class Server:
     def log_tail(self, lines=40):
         return "\n".join(self.log_text().splitlines()[-lines:])
 
+    def log_of_end(self, lines=40):
+        """What it said of why it ended, if it did: from there on, else the tail. Lines are cut: some dump requests."""
+        text = self.log_text().splitlines()
+        at = next((n for n, line in enumerate(text) if END_MARKS.search(line)), len(text) - lines)
+        return "\n".join(line[:200] for line in text[max(at, 0):][:lines])
+
     def sync_ways(self, since=0):
         """DIFF, TRUNC, SNAP in the order the log names them, from either side of a sync."""
         ways = []
@@ -437,6 +443,7 @@ class Lab:
 
 
 CRASH_MARKS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion .* failed")
+END_MARKS = re.compile(CRASH_MARKS.pattern + "|unrecoverable error|OutOfMemoryError|StackOverflowError")
 
 
 def baton_faults(server):
