@@ -214,8 +214,7 @@ def multi(d):
         if d.has("bad") and d.chance(0.03):
             kinds = [set_acl, read, sync, get_acl]
         ops.append(d.choice(kinds)(d))
-        acl = ops[-1][1].get("acl", [])
-        if d.ensemble and acl is None:
+        if d.ensemble and has_a_null(ops[-1][1].get("acl", ())):
             ops[-1][1]["acl"] = []
     return wire.MULTI, {"ops": ops}
 
@@ -383,11 +382,14 @@ Draw.choice_of = weighted
 
 # --- whole sequences --------------------------------------------------------------------------
 
+def has_a_null(acl):
+    return acl is None or any(None in entry for entry in acl)
+
+
 def fails_late(request):
     """Whether it is a multi that ZooKeeper fails at while it prepares it, by an ACL with a null in it: what the
     operations before that had foretold counts until the failure has been applied."""
-    return request.op == wire.MULTI and any(acl is None or any(None in entry for entry in acl)
-                                            for acl in (fields.get("acl", ()) for _, fields in request.fields["ops"]))
+    return request.op == wire.MULTI and any(has_a_null(fields.get("acl", ())) for _, fields in request.fields["ops"])
 
 
 def requests_step(d, slot, drawn):
@@ -435,8 +437,9 @@ def odd_step(d, slot):
 def generate(seed, areas=AREAS, shared=True, ensemble=False):
     """The steps of a sequence. `shared`: it may touch nodes outside its directory. `ensemble`: nothing is
     drawn that a ZooKeeper of more than one server never recovers from, or not without a snapshot. That is a
-    write whose body can't be read, as its error takes the zxid of the transaction before it, and a container
-    by flags or opcode alone, as it comes with a digest that is wrong (3.9.5; docs/compatibility.md)."""
+    write whose body can't be read, as its error takes the zxid of the transaction before it, and what comes with a
+    digest that is wrong: a container by flags or opcode alone, a multi with a null in an ACL (3.9.5;
+    docs/compatibility.md)."""
     d = Draw(seed, areas, shared, ensemble)
     drawn = kinds(d)
     steps = []
