@@ -7,7 +7,7 @@
 #include "daemon/engine/net_internal.h"
 
 #include "daemon/common/log.h"
-#include "election/base/alloc.h"
+#include "election/base/pool.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,10 +28,10 @@ static struct blob **slot(struct outbox *o, size_t i)
 static void grow(struct outbox *o)
 {
         size_t capacity = o->capacity ? 2 * o->capacity : 8;
-        struct blob **slots = mem_alloc(capacity * sizeof *slots);
+        struct blob **slots = pool_alloc(capacity * sizeof *slots);
         for (size_t i = 0; i < o->count; i++)
                 slots[i] = *slot(o, i);
-        mem_free(o->slots);
+        pool_free(o->slots, o->capacity * sizeof *o->slots);
         o->slots = slots;
         o->capacity = capacity;
         o->head = 0;
@@ -58,7 +58,7 @@ static void shrink(struct outbox *o)
 {
         if (o->count > 0 || o->capacity <= OUTBOX_KEEP)
                 return;
-        mem_free(o->slots);
+        pool_free(o->slots, o->capacity * sizeof *o->slots);
         *o = (struct outbox){.bytes = o->bytes};
 }
 
@@ -222,7 +222,7 @@ void net__outbox_done(struct conn *c)
         struct outbox *o = &c->out;
         for (size_t i = 0; i < o->count; i++)
                 blob_unref(*slot(o, i));
-        mem_free(o->slots);
+        pool_free(o->slots, o->capacity * sizeof *o->slots);
         *o = (struct outbox){0};
 }
 

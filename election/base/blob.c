@@ -1,6 +1,6 @@
 #include "election/base/blob.h"
 
-#include "election/base/alloc.h"
+#include "election/base/pool.h"
 
 #include <assert.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 struct blob *blob_new(size_t len)
 {
         assert(len <= UINT32_MAX);
-        struct blob *b = mem_alloc(sizeof *b + len);
+        struct blob *b = pool_alloc(sizeof *b + len);
         b->refs = 1;
         b->len = (uint32_t)len;
         return b;
@@ -35,5 +35,5 @@ void blob_unref(struct blob *b)
                 return;
         assert(b->refs > 0);
         if (--b->refs == 0)
-                mem_free(b);
+                pool_free(b, sizeof *b + b->len);
 }

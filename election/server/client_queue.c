@@ -7,6 +7,7 @@
 #include "election/server/clients_internal.h"
 
 #include "election/base/alloc.h"
+#include "election/base/pool.h"
 #include "election/server/audit.h"
 
 #include <string.h>
@@ -23,7 +24,7 @@ struct client_request *client__push(struct client *k, const struct event *e, enu
 {
         const size_t body_len = body.len > 0 ? (size_t)body.len : 0;
         const size_t kept = keep ? body_len : 0;
-        struct client_request *q = mem_alloc(sizeof *q + kept);
+        struct client_request *q = pool_alloc(sizeof *q + kept);
         *q = (struct client_request){.kind = kind,
                                      .xid = h->xid,
                                      .opcode = h->type,
@@ -67,7 +68,7 @@ static void request_free(struct clients *c, struct client_request *q)
         c->queue_bytes -= q->weight;
         c->moved = true;
         blob_unref(q->ids);
-        mem_free(q);
+        pool_free(q, sizeof *q + q->body_len);
 }
 
 void client__drop(struct client *k, struct client_request *q)

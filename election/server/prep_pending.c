@@ -4,6 +4,7 @@
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
 #include "election/base/plant.h"
+#include "election/base/pool.h"
 
 #include <assert.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static void owner_unlink(struct prep *p, struct pending *n)
                 return;
         struct owner *o = LIST_ENTRY(rest, struct owner, nodes);
         (void)map_remove(&p->owners, (uint64_t)n->now.stat.ephemeral_owner);
-        mem_free(o);
+        pool_free(o, sizeof *o);
 }
 
 static void owner_link(struct prep *p, struct pending *n)
@@ -54,7 +55,7 @@ static void owner_link(struct prep *p, struct pending *n)
                 return;
         struct owner *o = map_get(&p->owners, (uint64_t)session);
         if (!o) {
-                o = mem_alloc(sizeof *o);
+                o = pool_alloc(sizeof *o);
                 list_init(&o->nodes);
                 map_put(&p->owners, (uint64_t)session, o);
         }
@@ -97,7 +98,7 @@ static void pending_drop(struct prep *p, struct pending *n)
         list_remove(&n->order);
         blob_unref(n->now.acl);
         p->count--;
-        mem_free(n);
+        pool_free(n, sizeof *n + n->path_len);
 }
 
 void prep__pending_done(struct prep *p)
@@ -154,7 +155,7 @@ struct pending *prep__look(struct prep_txn *t, struct jute_str path)
         }
         if (p->count >= p->bucket_count)
                 pending_grow(p);
-        n = mem_zalloc(sizeof *n + (size_t)path.len);
+        n = pool_zalloc(sizeof *n + (size_t)path.len);
         n->hash = hash;
         n->zxid = t->zxid;
         n->path_len = (uint32_t)path.len;

@@ -42,6 +42,7 @@ ELECTION_SYMBOLS = {
     "adler32", "adler32_combine", "adler32_z", "crc32", "crc32_z", "libdeflate_adler32", "libdeflate_crc32",
     "inflate", "inflateEnd", "inflateInit2_", "strerror",
     "__assert_fail", "__ctype_b_loc", "__errno_location", "__stack_chk_fail", "_GLOBAL_OFFSET_TABLE_",
+    "__tls_get_addr",  # see THREAD_LOCAL_FILES
 }
 # What compilers add by themselves: sanitizers, checked variants (_FORTIFY_SOURCE), C23 names of strtol.
 ELECTION_SYMBOLS_ADDED = re.compile(
@@ -50,6 +51,9 @@ ELECTION_SYMBOLS_ADDED = re.compile(
     r"|__isoc23_strtou?ll?"
     r"|nettle_(md5|sha[0-9_]+)"  # its tables of hashes: what they point to computes
 )
+
+# Where the core may keep something for each thread: what is kept there changes nothing that the core computes.
+THREAD_LOCAL_FILES = ("election/base/pool.c",)
 
 BANNED_CALLS = (
     "alloca", "asctime", "atof", "atoi", "atol", "atoll", "ctime", "gets", "gmtime", "localtime", "popen",
@@ -176,6 +180,14 @@ def rule_no_banned_calls(root):
     return bad
 
 
+def rule_core_knows_no_threads(root):
+    """Nothing in the core differs between threads, but where memory comes from."""
+    return [f"{path}:{number}: something for each thread"
+            for path in sources(root, (".c", ".h"), ("election",)) if path not in THREAD_LOCAL_FILES
+            for number, line in numbered(code_of(text_of(root, path)))
+            if re.search(r"\b(_Thread_local|__thread|thread_local)\b", line)]
+
+
 def rule_no_marks_of_unfinished_work(root):
     mark = re.compile(r"\b(" + "|".join(MARKS) + r")\b")
     bad = []
@@ -287,6 +299,7 @@ TREE_RULES = [
     rule_internal_headers_stay_in_their_room,
     rule_plugins_know_only_their_header,
     rule_no_banned_calls,
+    rule_core_knows_no_threads,
     rule_no_marks_of_unfinished_work,
     rule_files_hold_one_thing,
     rule_top_level_is_as_designed,

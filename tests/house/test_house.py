@@ -52,6 +52,10 @@ PLANTED = {
         {"election/vote/vote.c": "        x = strcpy (a, b);\n"},
         {"tests/unit/vote/test_vote.c": "        (void)sprintf(a, b);\n"},
     ],
+    rules.rule_core_knows_no_threads: [
+        {"election/tree/tree.c": "static _Thread_local int last;\n"},
+        {"election/vote/vote.c": "static __thread int last;\n"},
+    ],
     rules.rule_no_marks_of_unfinished_work: [
         {"election/vote/vote.c": f"/* {mark}: later */\n"} for mark in rules.MARKS
     ] + [

@@ -1,0 +1,113 @@
+#include "election/base/pool.h"
+
+#include "election/base/alloc.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* Sizes are rounded up to a step: of 32 bytes below 1 KiB, of 256 above. */
+#define FINE_BYTES   32
+#define FINE_MAX     1024
+#define COARSE_BYTES 256
+#define FINE_LISTS   (FINE_MAX / FINE_BYTES)
+#define LISTS        (FINE_LISTS + (POOL_BLOCK_BYTES_MAX - FINE_MAX) / COARSE_BYTES)
+
+/* A block that nobody uses. */
+struct block {
+        struct block *next;
+};
+
+struct blocks {
+        struct block *first;
+        size_t count;
+        size_t unwanted; /* the least that lay here since the last pool_rest() */
+};
+
+static _Thread_local struct {
+        struct blocks lists[LISTS];
+        size_t bytes;
+} pool;
+
+#ifdef __SANITIZE_ADDRESS__
+#define POOL_KEEPS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_KEEPS 0
+#endif
+#endif
+#ifndef POOL_KEEPS
+#define POOL_KEEPS 1
+#endif
+
+static bool keeps(size_t size)
+{
+        return POOL_KEEPS && size <= POOL_BLOCK_BYTES_MAX;
+}
+
+static size_t list_of(size_t size)
+{
+        if (size <= FINE_MAX)
+                return size ? (size - 1) / FINE_BYTES : 0;
+        return FINE_LISTS + (size - FINE_MAX - 1) / COARSE_BYTES;
+}
+
+static size_t size_of(size_t list)
+{
+        if (list < FINE_LISTS)
+                return (list + 1) * FINE_BYTES;
+        return FINE_MAX + (list - FINE_LISTS + 1) * COARSE_BYTES;
+}
+
+static struct block *take(size_t list)
+{
+        struct blocks *l = &pool.lists[list];
+        struct block *b = l->first;
+        l->first = b->next;
+        l->count--;
+        if (l->count < l->unwanted)
+                l->unwanted = l->count;
+        pool.bytes -= size_of(list);
+        return b;
+}
+
+void *pool_alloc(size_t size_bytes)
+{
+        if (!keeps(size_bytes))
+                return mem_alloc(size_bytes);
+        size_t list = list_of(size_bytes);
+        return pool.lists[list].first ? take(list) : mem_alloc(size_of(list));
+}
+
+void *pool_zalloc(size_t size_bytes)
+{
+        return memset(pool_alloc(size_bytes), 0, size_bytes);
+}
+
+void pool_free(void *p, size_t size_bytes)
+{
+        if (!p || !keeps(size_bytes) || pool.bytes + size_of(list_of(size_bytes)) > POOL_KEEP_BYTES) {
+                mem_free(p);
+                return;
+        }
+        struct blocks *l = &pool.lists[list_of(size_bytes)];
+        struct block *b = p;
+        b->next = l->first;
+        l->first = b;
+        l->count++;
+        pool.bytes += size_of(list_of(size_bytes));
+}
+
+void pool_rest(void)
+{
+        for (size_t i = 0; i < LISTS; i++) {
+                struct blocks *l = &pool.lists[i];
+                for (size_t n = l->unwanted; n > 0; n--)
+                        mem_free(take(i));
+                l->unwanted = l->count;
+        }
+}
+
+size_t pool_kept_bytes(void)
+{
+        return pool.bytes;
+}

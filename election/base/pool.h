@@ -1,0 +1,31 @@
+/* Memory for what is made and let go with every request: blobs, requests under way, forecasts.
+ *
+ * A block that is let go is kept in a list of blocks of its size, so that the next one of about that size costs neither
+ * a search nor a merge of neighbours in malloc(). It is a cache in front of mem_alloc() and nothing else: which memory
+ * comes is all it decides. Each thread has lists of its own; a block may be let go by another thread than made it. What
+ * the lists hold is bounded by POOL_KEEP_BYTES, and pool_rest() gives back what is not used.
+ *
+ * Under AddressSanitizer nothing is kept, so that a use after the end is found. */
+#ifndef BATON_BASE_POOL_H
+#define BATON_BASE_POOL_H
+
+#include <stddef.h>
+
+/* Larger blocks come from mem_alloc() and go back at once. */
+#define POOL_BLOCK_BYTES_MAX 8192
+/* What one thread keeps, at most. */
+#define POOL_KEEP_BYTES (4u << 20)
+
+/* Aborts when the system has no memory, as mem_alloc() does. Contents are undefined. */
+void *pool_alloc(size_t size_bytes) __attribute__((malloc, returns_nonnull, warn_unused_result));
+void *pool_zalloc(size_t size_bytes) __attribute__((malloc, returns_nonnull, warn_unused_result));
+/* `size_bytes` as it was made with. Takes NULL. */
+void pool_free(void *p, size_t size_bytes);
+
+/* Gives back, of each size, as many blocks as lay there since the last call without being wanted. To be called now and
+ * then, on the thread whose lists are meant: what a load needed is gone after the second call that follows it. */
+void pool_rest(void);
+/* What this thread keeps. */
+size_t pool_kept_bytes(void);
+
+#endif

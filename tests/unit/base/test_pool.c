@@ -1,0 +1,154 @@
+/* Unit tests of the memory that comes back with the next request. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "election/base/pool.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether it keeps anything at all: not under AddressSanitizer. */
+static bool keeps(void)
+{
+        pool_free(pool_alloc(100), 100);
+        const bool kept = pool_kept_bytes() > 0;
+        pool_rest();
+        pool_rest();
+        return kept;
+}
+
+/* The lists are the thread's: each test begins and ends with none kept. */
+static int empty(void **state)
+{
+        (void)state;
+        pool_rest();
+        pool_rest();
+        return pool_kept_bytes() == 0 ? 0 : -1;
+}
+
+static void test_a_block_comes_back_for_its_size_and_no_other(void **state)
+{
+        (void)state;
+        if (!keeps())
+                skip();
+        void *p = pool_alloc(1100);
+        pool_free(p, 1100);
+        void *larger = pool_alloc(1400), *smaller = pool_alloc(1000);
+        assert_ptr_not_equal(larger, p);
+        assert_ptr_not_equal(smaller, p);
+        void *again = pool_alloc(1110);
+        assert_ptr_equal(again, p);
+        pool_free(again, 1110);
+        pool_free(larger, 1400);
+        pool_free(smaller, 1000);
+}
+
+static void test_every_size_can_be_filled_to_its_end(void **state)
+{
+        (void)state;
+        enum { SIZES = POOL_BLOCK_BYTES_MAX + 100 };
+        static uint8_t *blocks[SIZES];
+        for (int round = 0; round < 2; round++) {
+                for (size_t size = 0; size < SIZES; size++) {
+                        blocks[size] = pool_alloc(size);
+                        memset(blocks[size], (int)(size & 0xff), size);
+                }
+                for (size_t size = 0; size < SIZES; size++) {
+                        for (size_t i = 0; i < size; i++)
+                                assert_int_equal(blocks[size][i], size & 0xff);
+                        pool_free(blocks[size], size);
+                }
+                assert_true(pool_kept_bytes() <= POOL_KEEP_BYTES);
+        }
+}
+
+static void test_zeroed_memory_is_zero_the_second_time_too(void **state)
+{
+        (void)state;
+        static const uint8_t zeros[500];
+        uint8_t *p = pool_alloc(sizeof zeros);
+        memset(p, 0xff, sizeof zeros);
+        pool_free(p, sizeof zeros);
+        p = pool_zalloc(sizeof zeros);
+        assert_memory_equal(p, zeros, sizeof zeros);
+        pool_free(p, sizeof zeros);
+        pool_free(NULL, 10);
+}
+
+static void test_what_is_kept_is_bounded(void **state)
+{
+        (void)state;
+        enum { BLOCKS = 2 * POOL_KEEP_BYTES / POOL_BLOCK_BYTES_MAX };
+        static void *blocks[BLOCKS];
+        for (size_t i = 0; i < BLOCKS; i++)
+                blocks[i] = pool_alloc(POOL_BLOCK_BYTES_MAX);
+        for (size_t i = 0; i < BLOCKS; i++) {
+                pool_free(blocks[i], POOL_BLOCK_BYTES_MAX);
+                assert_true(pool_kept_bytes() <= POOL_KEEP_BYTES);
+        }
+        void *large = pool_alloc(POOL_BLOCK_BYTES_MAX + 1);
+        size_t before = pool_kept_bytes();
+        pool_free(large, POOL_BLOCK_BYTES_MAX + 1);
+        assert_int_equal(pool_kept_bytes(), before);
+}
+
+static void test_what_is_not_wanted_goes_and_what_is_stays(void **state)
+{
+        (void)state;
+        if (!keeps())
+                skip();
+        void *blocks[10];
+        for (size_t i = 0; i < 10; i++)
+                blocks[i] = pool_alloc(256);
+        for (size_t i = 0; i < 10; i++)
+                pool_free(blocks[i], 256);
+        pool_rest(); /* some were wanted since the last one */
+        size_t ten = pool_kept_bytes();
+        for (size_t i = 0; i < 4; i++)
+                blocks[i] = pool_alloc(256);
+        for (size_t i = 0; i < 4; i++)
+                pool_free(blocks[i], 256);
+        pool_rest(); /* six lay there all the time */
+        assert_int_equal(pool_kept_bytes(), ten - (size_t)6 * 256);
+        pool_rest();
+        assert_int_equal(pool_kept_bytes(), 0);
+}
+
+static void *let_go(void *p)
+{
+        pool_free(p, 300);
+        pool_rest();
+        pool_rest();
+        return NULL;
+}
+
+static void test_a_block_may_be_let_go_by_another_thread(void **state)
+{
+        (void)state;
+        pthread_t thread;
+        void *p = pool_alloc(300);
+        memset(p, 1, 300);
+        size_t before = pool_kept_bytes();
+        assert_int_equal(pthread_create(&thread, NULL, let_go, p), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(pool_kept_bytes(), before);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_a_block_comes_back_for_its_size_and_no_other, empty, empty),
+                cmocka_unit_test_setup_teardown(test_every_size_can_be_filled_to_its_end, empty, empty),
+                cmocka_unit_test_setup_teardown(test_zeroed_memory_is_zero_the_second_time_too, empty, empty),
+                cmocka_unit_test_setup_teardown(test_what_is_kept_is_bounded, empty, empty),
+                cmocka_unit_test_setup_teardown(test_what_is_not_wanted_goes_and_what_is_stays, empty, empty),
+                cmocka_unit_test_setup_teardown(test_a_block_may_be_let_go_by_another_thread, empty, empty),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
