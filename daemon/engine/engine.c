@@ -6,12 +6,12 @@
 #include "daemon/engine/control.h"
 #include "daemon/engine/facts.h"
 #include "daemon/engine/log_writer.h"
+#include "daemon/engine/memory.h"
 #include "daemon/engine/net.h"
 #include "daemon/engine/snapshot_writer.h"
 #include "daemon/engine/status.h"
 #include "daemon/engine/status_json.h"
 #include "election/base/alloc.h"
-#include "election/base/pool.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,9 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
-
-/* How often memory that a load needed, and that is not needed any more, is given back. */
-#define POOL_REST_MS 1000
 
 struct engine {
         struct engine_parts parts;
@@ -44,8 +41,8 @@ struct engine {
         struct snapshot_writer *snapshots;
         struct effects fx;
         struct server_facts facts;
-        uint64_t facts_ms;  /* when they were read; 0: never */
-        uint64_t rested_ms; /* when the pool was; by the loop's clock */
+        uint64_t facts_ms; /* when they were read; 0: never */
+        struct memory memory;
         bool stepping, stopping, ready, halted;
         int status;
 };
@@ -339,16 +336,6 @@ static void judge_log_queue(struct engine *e)
                 net_hold(e->net, PORT_QUORUM, false);
 }
 
-/* The ticks of a server that has nothing else to do bring it here. */
-static void rest_pool(struct engine *e)
-{
-        uint64_t at = uv_now(&e->loop);
-        if (at - e->rested_ms < POOL_REST_MS)
-                return;
-        e->rested_ms = at;
-        pool_rest();
-}
-
 static void close_all(struct engine *e);
 
 static void end_turn(struct engine *e)
@@ -363,7 +350,7 @@ static void end_turn(struct engine *e)
                 return;
         }
         judge_log_queue(e);
-        rest_pool(e);
+        (void)memory_rest(&e->memory, uv_now(&e->loop), server_tree_bytes(e->parts.server));
         arm_timer(e);
         if (more)
                 (void)uv_idle_start(&e->busy, on_busy); /* fails without a callback only */

@@ -81,6 +81,11 @@ void server_set_facts(struct server *s, const struct server_facts *facts)
         s->facts = *facts;
 }
 
+uint64_t server_tree_bytes(const struct server *s)
+{
+        return tree_memory_bytes(database_tree(s->db));
+}
+
 void server_stats_reset(struct server *s)
 {
         clients_stats_reset(s->clients);

@@ -146,6 +146,11 @@ uint64_t tree_data_size(const struct tree *t)
         return t->data_size + 1; /* the root's second name, "/" */
 }
 
+uint64_t tree_memory_bytes(const struct tree *t)
+{
+        return t->data_size + tree_count(t) * sizeof(struct znode);
+}
+
 /* ---- ephemerals ---- */
 
 static struct owner *owner_find(const struct tree *t, int64_t session)

@@ -66,6 +66,8 @@ uint64_t tree_hash_seed(const struct tree *t);
 size_t tree_count(const struct tree *t); /* as srvr and mntr print it: a fresh tree has 5 */
 size_t tree_ephemeral_count(const struct tree *t);
 uint64_t tree_data_size(const struct tree *t); /* path characters + data bytes */
+/* That, and the znodes around them. */
+uint64_t tree_memory_bytes(const struct tree *t);
 /* Number of all descendants; kept, not counted here. */
 size_t tree_descendants(const struct tree *t, const struct znode *n);
 
