@@ -94,9 +94,9 @@ static void raise_pzxid(struct tree *t, struct znode *n, int64_t zxid)
 /* Deepest nodes first; no recursion, since depth is limited by the length of a path only. */
 static void remove_below(struct tree *t, struct znode *top, struct outcome *out)
 {
-        for (struct znode *n = top; n->first_child || n != top;) {
-                if (n->first_child) {
-                        n = n->first_child;
+        for (struct znode *n = top; n->family || n != top;) {
+                if (n->family) {
+                        n = n->family->first_child;
                         continue;
                 }
                 struct znode *parent = n->parent;

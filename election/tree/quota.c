@@ -168,7 +168,7 @@ void quota__loaded(struct tree *t)
 {
         const struct znode *top = tree__find(t, jute_cstr(QUOTA_ROOT));
         for (const struct znode *n = top; n; n = tree__next(top, n))
-                if (n->children == 0 && ends_with(znode_path(n), LIMITS, LIMIT_LEN))
+                if (!n->family && ends_with(znode_path(n), LIMITS, LIMIT_LEN))
                         load_limits(t, n);
 }
 
@@ -292,11 +292,11 @@ static bool add_leaf(struct quota_namespace *s, const struct znode *n)
 void quota_each_namespace(const struct tree *t, void (*fn)(void *ctx, const struct quota_namespace *n), void *ctx)
 {
         const struct znode *root = tree__find(t, jute_cstr(QUOTA_ROOT));
-        for (const struct znode *top = root ? root->first_child : NULL; top; top = top->next) {
+        for (const struct znode *top = root ? znode__first_child(root) : NULL; top; top = top->next) {
                 struct quota_namespace s = {.name = path_name(znode_path(top))};
                 bool any = false;
                 for (const struct znode *n = top; n; n = tree__next(top, n))
-                        if (n->children == 0 && add_leaf(&s, n))
+                        if (!n->family && add_leaf(&s, n))
                                 any = true;
                 if (any)
                         fn(ctx, &s);

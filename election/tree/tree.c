@@ -1,13 +1,14 @@
 /* Structure of the tree: nodes by path, children, creation order, ephemerals; and what reads it. */
 #include "election/base/alloc.h"
 #include "election/base/hash.h"
+#include "election/base/pool.h"
 #include "election/tree/tree_internal.h"
 
 #include <assert.h>
 #include <string.h>
 
 /* Without padding surprises: 100,000 nodes must stay cheap. */
-static_assert(sizeof(struct znode) <= 176, "a znode has grown");
+static_assert(sizeof(struct znode) <= 160, "a znode has grown");
 
 struct tree *tree__new(uint64_t hash_seed)
 {
@@ -26,6 +27,7 @@ static void znode_free(void *ctx, struct index_link *l)
 {
         (void)ctx;
         struct znode *n = INDEX_ENTRY(l, struct znode, link);
+        pool_free(n->family, sizeof *n->family);
         mem_free(n->data);
         mem_free(n);
 }
@@ -98,8 +100,8 @@ const struct znode *tree_parent(const struct tree *t, const struct znode *n)
 
 struct znode *tree__next(const struct znode *top, const struct znode *n)
 {
-        if (n->first_child)
-                return n->first_child;
+        if (n->family)
+                return n->family->first_child;
         for (; n != top; n = n->parent)
                 if (n->next)
                         return n->next;
@@ -109,15 +111,15 @@ struct znode *tree__next(const struct znode *top, const struct znode *n)
 size_t tree_descendants(const struct tree *t, const struct znode *n)
 {
         (void)t;
-        return n->descendants;
+        return n->family ? n->family->descendants : 0;
 }
 
 void tree_put_children(const struct tree *t, const struct znode *n, struct jute_writer *w)
 {
         (void)t;
-        jute_put_int(w, (int32_t)n->children);
+        jute_put_int(w, (int32_t)znode__children(n));
         const size_t prefix = (size_t)n->path_len + 1;
-        for (const struct znode *c = n->first_child; c; c = c->next)
+        for (const struct znode *c = znode__first_child(n); c; c = c->next)
                 jute_put_str(w, jute_str_of(c->path + prefix, c->path_len - prefix));
 }
 
@@ -274,7 +276,7 @@ static uint64_t data_bytes(const struct znode *n)
 
 uint64_t tree__subtree_bytes(const struct znode *n)
 {
-        return n->data_below + data_bytes(n);
+        return (n->family ? n->family->data_below : 0) + data_bytes(n);
 }
 
 /* What comes is counted at all nodes above; what goes likewise, by numbers that wrap. A path of a megabyte may have
@@ -282,32 +284,39 @@ uint64_t tree__subtree_bytes(const struct znode *n)
 static void count_below(struct znode *parent, uint32_t nodes, uint64_t bytes)
 {
         for (struct znode *up = parent; up; up = up->parent) {
-                up->descendants += nodes;
-                up->data_below += bytes;
+                up->family->descendants += nodes;
+                up->family->data_below += bytes;
         }
 }
 
 static void child_link(struct znode *parent, struct znode *n)
 {
+        if (!parent->family)
+                parent->family = pool_zalloc(sizeof *parent->family);
         n->parent = parent;
-        n->next = parent->first_child;
+        n->next = parent->family->first_child;
         if (n->next)
                 n->next->prev = n;
-        parent->first_child = n;
-        parent->children++;
+        parent->family->first_child = n;
+        parent->family->children++;
         count_below(parent, 1, data_bytes(n));
 }
 
 static void child_unlink(struct znode *n)
 {
+        struct znode *parent = n->parent;
+        struct family *f = parent->family;
         if (n->prev)
                 n->prev->next = n->next;
         else
-                n->parent->first_child = n->next;
+                f->first_child = n->next;
         if (n->next)
                 n->next->prev = n->prev;
-        n->parent->children--;
-        count_below(n->parent, UINT32_MAX, 0 - data_bytes(n)); /* one less */
+        count_below(parent, UINT32_MAX, 0 - data_bytes(n)); /* one less */
+        if (--f->children > 0)
+                return;
+        parent->family = NULL;
+        pool_free(f, sizeof *f);
 }
 
 static void data_store(struct znode *n, struct jute_str data)
@@ -387,7 +396,7 @@ struct znode *tree__insert(struct tree *t, struct znode *parent, struct jute_str
 
 void tree__remove(struct tree *t, struct znode *n)
 {
-        assert(n->parent && n->children == 0);
+        assert(n->parent && !n->family);
         tree__walk_keep(t, n);
         t->digest -= znode_digest(n);
         t->data_size -= path_chars(n) + data_bytes(n);
@@ -438,15 +447,17 @@ static void check_node(const struct tree *t, const struct znode *n)
 {
         uint32_t children = 0, descendants = 0;
         uint64_t bytes = 0;
-        for (const struct znode *c = n->first_child; c; c = c->next) {
+        assert(!n->family || n->family->children > 0);
+        for (const struct znode *c = znode__first_child(n); c; c = c->next) {
                 assert(c->parent == n && (!c->next || c->next->prev == c));
                 assert(c->path_len > n->path_len + 1 && memcmp(c->path, n->path, n->path_len) == 0);
                 assert(memchr(c->path + n->path_len + 1, '/', c->path_len - n->path_len - 1) == NULL);
                 children++;
-                descendants += c->descendants + 1;
-                bytes += c->data_below + data_bytes(c);
+                descendants += (uint32_t)tree_descendants(t, c) + 1;
+                bytes += tree__subtree_bytes(c);
         }
-        assert(children == n->children && descendants == n->descendants && bytes == n->data_below);
+        assert(children == znode__children(n) && descendants == tree_descendants(t, n));
+        assert(bytes == tree__subtree_bytes(n) - data_bytes(n));
         assert(tree__find(t, znode_path(n)) == n);
         assert(tree_content_crc(znode_path(n), znode_data(n)) == n->content_crc);
         if (znode_is_ephemeral(n)) {

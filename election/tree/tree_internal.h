@@ -19,27 +19,42 @@
 /* Below this prefix nodes do not count for the digest (storage-format.md 7). */
 #define TREE_UNDIGESTED "/zookeeper/"
 
+/* What a znode has besides while it has children: most have none. */
+struct family {
+        struct znode *first_child;
+        uint64_t data_below; /* bytes of data of all descendants, counted as they are */
+        uint32_t children;
+        uint32_t descendants; /* of all depths: counted on the way up at each creation and deletion */
+};
+
 struct znode {
         struct index_link link; /* in tree.nodes */
         struct znode *parent;
-        struct znode *first_child;
+        struct family *family;     /* owned; NULL without children */
         struct znode *next, *prev; /* siblings */
         struct list ring;          /* in tree.ring */
         uint8_t *data;             /* owned; NULL when null or empty */
         int64_t czxid, mzxid, pzxid, ctime, mtime;
         int64_t owner; /* as stored: session, container or TTL marker, 0 */
         int64_t acl_key;
-        uint64_t data_below; /* bytes of data of all descendants, counted as they are */
         int32_t version, cversion, aversion;
-        int32_t data_len; /* -1: null */
-        uint32_t children;
-        uint32_t descendants; /* of all depths: counted on the way up at each creation and deletion */
+        int32_t data_len;     /* -1: null */
         uint32_t content_crc; /* CRC-32 of path and data: the digest's first part */
         uint32_t generation;  /* of the last snapshot that has this node, or needs not have it */
         uint32_t place;       /* among its session's ephemerals, or among the special nodes */
         uint32_t path_len;
         char path[];
 };
+
+static inline struct znode *znode__first_child(const struct znode *n)
+{
+        return n->family ? n->family->first_child : NULL;
+}
+
+static inline uint32_t znode__children(const struct znode *n)
+{
+        return n->family ? n->family->children : 0;
+}
 
 /* A session's ephemerals; there while there is one. */
 struct owner {

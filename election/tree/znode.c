@@ -44,7 +44,7 @@ struct jute_str znode_data(const struct znode *n)
 
 int32_t znode_children(const struct znode *n)
 {
-        return (int32_t)n->children;
+        return (int32_t)znode__children(n);
 }
 
 int64_t znode_acl_key(const struct znode *n)
@@ -55,7 +55,7 @@ int64_t znode_acl_key(const struct znode *n)
 void znode_stat(const struct znode *n, struct jute_stat *ret)
 {
         /* Unsigned, so that it wraps as Java's int does. */
-        uint32_t changes = (uint32_t)n->cversion * 2 - n->children;
+        uint32_t changes = (uint32_t)n->cversion * 2 - znode__children(n);
         *ret = (struct jute_stat){
                 .czxid = n->czxid,
                 .mzxid = n->mzxid,
@@ -66,7 +66,7 @@ void znode_stat(const struct znode *n, struct jute_stat *ret)
                 .aversion = n->aversion,
                 .ephemeral_owner = znode_is_ephemeral(n) ? n->owner : 0,
                 .data_length = n->data_len > 0 ? n->data_len : 0,
-                .num_children = (int32_t)n->children,
+                .num_children = (int32_t)znode__children(n),
                 .pzxid = n->pzxid,
         };
 }

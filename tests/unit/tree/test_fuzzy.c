@@ -57,7 +57,7 @@ static bool make_valid(struct world *x, struct make *m, char path[PATH_SIZE])
         if (!parent || znode_is_ephemeral(parent))
                 return false;
         if (m->type == OP_DELETE)
-                return n && n->children == 0;
+                return n && !n->family;
         if (m->type == OP_SET_DATA || m->type == OP_SET_ACL) {
                 m->number = !n ? 0 : m->type == OP_SET_DATA ? n->version + 1 : n->aversion + 1;
                 return n != NULL;
@@ -150,7 +150,7 @@ static void take_fuzzy(struct world *x, struct jute_writer *w)
                 if (!n)
                         continue;
                 put_node(w, n);
-                for (const struct znode *c = n->first_child; c; c = c->next) {
+                for (const struct znode *c = znode__first_child(n); c; c = c->next) {
                         assert_true(depth < sizeof stack / sizeof *stack && c->path_len < PATH_SIZE);
                         memcpy(stack[depth].text, c->path, c->path_len);
                         stack[depth++].text[c->path_len] = '\0';
