@@ -12,6 +12,7 @@
 #include "daemon/engine/status.h"
 #include "daemon/engine/status_json.h"
 #include "election/base/alloc.h"
+#include "election/base/pool.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -483,6 +484,7 @@ uint16_t engine_listening_on(const struct engine *e, enum port port)
 int engine_run(struct engine *e)
 {
         struct event start = {.type = EVENT_START};
+        pool_keep(true);
         (void)uv_prepare_start(&e->before_wait, on_before_wait); /* these fail without a callback only */
         (void)uv_check_start(&e->after_wait, on_after_wait);
         net_accept(e->net);
@@ -491,6 +493,7 @@ int engine_run(struct engine *e)
         step(e, &start);
         (void)uv_run(&e->loop, UV_RUN_DEFAULT); /* returns when every handle is closed */
         assert(e->closed);
+        pool_keep(false);
         return e->status;
 }
 

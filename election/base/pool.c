@@ -2,7 +2,6 @@
 
 #include "election/base/alloc.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 /* Sizes are rounded up to a step: of 32 bytes below 1 KiB, of 256 above. */
@@ -26,22 +25,21 @@ struct blocks {
 static _Thread_local struct {
         struct blocks lists[LISTS];
         size_t bytes;
+        bool keeps;
 } pool;
 
-#ifdef __SANITIZE_ADDRESS__
-#define POOL_KEEPS 0
+/* Whether this build is one that keeps anything. */
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_KEEPS false
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define POOL_KEEPS 0
-#endif
-#endif
-#ifndef POOL_KEEPS
-#define POOL_KEEPS 1
+#define POOL_KEEPS (!__has_feature(address_sanitizer))
+#else
+#define POOL_KEEPS true
 #endif
 
 static bool keeps(size_t size)
 {
-        return POOL_KEEPS && size <= POOL_BLOCK_BYTES_MAX;
+        return pool.keeps && size <= POOL_BLOCK_BYTES_MAX;
 }
 
 static size_t list_of(size_t size)
@@ -105,6 +103,14 @@ void pool_rest(void)
                         mem_free(take(i));
                 l->unwanted = l->count;
         }
+}
+
+void pool_keep(bool keep)
+{
+        pool.keeps = keep && POOL_KEEPS;
+        for (size_t i = 0; i < LISTS && !keep; i++)
+                while (pool.lists[i].first)
+                        mem_free(take(i));
 }
 
 size_t pool_kept_bytes(void)

@@ -110,15 +110,13 @@ static uint32_t frame_length(const uint8_t *at)
         return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* How many bytes are still to come until the next thing can be judged: a length, a frame or a four-letter word that
- * asks for more. 0: it is there, or it is bad. */
+/* How many bytes are still to come until the next thing can be judged: a length, then its frame. 0: it is there, or it
+ * is bad, or it is a four-letter word. */
 static size_t bytes_missing(const struct client *k)
 {
         const struct clients *c = k->all;
         size_t whole = 4;
-        if (k->input_len >= 4 && k->state == CLIENT_NEW && word_is_known(k->input))
-                whole = c->host.word_bytes(c->host.ctx, k->input);
-        else if (k->input_len >= 4 && frame_length(k->input) <= (uint32_t)c->config->max_buffer)
+        if (k->input_len >= 4 && frame_length(k->input) <= (uint32_t)c->config->max_buffer)
                 whole = 4 + (size_t)frame_length(k->input);
         return whole > k->input_len ? whole - k->input_len : 0;
 }
@@ -180,7 +178,7 @@ void client__feed(struct client *k, const struct event *e, const uint8_t *data, 
                 return;
         int64_t used;
         /* What was begun is completed by what it lacks; what follows is taken where it lies. */
-        while (k->input_len && len) {
+        while (k->input_len && len && k->state != CLIENT_ENDING) {
                 size_t missing = client__ready(k) ? bytes_missing(k) : 0;
                 size_t added = missing && missing < len ? missing : len;
                 input_add(k, data, added);
@@ -191,7 +189,7 @@ void client__feed(struct client *k, const struct event *e, const uint8_t *data, 
                         return;
                 input_taken(k, (size_t)used);
         }
-        if (len) {
+        if (len && k->state != CLIENT_ENDING) {
                 used = client_frames(k, e, data, len, fx);
                 if (used < 0)
                         return;

@@ -83,7 +83,8 @@ void server_set_facts(struct server *s, const struct server_facts *facts)
 
 uint64_t server_tree_bytes(const struct server *s)
 {
-        return tree_memory_bytes(database_tree(s->db));
+        uint64_t received = s->received ? tree_memory_bytes(database_tree(s->received)) : 0;
+        return received + tree_memory_bytes(database_tree(s->db));
 }
 
 void server_stats_reset(struct server *s)

@@ -170,7 +170,7 @@ void server_step(struct server *s, const struct event *e, struct effects *fx);
 /* When EVENT_TICK is wanted next (monotonic ms), UINT64_MAX for never. Ask after each step. */
 uint64_t server_deadline(const struct server *s);
 void server_set_facts(struct server *s, const struct server_facts *facts);
-/* About how much memory the tree takes, without its children's lists and access lists. */
+/* About how much memory the tree takes, and the one that is received in its place. */
 uint64_t server_tree_bytes(const struct server *s);
 /* Whatever mntr and srvr count begins anew. */
 void server_stats_reset(struct server *s);

@@ -300,6 +300,11 @@ const char *world_log(const struct world *w, int sid)
         return w->nodes[sid].log;
 }
 
+uint64_t world_tree_bytes(const struct world *w, int sid)
+{
+        return server_tree_bytes(w->nodes[sid].server);
+}
+
 void world_add_witness(struct world *w, const struct world_witness *witness)
 {
         assert(w->witness_count < WORLD_WITNESSES_MAX);

@@ -101,6 +101,8 @@ int world_halted(const struct world *w, int sid);
 const char *world_refused(const struct world *w, int sid);
 /* Lines reported by a server since its start, one after the other. */
 const char *world_log(const struct world *w, int sid);
+/* server_tree_bytes() of a server that runs. */
+uint64_t world_tree_bytes(const struct world *w, int sid);
 
 /* They are asked in the order in which they came. `witness` is copied. */
 void world_add_witness(struct world *w, const struct world_witness *witness);

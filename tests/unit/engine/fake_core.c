@@ -34,7 +34,8 @@ uint64_t server_deadline(const struct server *s)
 
 uint64_t server_tree_bytes(const struct server *s)
 {
-        (void)s;
+        if (s->tree_looks)
+                ++*s->tree_looks;
         return 0;
 }
 

@@ -18,6 +18,7 @@ struct server {
         uint64_t tick_ms;           /* when the last tick came */
         int status;                 /* of the last disk event */
         unsigned resets;
+        unsigned *tree_looks; /* counts how often its size was asked for; NULL: nothing does */
         struct server_snapshots snapshots;
 };
 

@@ -227,6 +227,18 @@ static void test_a_tick_comes_at_the_deadline_not_before(void **state)
         assert_int_equal(w.server.events[EVENT_TICK], 1);
 }
 
+static void test_each_turn_looks_for_memory_to_give_back(void **state)
+{
+        unsigned looks = 0;
+        struct world w;
+        (void)state;
+        prepare(&w, tick_once, false);
+        w.server.tree_looks = &looks;
+        assert_int_equal(pthread_create(&w.thread, NULL, run, &w), 0);
+        assert_int_equal(finish(&w), 0);
+        assert_true(looks > 1);
+}
+
 static void test_what_was_to_be_flushed_is_flushed_before_the_end(void **state)
 {
         static char all[1 << 20];
@@ -352,6 +364,7 @@ int main(void)
                 cmocka_unit_test(test_an_answer_that_waits_for_the_disk_comes_after_it),
                 cmocka_unit_test(test_a_failed_disk_reaches_the_core_and_its_status_becomes_the_exit_status),
                 cmocka_unit_test(test_a_tick_comes_at_the_deadline_not_before),
+                cmocka_unit_test(test_each_turn_looks_for_memory_to_give_back),
                 cmocka_unit_test(test_what_was_to_be_flushed_is_flushed_before_the_end),
                 cmocka_unit_test(test_snapshot_effects_are_carried_out_and_reported),
                 cmocka_unit_test(test_a_reloaded_state_is_shown_to_the_core_and_freed),

@@ -271,7 +271,9 @@ static void test_empty_newcomer_gets_a_snapshot(void **state)
                 }
                 assert_int_equal(world_reply(c, xid, NULL, NULL), ZK_OK);
         }
+        const uint64_t before = world_tree_bytes(w, leader);
         write_many(c, "s", 20);
+        assert_true(world_tree_bytes(w, leader) > before + (uint64_t)20 * 100);
         world_start(w, away);
         assert_true(world_serving(w, away, SETTLE_MS));
         assert_non_null(strstr(world_log(w, away), "SNAP"));

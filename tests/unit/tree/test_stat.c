@@ -52,6 +52,7 @@ static void test_a_fresh_tree_is_that_of_a_java_server(void **state)
         assert_stat(stat_of(db, "/zookeeper/config"), (struct jute_stat){.aversion = -1});
         assert_int_equal(tree_count(t), 5);
         assert_int_equal(tree_data_size(t), 44);
+        assert_true(tree_memory_bytes(t) > 44);
         assert_int_equal(tree_ephemeral_count(t), 0);
         assert_int_equal(tree_descendants(t, node(db, "/")), 3);
         assert_int_equal(database_zxid(db), 0);
