@@ -31,7 +31,7 @@ static void grow(struct outbox *o)
         struct blob **slots = pool_alloc(capacity * sizeof *slots);
         for (size_t i = 0; i < o->count; i++)
                 slots[i] = *slot(o, i);
-        pool_free(o->slots, o->capacity * sizeof *o->slots);
+        pool_free(o->slots);
         o->slots = slots;
         o->capacity = capacity;
         o->head = 0;
@@ -58,7 +58,7 @@ static void shrink(struct outbox *o)
 {
         if (o->count > 0 || o->capacity <= OUTBOX_KEEP)
                 return;
-        pool_free(o->slots, o->capacity * sizeof *o->slots);
+        pool_free(o->slots);
         *o = (struct outbox){.bytes = o->bytes};
 }
 
@@ -222,7 +222,7 @@ void net__outbox_done(struct conn *c)
         struct outbox *o = &c->out;
         for (size_t i = 0; i < o->count; i++)
                 blob_unref(*slot(o, i));
-        pool_free(o->slots, o->capacity * sizeof *o->slots);
+        pool_free(o->slots);
         *o = (struct outbox){0};
 }
 

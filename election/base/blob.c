@@ -35,5 +35,5 @@ void blob_unref(struct blob *b)
                 return;
         assert(b->refs > 0);
         if (--b->refs == 0)
-                pool_free(b, sizeof *b + b->len);
+                pool_free(b);
 }

@@ -2,13 +2,17 @@
 
 #include "election/base/alloc.h"
 
+#include <malloc.h>
+#include <stdint.h>
 #include <string.h>
 
-/* Sizes are rounded up to a step: of 32 bytes below 1 KiB, of 256 above. */
+/* The sizes of the lists: from LEAST_BYTES in steps of 32 bytes, and above FINE_MAX in steps of 256. They are sizes
+ * that malloc() gives without rounding up (16 k + 8 on 64 bits). */
+#define LEAST_BYTES  24
 #define FINE_BYTES   32
-#define FINE_MAX     1024
+#define FINE_MAX     1048
 #define COARSE_BYTES 256
-#define FINE_LISTS   (FINE_MAX / FINE_BYTES)
+#define FINE_LISTS   ((FINE_MAX - LEAST_BYTES) / FINE_BYTES + 1)
 #define LISTS        (FINE_LISTS + (POOL_BLOCK_BYTES_MAX - FINE_MAX) / COARSE_BYTES)
 
 /* A block that nobody uses. */
@@ -37,23 +41,31 @@ static _Thread_local struct {
 #define POOL_KEEPS true
 #endif
 
-static bool keeps(size_t size)
-{
-        return pool.keeps && size <= POOL_BLOCK_BYTES_MAX;
-}
-
-static size_t list_of(size_t size)
-{
-        if (size <= FINE_MAX)
-                return size ? (size - 1) / FINE_BYTES : 0;
-        return FINE_LISTS + (size - FINE_MAX - 1) / COARSE_BYTES;
-}
-
 static size_t size_of(size_t list)
 {
         if (list < FINE_LISTS)
-                return (list + 1) * FINE_BYTES;
+                return LEAST_BYTES + list * FINE_BYTES;
         return FINE_MAX + (list - FINE_LISTS + 1) * COARSE_BYTES;
+}
+
+/* The list whose blocks are large enough, and no larger than need be. */
+static size_t list_for(size_t size)
+{
+        if (size <= LEAST_BYTES)
+                return 0;
+        if (size <= FINE_MAX)
+                return (size - LEAST_BYTES + FINE_BYTES - 1) / FINE_BYTES;
+        return FINE_LISTS + (size - FINE_MAX - 1) / COARSE_BYTES;
+}
+
+/* The list that a block of this size can serve; LISTS: none. */
+static size_t list_of(size_t usable)
+{
+        if (usable < LEAST_BYTES || usable >= POOL_BLOCK_BYTES_MAX + COARSE_BYTES)
+                return LISTS;
+        if (usable <= FINE_MAX)
+                return (usable - LEAST_BYTES) / FINE_BYTES;
+        return FINE_LISTS - 1 + (usable - FINE_MAX) / COARSE_BYTES;
 }
 
 static struct block *take(size_t list)
@@ -70,9 +82,9 @@ static struct block *take(size_t list)
 
 void *pool_alloc(size_t size_bytes)
 {
-        if (!keeps(size_bytes))
+        if (!POOL_KEEPS || size_bytes > POOL_BLOCK_BYTES_MAX)
                 return mem_alloc(size_bytes);
-        size_t list = list_of(size_bytes);
+        size_t list = list_for(size_bytes);
         return pool.lists[list].first ? take(list) : mem_alloc(size_of(list));
 }
 
@@ -81,18 +93,19 @@ void *pool_zalloc(size_t size_bytes)
         return memset(pool_alloc(size_bytes), 0, size_bytes);
 }
 
-void pool_free(void *p, size_t size_bytes)
+void pool_free(void *p)
 {
-        if (!p || !keeps(size_bytes) || pool.bytes + size_of(list_of(size_bytes)) > POOL_KEEP_BYTES) {
+        size_t list = p && pool.keeps ? list_of(malloc_usable_size(p)) : LISTS;
+        if (list == LISTS || pool.bytes + size_of(list) > POOL_KEEP_BYTES) {
                 mem_free(p);
                 return;
         }
-        struct blocks *l = &pool.lists[list_of(size_bytes)];
+        struct blocks *l = &pool.lists[list];
         struct block *b = p;
         b->next = l->first;
         l->first = b;
         l->count++;
-        pool.bytes += size_of(list_of(size_bytes));
+        pool.bytes += size_of(list);
 }
 
 void pool_rest(void)

@@ -2,7 +2,8 @@
  *
  * A block that is let go is kept in a list of blocks of its size, so that the next one of about that size costs neither
  * a search nor a merge of neighbours in malloc(). It is a cache in front of mem_alloc() and nothing else: which memory
- * comes is all it decides.
+ * comes is all it decides. A block is filed by the size that malloc() says it has, so that it makes no difference where
+ * it came from.
  *
  * A thread keeps blocks once it has called pool_keep(true): the engine's loop does. All others are given what malloc()
  * gives them; so is the simulator, which fills that with one byte and then with another to find who reads what was
@@ -15,15 +16,15 @@
 #include <stddef.h>
 
 /* Larger blocks come from mem_alloc() and go back at once. */
-#define POOL_BLOCK_BYTES_MAX 8192
-/* What a thread keeps, at most. */
+#define POOL_BLOCK_BYTES_MAX 8216
+/* What a thread keeps, at most, but for what malloc() rounds up. */
 #define POOL_KEEP_BYTES (4u << 20)
 
 /* Aborts when the system has no memory, as mem_alloc() does. Contents are undefined. */
 void *pool_alloc(size_t size_bytes) __attribute__((malloc, returns_nonnull, warn_unused_result));
 void *pool_zalloc(size_t size_bytes) __attribute__((malloc, returns_nonnull, warn_unused_result));
-/* `size_bytes` as it was made with. Takes NULL. */
-void pool_free(void *p, size_t size_bytes);
+/* Takes what the two above or election/base/alloc.h have made, and NULL. */
+void pool_free(void *p);
 
 /* From now on this thread keeps blocks, and has to call pool_rest() now and then; or it gives back all that it kept,
  * and keeps nothing more, as a thread must before it ends. */

@@ -68,7 +68,7 @@ static void request_free(struct clients *c, struct client_request *q)
         c->queue_bytes -= q->weight;
         c->moved = true;
         blob_unref(q->ids);
-        pool_free(q, sizeof *q + q->body_len);
+        pool_free(q);
 }
 
 void client__drop(struct client *k, struct client_request *q)

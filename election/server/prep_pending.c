@@ -45,7 +45,7 @@ static void owner_unlink(struct prep *p, struct pending *n)
                 return;
         struct owner *o = LIST_ENTRY(rest, struct owner, nodes);
         (void)map_remove(&p->owners, (uint64_t)n->now.stat.ephemeral_owner);
-        pool_free(o, sizeof *o);
+        pool_free(o);
 }
 
 static void owner_link(struct prep *p, struct pending *n)
@@ -98,7 +98,7 @@ static void pending_drop(struct prep *p, struct pending *n)
         list_remove(&n->order);
         blob_unref(n->now.acl);
         p->count--;
-        pool_free(n, sizeof *n + n->path_len);
+        pool_free(n);
 }
 
 void prep__pending_done(struct prep *p)

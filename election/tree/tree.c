@@ -27,7 +27,7 @@ static void znode_free(void *ctx, struct index_link *l)
 {
         (void)ctx;
         struct znode *n = INDEX_ENTRY(l, struct znode, link);
-        pool_free(n->family, sizeof *n->family);
+        pool_free(n->family);
         mem_free(n->data);
         mem_free(n);
 }
@@ -316,7 +316,7 @@ static void child_unlink(struct znode *n)
         if (--f->children > 0)
                 return;
         parent->family = NULL;
-        pool_free(f, sizeof *f);
+        pool_free(f);
 }
 
 static void data_store(struct znode *n, struct jute_str data)

@@ -1,6 +1,6 @@
 """The project obeys its house rules, and each rule notices a violation planted for it.
 
-Run by ctest as `house`; by hand: ./dev test house. BATON_BINARY_DIR and BATON_NM come from CMake; without
+Run by ctest as `house`; by hand: ./dev test house. BATON_BINARY_DIR and BATON_READELF come from CMake; without
 a build the rules on sources are still applied, and those on libraries fail.
 """
 import json
@@ -16,7 +16,7 @@ import rules
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BINARY_DIR = os.environ.get("BATON_BINARY_DIR", os.path.join(ROOT, "build", "release"))
-NM = os.environ.get("BATON_NM", "nm")
+READELF = os.environ.get("BATON_READELF", "readelf")
 RULES = rules.TREE_RULES + compatibility.RULES + [limits.rule_limits_are_explained, limits.rule_limits_page_is_current]
 OPCODES = "enum opcode {\n        OP_CREATE = 1,\n        OP_CREATE_SESSION = -10,\n};"
 SETTINGS = '{"ensemble", "tick_time", SETTING_NUMBER, RAW(tick_time), 10, 600000, "2000", "milliseconds"},\n'
@@ -153,7 +153,7 @@ class ProjectObeys(unittest.TestCase):
     def test_core_libraries_call_only_what_computes(self):
         archives = rules.core_archives(BINARY_DIR)
         self.assertIn("libbaton_base.a", [os.path.basename(a) for a in archives], f"no core built in {BINARY_DIR}")
-        self.obeys(rules.rule_core_calls_only_what_computes(archives, NM))
+        self.obeys(rules.rule_core_calls_only_what_computes(archives, READELF))
 
     def test_assertions_stay_on(self):
         with open(os.path.join(BINARY_DIR, "compile_commands.json"), encoding="utf-8") as f:
@@ -203,12 +203,12 @@ class RulesNotice(unittest.TestCase):
 class SymbolRuleNotices(unittest.TestCase):
     """Compiles a line, makes a library of it, and looks at it as at the core's."""
 
-    def violations(self, code):
+    def violations(self, code, *options):
         with Tree({"core.c": code}) as root:
             run = lambda *command: subprocess.run(command, cwd=root, check=True)
-            run("cc", "-w", "-O1", "-c", "core.c", "-o", "core.o")
+            run("cc", "-w", "-O1", *options, "-c", "core.c", "-o", "core.o")
             run("ar", "rc", "libcore.a", "core.o")
-            return rules.rule_core_calls_only_what_computes([os.path.join(root, "libcore.a")], NM)
+            return rules.rule_core_calls_only_what_computes([os.path.join(root, "libcore.a")], READELF)
 
     def test_system_calls_and_clocks_are_noticed(self):
         for name in ("rand", "random", "getrandom", "time", "clock_gettime", "open", "read", "write", "fopen", "printf",
@@ -217,6 +217,12 @@ class SymbolRuleNotices(unittest.TestCase):
                 bad = self.violations(f"void {name}(void); void core(void) {{ {name}(); }}\n")
                 self.assertEqual(len(bad), 1, bad)
                 self.assertIn(f"calls {name},", bad[0])
+
+    def test_fat_objects_hide_nothing(self):
+        bad = self.violations('int printf(const char *, ...); void core(int n) { printf("%d", n); }\n', "-flto",
+                              "-ffat-lto-objects")
+        self.assertEqual(len(bad), 1, bad)
+        self.assertIn("calls printf,", bad[0])
 
     def test_computing_is_let_through(self):
         code = ("void *memcpy(void *, const void *, unsigned long); void *malloc(unsigned long); void abort(void);\n"
