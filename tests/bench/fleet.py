@@ -152,13 +152,20 @@ class Held:
     def __exit__(self, *_):
         self.close()
 
+    def holds(self):
+        return self.process.poll() is None
+
     def close(self):
         """Raises Failed when it did not hold until now, or could not let go: what was measured meanwhile is no figure."""
-        held = self.process.poll() is None
+        held = self.holds()
         if held and not self.in_peace:
             self.process.kill()
         self.process.stdin.close()
-        code = self.process.wait(LOAD_TIMEOUT_S)
+        try:
+            code = self.process.wait(LOAD_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()         # or it would hold them beside all that is measured next
+            code = self.process.wait()
         self.process.stdout.close()
         if not held or self.in_peace and code != 0:
             raise Failed("%s: did not hold to the end" % " ".join(self.process.args[1:]))

@@ -159,11 +159,20 @@ class Growing:
             self.held = fleet.Held(self.made, words, in_peace=level != plan.GROWTHS[self.word].levels[-1])
         self.level = level
         settle(self.made)
-        return {"rss_bytes": rss(self.made)}
+        found = {"rss_bytes": rss(self.made)}
+        self.assert_held()
+        return found
+
+    def assert_held(self):
+        """A figure beside something that was gone by then is none."""
+        if self.held and not self.held.holds():
+            self.let_go()
 
     def load(self, words):
         settle(self.made)
-        return fleet.load(self.made, words, seconds=plan.CURVE_SECONDS, warmup=plan.CURVE_WARMUP)
+        found = fleet.load(self.made, words, seconds=plan.CURVE_SECONDS, warmup=plan.CURVE_WARMUP)
+        self.assert_held()
+        return found
 
     def let_go(self):
         held, self.held = self.held, None

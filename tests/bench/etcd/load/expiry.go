@@ -54,7 +54,7 @@ func runExpiry(o *options) any {
 	l, dir := newLoadOn(o, dialSome(o, expiryOthers)), o.root+"/d/"
 	_, before := countKeys(l.conns[0], dir, false)
 	count := o.connections - expiryOthers
-	sessions := openSessions(o, count, opening, func(time.Duration) {})
+	sessions := openSessions(o, count, opening, func(*session, time.Duration) {})
 	each(count, opening, func(i int) {
 		_, err := pb.NewKVClient(sessions[i].conn).Put(context.Background(),
 			&pb.PutRequest{Key: fmt.Appendf(nil, "%se%08d", dir, i), Lease: sessions[i].lease})

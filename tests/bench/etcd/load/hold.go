@@ -27,15 +27,16 @@ func holdReport(o *options, from mark, held int) any {
 
 func runSessions(o *options) any {
 	from := markNow(o)
-	sessions := openSessions(o, o.connections, opening, func(time.Duration) {})
-	report, over, group := holdReport(o, from, o.connections), make(chan struct{}), sync.WaitGroup{}
-	for _, s := range sessions {
+	over, group := make(chan struct{}), sync.WaitGroup{}
+	// From its beginning: the first must not end before the last is there.
+	sessions := openSessions(o, o.connections, opening, func(s *session, _ time.Duration) {
 		group.Add(1)
 		go func() {
 			defer group.Done()
 			s.stay(over)
 		}()
-	}
+	})
+	report := holdReport(o, from, o.connections)
 	untilInputEnds()
 	close(over)
 	group.Wait()
@@ -61,6 +62,11 @@ func watchAbsent(o *options, conn *grpc.ClientConn, first int) {
 		}
 		progress.Store(time.Now().UnixNano())
 	}
+	go func() {
+		told, err := stream.Recv()
+		must(err, "holding watches")
+		fail("watches on keys that nobody writes were told of %v", told)
+	}()
 }
 
 func runWatches(o *options) any {

@@ -29,12 +29,12 @@ func openSession(o *options, i int) *session {
 	return s
 }
 
-func openSessions(o *options, count, atOnce int, opened func(took time.Duration)) []*session {
+func openSessions(o *options, count, atOnce int, opened func(s *session, took time.Duration)) []*session {
 	sessions := make([]*session, count)
 	each(count, atOnce, func(i int) {
 		began := time.Now()
 		sessions[i] = openSession(o, i)
-		opened(time.Since(began))
+		opened(sessions[i], time.Since(began))
 	})
 	return sessions
 }

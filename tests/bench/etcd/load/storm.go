@@ -13,7 +13,7 @@ func runStorm(o *options) any {
 	var lock sync.Mutex
 	latency := &histogram{}
 	from := markNow(o)
-	sessions := openSessions(o, o.connections, o.outstanding, func(took time.Duration) {
+	sessions := openSessions(o, o.connections, o.outstanding, func(_ *session, took time.Duration) {
 		lock.Lock()
 		defer lock.Unlock()
 		latency.add(int64(took))
