@@ -3,7 +3,6 @@
 #include "election/base/alloc.h"
 
 #include <malloc.h>
-#include <stdint.h>
 #include <string.h>
 
 /* The sizes of the lists: from LEAST_BYTES in steps of 32 bytes, and above FINE_MAX in steps of 256. They are sizes
@@ -12,8 +11,10 @@
 #define FINE_BYTES   32
 #define FINE_MAX     1048
 #define COARSE_BYTES 256
-#define FINE_LISTS   ((FINE_MAX - LEAST_BYTES) / FINE_BYTES + 1)
-#define LISTS        (FINE_LISTS + (POOL_BLOCK_BYTES_MAX - FINE_MAX) / COARSE_BYTES)
+/* What malloc() may add to a size. */
+#define ROUNDED_BYTES 16
+#define FINE_LISTS    ((FINE_MAX - LEAST_BYTES) / FINE_BYTES + 1)
+#define LISTS         (FINE_LISTS + (POOL_BLOCK_BYTES_MAX - FINE_MAX) / COARSE_BYTES)
 
 /* A block that nobody uses. */
 struct block {
@@ -61,7 +62,7 @@ static size_t list_for(size_t size)
 /* The list that a block of this size can serve; LISTS: none. */
 static size_t list_of(size_t usable)
 {
-        if (usable < LEAST_BYTES || usable >= POOL_BLOCK_BYTES_MAX + COARSE_BYTES)
+        if (usable < LEAST_BYTES || usable > POOL_BLOCK_BYTES_MAX + ROUNDED_BYTES)
                 return LISTS;
         if (usable <= FINE_MAX)
                 return (usable - LEAST_BYTES) / FINE_BYTES;

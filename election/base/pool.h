@@ -17,7 +17,7 @@
 
 /* Larger blocks come from mem_alloc() and go back at once. */
 #define POOL_BLOCK_BYTES_MAX 8216
-/* What a thread keeps, at most, but for what malloc() rounds up. */
+/* What a thread keeps, at most, but for what a block is larger than its list says. */
 #define POOL_KEEP_BYTES (4u << 20)
 
 /* Aborts when the system has no memory, as mem_alloc() does. Contents are undefined. */

@@ -166,7 +166,7 @@ class Growing:
     def assert_held(self):
         """A figure beside something that was gone by then is none."""
         if self.held and not self.held.holds():
-            self.let_go()
+            raise fleet.Failed("what was to be held beside the load has gone: %d %s" % (self.level, self.word))
 
     def load(self, words):
         settle(self.made)

@@ -266,7 +266,7 @@ def symbols_of(archive, readelf):
     for line in out.splitlines():
         fields = line.split()           # number, value, size, type, binding, visibility, section, name
         if len(fields) >= 8 and fields[4] in ("GLOBAL", "WEAK"):
-            (undefined if fields[6] == "UND" else defined).add(fields[7].split("@")[0])
+            (undefined if "UND" in fields[6:-1] else defined).add(fields[-1].split("@")[0])
     return defined, undefined
 
 
@@ -282,7 +282,9 @@ def rule_core_calls_only_what_computes(archives, readelf):
     tables = {archive: symbols_of(archive, readelf) for archive in archives}
     own = set().union(*(defined for defined, _ in tables.values())) if tables else set()
     bad = []
-    for archive, (_, undefined) in tables.items():
+    for archive, (defined, undefined) in tables.items():
+        if not defined or "__gnu_lto_slim" in defined:
+            bad.append(f"{os.path.basename(archive)}: shows no symbols, so that it cannot be judged")
         for name in sorted(undefined - own - ELECTION_SYMBOLS):
             if not ELECTION_SYMBOLS_ADDED.fullmatch(name):
                 bad.append(f"{os.path.basename(archive)}: calls {name}, which the core may not use")

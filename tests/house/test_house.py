@@ -224,6 +224,9 @@ class SymbolRuleNotices(unittest.TestCase):
         self.assertEqual(len(bad), 1, bad)
         self.assertIn("calls printf,", bad[0])
 
+    def test_objects_that_cannot_be_judged_are_noticed(self):
+        self.assertEqual(len(self.violations("void core(void) { }\n", "-flto", "-fno-fat-lto-objects")), 1)
+
     def test_computing_is_let_through(self):
         code = ("void *memcpy(void *, const void *, unsigned long); void *malloc(unsigned long); void abort(void);\n"
                 "static void own(void *p) { if (!p) abort(); }\n"

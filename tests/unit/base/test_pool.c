@@ -120,10 +120,15 @@ static void test_what_is_kept_is_bounded(void **state)
                 pool_free(blocks[i]);
                 assert_true(pool_kept_bytes() <= POOL_KEEP_BYTES);
         }
-        void *large = pool_alloc(POOL_BLOCK_BYTES_MAX + 1);
-        size_t before = pool_kept_bytes();
-        pool_free(large);
-        assert_int_equal(pool_kept_bytes(), before);
+}
+
+static void test_larger_blocks_go_back_at_once(void **state)
+{
+        (void)state;
+        for (size_t size = POOL_BLOCK_BYTES_MAX + 17; size < POOL_BLOCK_BYTES_MAX + 600; size++) {
+                pool_free(pool_alloc(size));
+                assert_int_equal(pool_kept_bytes(), 0);
+        }
 }
 
 static void test_what_is_not_wanted_goes_and_what_is_stays(void **state)
@@ -180,6 +185,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_zeroed_memory_is_zero_the_second_time_too, empty, empty),
                 cmocka_unit_test_setup_teardown(test_no_block_comes_back_for_more_than_it_holds, empty, empty),
                 cmocka_unit_test_setup_teardown(test_what_is_kept_is_bounded, empty, empty),
+                cmocka_unit_test_setup_teardown(test_larger_blocks_go_back_at_once, empty, empty),
                 cmocka_unit_test_setup_teardown(test_what_is_not_wanted_goes_and_what_is_stays, empty, empty),
                 cmocka_unit_test_setup_teardown(test_a_block_may_be_let_go_by_another_thread, empty, empty),
         };

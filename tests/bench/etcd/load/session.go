@@ -19,6 +19,9 @@ type session struct {
 
 // It is there when its first keep-alive is answered.
 func openSession(o *options, i int) *session {
+	// Others may be kept alive meanwhile, so that not all is silent.
+	late := time.AfterFunc(silenceMax, func() { fail("a session was not made within %v", silenceMax) })
+	defer late.Stop()
 	conn := dial(o.servers[i%len(o.servers)])
 	granted, err := pb.NewLeaseClient(conn).LeaseGrant(context.Background(), &pb.LeaseGrantRequest{TTL: o.ttl()})
 	must(err, "a lease")
