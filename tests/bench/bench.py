@@ -37,7 +37,7 @@ def print_all(one):
 
 def sections(results, limits, kinds, reference):
     yield "Targets (ratio: baton to %s)" % reference, tables.target_head(kinds), \
-        tables.target_rows(results, kinds, reference)
+        tables.target_rows(results, kinds, reference) + tables.disk_target_rows(results, limits, kinds)
     yield "All work", tables.WORKLOAD_HEAD, tables.workload_rows(results, kinds, reference)
     for other in [kind for kind in kinds if kind not in (plan.BATON, reference)]:
         yield "Baton beside %s" % other, tables.other_head(other), tables.other_rows(results, other)

@@ -6,6 +6,7 @@
 Each file becomes tables under its date and machine; the page's own words are left as they are.
 """
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def versions_line(found):
 
 
 def text_of(found):
-    parts = ["### `%s`" % found["command"], machine_line(found), versions_line(found)]
+    # Where the results went, and when they had to be there, is nobody's business but theirs who measured.
+    command = re.sub(r" --(json|minutes)[ =]\S+", "", found["command"])
+    parts = ["### `%s`" % command, machine_line(found), versions_line(found)]
     for title, head, rows in bench.sections(found["results"], found["limits"], found["kinds"], found["reference"]):
         if rows:
             parts += ["#### " + title, tables.markdown_table(head, rows)]

@@ -57,6 +57,22 @@ def three(results, workload, kind, metric, scale):
     return " / ".join(number(s[key] * scale) for key in ("min", "median", "max"))
 
 
+def disk_part(results, limits, name, kind):
+    """The part of what the disk allows that a kind of server makes of it, or None."""
+    samples, limit = samples_of(results, name, kind, "per_second"), limits.get("disk", {}).get(name, {}).get(kind)
+    return statistics.median(samples) / limit["records_per_second"] if samples and limit else None
+
+
+def disk_target_rows(results, limits, kinds):
+    """The one target that is no ratio to another kind of server."""
+    parts = {kind: disk_part(results, limits, plan.DISK_TARGET, kind) for kind in kinds}
+    if parts.get(plan.BATON) is None:
+        return []
+    return [["writes, one server: as a part of append + fdatasync", *(
+        "-" if part is None else percent(part) for part in parts.values()), "-", ">= %s" % percent(plan.DISK_PART),
+        "pass" if parts[plan.BATON] >= plan.DISK_PART else "MISS"]]
+
+
 def target_rows(results, kinds, reference):
     """Rows of the table of targets: text, each kind's min / median / max, ratio, target, verdict."""
     rows = []
@@ -84,10 +100,9 @@ def limit_rows(results, limits, kinds):
                          number(limit["per_second"]), percent(ours / limit["per_second"]), ""])
     for name, by_kind in limits.get("disk", {}).items():
         for kind, found in by_kind.items():
-            samples = samples_of(results, name, kind, "per_second")
-            if not samples:
+            samples, part = samples_of(results, name, kind, "per_second"), disk_part(results, limits, name, kind)
+            if part is None:
                 continue
-            part = statistics.median(samples) / found["records_per_second"]
             judged = name == plan.DISK_TARGET and kind == plan.BATON
             rows.append([plan.WORKLOADS[name].title, kind, number(statistics.median(samples)),
                          "append + fdatasync, groups of %d, %d at once" % (found["group"], found["processes"]),
@@ -195,12 +210,11 @@ def other_rows(results, other):
     """Baton's medians beside those of a kind that is not the reference, with their ratio, where both were measured."""
     metrics = (("per_second", "/s", 1), ("latency_us.p50", "p50 ms", 1e-3), ("servers_us_per_operation", "us/op", 1))
     asked = [(name, work.title, metrics) for name, work in plan.WORKLOADS.items() if name != "expiry"]
-    asked += [(name, measure.title, (("gap_ms", "ms", 1),)) for name, measure in plan.MEASURES.items()
-              if name.startswith("gap-")]
+    asked += [(t.workload, t.text, ((t.metric, t.unit, t.scale),)) for t in plan.TARGETS if t.workload in plan.MEASURES]
     rows = []
     for name, title, wanted in asked:
         for metric, unit, scale in wanted:
-            if metric == "per_second" and plan.WORKLOADS[name].rate_of:
+            if metric == "per_second" and name in plan.WORKLOADS and plan.WORKLOADS[name].rate_of:
                 continue                # what was asked for
             ratio = ratio_of(results, name, metric, plan.BATON, other)
             if ratio is not None:
@@ -215,7 +229,7 @@ def other_head(other):
 
 FANOUT_HEAD = ["work", "servers", "the last is told after ms: min / median / max", "p99 ms", "longest ms"]
 GAP_HEAD = ["leader", "servers", "gap", *phases.PARTS]
-EXPIRY_HEAD = ["servers", "first gone after due", "last gone after due", "first to last", "others' write before: p50",
+EXPIRY_HEAD = ["servers", "first gone after the first was due", "last gone after the last was due", "first to last", "others' write before: p50",
                "longest", "longest write after the cut", "longest read"]
 ZNODES_HEAD = ["znodes", "servers", "MiB", "bytes each", "start s", "after kill -9 s"]
 GROWTH_HEAD = ["what grows", "to", "servers", "write us/op", "p50 ms", "read us/op", "p50 ms", "MiB"]

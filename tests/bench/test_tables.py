@@ -55,6 +55,16 @@ class Tables(unittest.TestCase):
         rows = tables.limit_rows(results, limits, ["baton", ZOOKEEPER])
         self.assertEqual([row[-2:] for row in rows], [["40 %", "MISS"], ["40 %", ""], ["40 %", ""], ["40 %", ""]])
 
+    def test_the_disk_is_a_target_too(self):
+        results = {plan.DISK_TARGET: {"baton": runs(60), ZOOKEEPER: runs(9)}}
+        disk = {"group": 10, "processes": 1, "records_per_second": 100}
+        limits = {"disk": {plan.DISK_TARGET: {"baton": disk, ZOOKEEPER: disk}}}
+        kinds = ["baton", ZOOKEEPER, plan.ETCD]
+        rows = tables.disk_target_rows(results, limits, kinds)
+        self.assertEqual([row[1:] for row in rows], [["60 %", "9.0 %", "-", "-", ">= 50 %", "pass"]])
+        self.assertEqual(len(rows[0]), len(tables.target_head(kinds)))
+        self.assertEqual(tables.disk_target_rows(results, {}, kinds), [])
+
     def test_one_sample_is_no_spread(self):
         self.assertEqual(tables.three({"idle": {"baton": [{"cpu_percent": 2.0}]}}, "idle", "baton", "cpu_percent", 1), "2.00")
 
@@ -92,9 +102,10 @@ class Parts(unittest.TestCase):
 
     def test_a_kind_that_is_not_the_reference_has_a_table_of_its_own(self):
         results = {"set-512": {"baton": runs(100), plan.ETCD: runs(50), ZOOKEEPER: runs(10)}, "storm": {"baton": runs(1)},
-                   "gap-kill": {"baton": [{"gap_ms": 20.0}], plan.ETCD: [{"gap_ms": 1000.0}]}}
+                   "gap-kill": {"baton": [{"gap_ms": 20.0}], plan.ETCD: [{"gap_ms": 1000.0}]},
+                   "session-memory": {"baton": [{"bytes_each": 10.0}], plan.ETCD: [{"bytes_each": 100.0}]}}
         rows = tables.other_rows(results, plan.ETCD)
-        self.assertEqual([row[-1] for row in rows], ["2.00x", "0.50x", "1.00x", "0.02x"])
+        self.assertEqual([row[-1] for row in rows], ["2.00x", "0.50x", "1.00x", "0.02x", "0.10x"])
         self.assertEqual(tables.other_rows({"set-512": {plan.ETCD: runs(50)}}, plan.ETCD), [])
         self.assertTrue(all(len(row) == len(tables.other_head(plan.ETCD)) for row in rows))
 
