@@ -1,11 +1,13 @@
 """The servers of a differential test: two sides with the same settings, in memory."""
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from harness import servers, wire
+from harness.waiting import wait_until
 
 from . import sequence, shrink
 from .pair import Pair
@@ -48,6 +50,7 @@ def settings(setup, ensemble):
     return properties, keys
 
 
+SETTLE_TIMEOUT_S = 10.0
 END_TIMEOUT_S = 3.0                     # how long a server that serves no more may take to be gone
 
 
@@ -67,6 +70,29 @@ def _end_of(server):
     except subprocess.TimeoutExpired:
         how = "runs, but does not serve"
     return "%r %s; its log:\n%s" % (server, how, server.log_of_end())
+
+
+def _zxid(server):
+    """The last that it has applied; None where it does not answer."""
+    found = re.search(r"^Zxid: 0x([0-9a-f]+)", server.word("srvr") or "", re.M)
+    return int(found.group(1), 16) if found else None
+
+
+def settling(ensemble):
+    """What waits until the leader has applied what any member has. A ZooKeeper that leads checks against the old access list
+    until it has applied the new one (docs/compatibility.md), which may be after a member has answered."""
+    leader = ensemble.leader() if len(ensemble) > 1 else None
+    if leader is None or leader.kind == servers.BATON:
+        return None
+
+    def settle():
+        newest = max(_zxid(server) or 0 for server in ensemble)
+
+        def settled():
+            zxid = _zxid(leader)
+            return zxid is None or zxid >= newest
+        wait_until(settled, SETTLE_TIMEOUT_S, "the leader has applied 0x%x" % newest)
+    return settle
 
 
 class Rig:
@@ -138,6 +164,8 @@ class Rig:
         event_zxids = servers.ZOOKEEPER_38 not in self.kinds
         targets = [Target(kind, addresses, event_zxids, self.mixed or self.count > 1, not self.mixed)
                    for kind, addresses in zip(self.kinds, sides)]
+        for target, ensemble in zip(targets, made * 2 if self.mixed else made):
+            target.settle = settling(ensemble)
         self.pair = Pair(*targets, spread=self.count > 1 and not self.mixed, in_turn=self.mixed)
 
     def close(self):

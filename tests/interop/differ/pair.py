@@ -56,6 +56,8 @@ def rounds(steps, targets, root, spread):
             got = [start(target, step) for target in targets]
             for target, out in zip(targets, got):
                 out += finish(target, step)
+                if target.settle and changes_an_acl(step):
+                    target.settle()
                 if spread:
                     out += bring_up_to_date(target, step)
             yield step, [target.tidied(out) for target, out in zip(targets, got)]
@@ -133,6 +135,10 @@ def finish(target, step):
     if isinstance(step, Raw):
         return [(step.slot, m) for m in target.until_closed(step.slot)]
     return [(step.slot, m) for m in target.answers(step.slot)]
+
+
+def changes_an_acl(step):
+    return isinstance(step, Requests) and any(req.op == wire.SET_ACL for req in step.requests)
 
 
 def bring_up_to_date(target, step):

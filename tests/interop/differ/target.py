@@ -96,6 +96,7 @@ class Target:
         self.is_ensemble = is_ensemble
         self.is_alone = is_alone
         self.alter = alter
+        self.settle = None              # awaits what a change of an access list needs, where it needs anything
         self.control = None
         self.slots = {}
         self.sent = 0                   # requests, of all sequences
