@@ -40,15 +40,20 @@ def versions_line(found):
         [*parts, *filter(None, (found["machine"]["before"].get(name) for name in ("java", "go")))]))
 
 
+def told(error):
+    """Without the generator's command line: ports and processes of a machine that has forgotten them."""
+    return re.sub(r": --servers .*? --pids \S+(?: --\w+ \S+)*: ", ": ", error)
+
+
 def text_of(found):
     # Where the results went, and when they had to be there, is nobody's business but theirs who measured.
-    command = re.sub(r" --(json|minutes)[ =]\S+", "", found["command"])
+    command = re.sub(r" --(json|minutes)[ =]\S+", "", found["command"]).strip()
     parts = ["### `%s`" % command, machine_line(found), versions_line(found)]
     for title, head, rows in bench.sections(found["results"], found["limits"], found["kinds"], found["reference"]):
         if rows:
             parts += ["#### " + title, tables.markdown_table(head, rows)]
     if found["errors"]:
-        parts += ["Runs that went wrong, and are not in the figures:", "\n".join("- " + e for e in found["errors"])]
+        parts += ["Runs that went wrong, and are not in the figures:", "\n".join("- " + told(e) for e in found["errors"])]
     PLOTS.mkdir(exist_ok=True)
     for path in plot.draw_all(found["results"], found["kinds"], PLOTS):
         parts.append("![%s](plots/%s)" % (path.stem, path.name))
