@@ -122,7 +122,9 @@ void pool_rest(void)
 void pool_keep(bool keep)
 {
         pool.keeps = keep && POOL_KEEPS;
-        for (size_t i = 0; i < LISTS && !keep; i++)
+        if (keep)
+                return;
+        for (size_t i = 0; i < LISTS; i++)
                 while (pool.lists[i].first)
                         mem_free(take(i));
 }

@@ -117,11 +117,11 @@ def ensemble(lab, count, options=None):
     return made
 
 
-def _gap(made, way, number):
+def _gap(made, way):
     leader = wait_until(made.leader, SYNC_TIMEOUT_S, "a leader of etcd")
     wait_until(lambda: leader.monitor()["synced_followers"] == len(made) - 1, SYNC_TIMEOUT_S, "all of etcd follow")
     hosts = [leader.host, *(server.host for server in made if server is not leader)]
-    command = [str(LOAD), "--workload", "gap", "--root", "/gap%d" % number, "--servers", ",".join(hosts),
+    command = [str(LOAD), "--workload", "gap", "--root", "/gap", "--servers", ",".join(hosts),
                "--leaves", str(leader.pid), "--signal", str(int(SIGNALS[way]))]
     if way == "pause":
         leader.paused = True
@@ -145,7 +145,7 @@ def gap(lab, way):
     made = ensemble(lab, 3)
     try:
         made.start()
-        done = _gap(made, way, 0)
+        done = _gap(made, way)
         if done.returncode != 0:
             raise AssertionError(done.stderr.strip())
     finally:

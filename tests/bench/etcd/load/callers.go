@@ -1,3 +1,5 @@
+// Callers at work: what each measured, when its operations are due, and all of them until the time is over.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Workload churn: what comes and goes.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Connections of gRPC, and the watch over all of them: a run in which nothing comes any more ends as a failure.
+
 package main
 
 import (

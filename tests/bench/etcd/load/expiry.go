@@ -1,3 +1,5 @@
+// Workload expiry: 5,000 leases whose clients are cut off at once, and what others see and wait for meanwhile.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// What is held while somebody else looks at the servers: sessions, and watches, until standard input ends.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// A session, where etcd has none.
+
 package main
 
 import (

@@ -1,3 +1,5 @@
+// Workload storm: sessions, as fast as they can be made.
+
 package main
 
 import (
